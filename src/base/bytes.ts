@@ -1,0 +1,53 @@
+import { timingSafeEqual } from 'node:crypto'
+import { MalformedError } from './errors.ts'
+
+/** Compares in time that depends on the lengths only; different lengths are unequal. */
+export function equalBytes(left: Uint8Array, right: Uint8Array): boolean {
+  return left.length === right.length && timingSafeEqual(left, right)
+}
+
+/** True when every byte is `value`; true for no bytes. */
+export function isFilledWith(bytes: Uint8Array, value: number): boolean {
+  return bytes.every((byte) => byte === value)
+}
+
+export function toHex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')
+}
+
+export function toBase64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64')
+}
+
+export function toBase64url(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64url')
+}
+
+const forms = {
+  hex: { pattern: /^(?:[0-9a-f]{2})*$/, says: 'lower-case hexadecimal digits in pairs' },
+  base64: { pattern: /^[A-Za-z0-9+/]*={0,2}$/, says: 'standard base64 with padding and without white space' },
+  base64url: { pattern: /^[A-Za-z0-9_-]*$/, says: 'base64url without padding and without white space' },
+} as const
+
+/**
+ * Decodes strictly: the right alphabet, the right padding, and encoding the result gives the same text again.
+ * `Buffer.from` alone stops silently at a bad digit and mixes alphabets (TDX-261). `path` names the member.
+ */
+export function parseText(text: string, form: keyof typeof forms, path: string): Uint8Array {
+  const { pattern, says } = forms[form]
+  if (!pattern.test(text)) throw new MalformedError({ path }, `is not ${says}`)
+  const bytes = Buffer.from(text, form)
+  if (bytes.toString(form) !== text) throw new MalformedError({ path }, `is not ${says}`)
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
+}
+
+/** One new array with all parts behind each other. */
+export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let offset = 0
+  for (const part of parts) {
+    whole.set(part, offset)
+    offset += part.length
+  }
+  return whole
+}

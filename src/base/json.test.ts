@@ -1,0 +1,86 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { MalformedError } from './errors.ts'
+import { canonicalJson, parseJson } from './json.ts'
+
+const refused = (text: string | Uint8Array, limits = {}) => {
+  try {
+    parseJson(text, 'body', limits)
+  } catch (error) {
+    expect(error).toBeInstanceOf(MalformedError)
+    return (error as Error).message
+  }
+  return 'accepted'
+}
+
+describe('strict JSON', () => {
+  it.each([
+    ['{"a":1,"a":2}', 'duplicate member "a" (line 1, column 8)'],
+    ['{"a":{"b":1,"b":2}}', 'duplicate member "b"'],
+    ['{"a":1,"\\u0061":2}', 'duplicate member "a"'],
+    ['{\n  "a": 1,\n}', 'expected a member name in double quotes (line 3, column 1)'],
+    ['[1,]', 'expected a value (line 1, column 4)'],
+    ['{"a":1} x', 'text behind the end'],
+    ['"\u0001"', 'control character'],
+    ['"abc', 'without an end'],
+    ['"\\x"', 'escape'],
+    ['01', 'text behind the end'],
+    ['1e400', 'out of range'],
+    ['', 'ends too early'],
+    ['nul', 'expected a value'],
+    ['[1 2]', "expected ',' or ']'"],
+    ['\ufeff{}', 'expected a value'],
+  ])('refuses %j', (text, says) => {
+    expect(refused(text)).toContain(says)
+  })
+
+  it('refuses bytes that are not UTF-8, and a byte order mark', () => {
+    expect(refused(Uint8Array.of(0x22, 0xff, 0x22))).toContain('not valid UTF-8')
+    expect(refused(Uint8Array.of(0xef, 0xbb, 0xbf, 0x7b, 0x7d))).toContain('byte order mark')
+  })
+
+  it('keeps its limits at n and n + 1', () => {
+    expect(refused('[[[]]]', { maxDepth: 3 })).toBe('accepted')
+    expect(refused('[[[]]]', { maxDepth: 2 })).toContain('nested deeper than 2')
+    expect(refused('[1,2]', { maxItems: 2 })).toBe('accepted')
+    expect(refused('[1,2,3]', { maxItems: 2 })).toContain('more than 2 items')
+    expect(refused(`${'['.repeat(1e5)}`)).toContain('nested deeper')
+  })
+
+  it.each(['1.0', '1e3', '9007199254740993', '-0.5'])('refuses %s where integers are asked for', (text) => {
+    expect(refused(text, { integersOnly: true })).toContain('not an integer')
+    expect(refused(text)).toBe('accepted')
+  })
+
+  it('keeps prototype names as plain members, or refuses them', () => {
+    expect(Object.keys(parseJson('{"__proto__":{"x":1}}', 'body') as object)).toEqual(['__proto__'])
+    expect(refused('{"a":{"constructor":1}}', { refusePrototypeNames: true })).toContain('is refused')
+  })
+
+  it('agrees with JSON.parse on every document without duplicates', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        const text = JSON.stringify(value, null, 2)
+        expect(JSON.stringify(parseJson(text, 'body'))).toBe(JSON.stringify(JSON.parse(text)))
+      }),
+    )
+  })
+
+  it('accepts nothing that JSON.parse refuses', () => {
+    fc.assert(
+      fc.property(fc.json(), fc.nat(), fc.string({ maxLength: 2 }), (text, at, insert) => {
+        const edited = text.slice(0, at % (text.length + 1)) + insert + text.slice((at % (text.length + 1)) + 1)
+        if (refused(edited) === 'accepted') expect(() => JSON.parse(edited)).not.toThrow()
+      }),
+      { numRuns: 2000 },
+    )
+  })
+})
+
+describe('canonical JSON (RFC 8785)', () => {
+  it('sorts by code unit and adds no white space', () => {
+    expect(canonicalJson({ b: 1, a: 'test', c: { d: 'e' }, '\u20ac': [1e21, 0.5, null] })).toBe(
+      '{"a":"test","b":1,"c":{"d":"e"},"€":[1e+21,0.5,null]}',
+    )
+  })
+})

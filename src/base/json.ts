@@ -1,0 +1,228 @@
+import { MalformedError } from './errors.ts'
+
+export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject
+/** Made without a prototype: `__proto__` and `constructor` are ordinary members (TDX-267). */
+export interface JsonObject {
+  [member: string]: JsonValue
+}
+
+export interface JsonLimits {
+  /** Nested arrays and objects; default 32. */
+  readonly maxDepth?: number
+  /** Members of one object or items of one array; default 100 000. */
+  readonly maxItems?: number
+  /** Refuses `1.0`, `1e3` and integers that a double cannot hold (API-27). */
+  readonly integersOnly?: boolean
+  /** Refuses `__proto__`, `constructor` and `prototype` as member names (TOK-71). */
+  readonly refusePrototypeNames?: boolean
+}
+
+const prototypeNames = new Set(['__proto__', 'constructor', 'prototype'])
+const plainCharacters = /[^"\\\u0000-\u001f]*/y
+const numberForm = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y
+const escapes: Readonly<Record<string, string>> = {
+  '"': '"',
+  '\\': '\\',
+  '/': '/',
+  b: '\b',
+  f: '\f',
+  n: '\n',
+  r: '\r',
+  t: '\t',
+}
+const literals: readonly (readonly [string, boolean | null])[] = [
+  ['true', true],
+  ['false', false],
+  ['null', null],
+]
+
+class JsonReader {
+  #text: string
+  #name: string
+  #limits: Required<JsonLimits>
+  #at = 0
+
+  constructor(text: string, name: string, limits: JsonLimits) {
+    this.#text = text
+    this.#name = name
+    this.#limits = { maxDepth: 32, maxItems: 100_000, integersOnly: false, refusePrototypeNames: false, ...limits }
+  }
+
+  document(): JsonValue {
+    const value = this.#value(0)
+    this.#skipSpace()
+    if (this.#at < this.#text.length) throw this.#malformed('text behind the end of the document')
+    return value
+  }
+
+  #malformed(problem: string, at = this.#at): MalformedError {
+    const before = this.#text.slice(0, at)
+    const line = before.split('\n').length
+    const column = at - before.lastIndexOf('\n')
+    return new MalformedError({ path: this.#name }, `${problem} (line ${line}, column ${column})`)
+  }
+
+  #skipSpace(): void {
+    for (;;) {
+      const code = this.#text.charCodeAt(this.#at)
+      if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return
+      this.#at++
+    }
+  }
+
+  #value(depth: number): JsonValue {
+    this.#skipSpace()
+    const first = this.#text[this.#at]
+    if (first === '{') return this.#object(depth + 1)
+    if (first === '[') return this.#array(depth + 1)
+    if (first === '"') return this.#string()
+    for (const [literal, value] of literals) {
+      if (this.#text.startsWith(literal, this.#at)) {
+        this.#at += literal.length
+        return value
+      }
+    }
+    return this.#number()
+  }
+
+  #enter(depth: number): void {
+    if (depth > this.#limits.maxDepth) throw this.#malformed(`nested deeper than ${this.#limits.maxDepth} levels`)
+    this.#at++
+    this.#skipSpace()
+  }
+
+  /** True at `close`; else requires and skips a comma, unless it is the first item. */
+  #ends(close: string, count: number): boolean {
+    this.#skipSpace()
+    if (this.#text[this.#at] === close) {
+      this.#at++
+      return true
+    }
+    if (count >= this.#limits.maxItems) throw this.#malformed(`more than ${this.#limits.maxItems} items`)
+    if (count === 0) return false
+    if (this.#text[this.#at] !== ',') throw this.#malformed(`expected ',' or '${close}'`)
+    this.#at++
+    return false
+  }
+
+  #object(depth: number): JsonObject {
+    this.#enter(depth)
+    const object: JsonObject = Object.create(null)
+    for (let count = 0; !this.#ends('}', count); count++) {
+      this.#skipSpace()
+      const at = this.#at
+      if (this.#text[at] !== '"') throw this.#malformed('expected a member name in double quotes')
+      const member = this.#string()
+      if (Object.hasOwn(object, member)) throw this.#malformed(`duplicate member ${JSON.stringify(member)}`, at)
+      if (this.#limits.refusePrototypeNames && prototypeNames.has(member)) {
+        throw this.#malformed(`member name ${JSON.stringify(member)} is refused`, at)
+      }
+      this.#skipSpace()
+      if (this.#text[this.#at] !== ':') throw this.#malformed("expected ':'")
+      this.#at++
+      object[member] = this.#value(depth)
+    }
+    return object
+  }
+
+  #array(depth: number): JsonValue[] {
+    this.#enter(depth)
+    const items: JsonValue[] = []
+    while (!this.#ends(']', items.length)) items.push(this.#value(depth))
+    return items
+  }
+
+  #string(): string {
+    this.#at++
+    let value = ''
+    for (;;) {
+      plainCharacters.lastIndex = this.#at
+      const run = plainCharacters.exec(this.#text)?.[0] ?? ''
+      this.#at += run.length
+      value += run
+      const next = this.#text[this.#at]
+      if (next === '"') {
+        this.#at++
+        return value
+      }
+      if (next !== '\\')
+        throw this.#malformed(next === undefined ? 'string without an end' : 'control character in a string')
+      value += this.#escape()
+    }
+  }
+
+  #escape(): string {
+    const letter = this.#text[this.#at + 1] ?? ''
+    const simple = escapes[letter]
+    if (simple !== undefined) {
+      this.#at += 2
+      return simple
+    }
+    const digits = this.#text.slice(this.#at + 2, this.#at + 6)
+    if (letter !== 'u' || !/^[0-9a-fA-F]{4}$/.test(digits)) throw this.#malformed('escape that JSON does not have')
+    this.#at += 6
+    return String.fromCharCode(Number.parseInt(digits, 16))
+  }
+
+  #number(): number {
+    numberForm.lastIndex = this.#at
+    const match = numberForm.exec(this.#text)
+    if (!match) throw this.#malformed(this.#at < this.#text.length ? 'expected a value' : 'ends too early')
+    const value = Number(match[0])
+    const integer = match[1] === undefined && match[2] === undefined
+    if (!Number.isFinite(value)) throw this.#malformed('number out of range')
+    if (this.#limits.integersOnly && !(integer && Number.isSafeInteger(value))) {
+      throw this.#malformed(`${match[0].slice(0, 32)} is not an integer without fraction and exponent`)
+    }
+    this.#at += match[0].length
+    return value
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** UTF-8 to text; invalid sequences and a byte order mark are errors. */
+export function parseUtf8(bytes: Uint8Array, name: string): string {
+  let text: string
+  try {
+    text = utf8.decode(bytes)
+  } catch {
+    throw new MalformedError({ path: name }, 'is not valid UTF-8')
+  }
+  if (text.startsWith('\ufeff')) throw new MalformedError({ path: name, offset: 0 }, 'begins with a byte order mark')
+  return text
+}
+
+/**
+ * Parses one JSON document (RFC 8259) strictly: no duplicate member, no byte order mark, bounded depth. Errors
+ * carry line and column, for two parsers that disagree on a document see two different documents.
+ */
+export function parseJson(document: string | Uint8Array, name: string, limits: JsonLimits = {}): JsonValue {
+  const text = typeof document === 'string' ? document : parseUtf8(document, name)
+  return new JsonReader(text, name, limits).document()
+}
+
+export function isJsonObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** As `parseJson`; anything but an object is an error. */
+export function parseJsonObject(document: string | Uint8Array, name: string, limits: JsonLimits = {}): JsonObject {
+  const value = parseJson(document, name, limits)
+  if (!isJsonObject(value)) throw new MalformedError({ path: name }, 'is not a JSON object')
+  return value
+}
+
+/** RFC 8785 (JCS): members sorted by UTF-16 code units, no white space, ECMAScript number form. */
+export function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
+  if (typeof value === 'object' && value !== null) {
+    const members = Object.entries(value).filter(([, member]) => member !== undefined)
+    members.sort(([left], [right]) => (left < right ? -1 : 1))
+    return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`).join(',')}}`
+  }
+  if (typeof value === 'number' && !Number.isFinite(value)) throw new TypeError('canonical JSON has no such number')
+  const text = JSON.stringify(value)
+  if (text === undefined) throw new TypeError(`canonical JSON cannot hold a ${typeof value}`)
+  return text
+}

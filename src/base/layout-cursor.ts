@@ -1,0 +1,125 @@
+import { concatBytes } from './bytes.ts'
+import { MalformedError } from './errors.ts'
+
+/** Walks through bytes; knows the path of the field that is being read. Hot loops may use it directly. */
+export class Reader {
+  #bytes: Uint8Array
+  #view: DataView
+  #path: string[]
+  #end: number
+  offset = 0
+
+  constructor(bytes: Uint8Array, name: string) {
+    this.#bytes = bytes
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.#path = [name]
+    this.#end = bytes.length
+  }
+
+  get remaining(): number {
+    return this.#end - this.offset
+  }
+
+  malformed(problem: string, offset = this.offset): MalformedError {
+    return new MalformedError({ path: this.#path.join('.'), offset }, problem)
+  }
+
+  require(size: number): void {
+    if (size > this.remaining) throw this.malformed(`needs ${size} bytes, has ${this.remaining}`)
+  }
+
+  requireEnd(): void {
+    if (this.remaining > 0) throw this.malformed(`${this.remaining} bytes left over`)
+  }
+
+  integer(size: 1 | 2 | 4, littleEndian: boolean): number {
+    this.require(size)
+    const at = this.offset
+    this.offset += size
+    if (size === 1) return this.#view.getUint8(at)
+    return size === 2 ? this.#view.getUint16(at, littleEndian) : this.#view.getUint32(at, littleEndian)
+  }
+
+  bigInteger(littleEndian: boolean): bigint {
+    this.require(8)
+    this.offset += 8
+    return this.#view.getBigUint64(this.offset - 8, littleEndian)
+  }
+
+  /** A view of the next `size` bytes. */
+  bytes(size: number): Uint8Array {
+    this.require(size)
+    this.offset += size
+    return this.#bytes.subarray(this.offset - size, this.offset)
+  }
+
+  /** Reads with `name` at the end of the path. */
+  field<T>(name: string, read: () => T): T {
+    this.#path.push(name)
+    const value = read()
+    this.#path.pop()
+    return value
+  }
+
+  /** Reads inside the next `size` bytes, all of which must be consumed. */
+  within<T>(size: number, read: () => T): T {
+    this.require(size)
+    const outer = this.#end
+    this.#end = this.offset + size
+    const value = read()
+    this.requireEnd()
+    this.#end = outer
+    return value
+  }
+}
+
+/** Collects bytes; knows the path of the field that is being written. */
+export class Writer {
+  #parts: Uint8Array[] = []
+  #path: string[]
+
+  constructor(name: string) {
+    this.#path = [name]
+  }
+
+  path(): string {
+    return this.#path.join('.')
+  }
+
+  misfit(problem: string): RangeError {
+    return new RangeError(`${this.path()}: ${problem}`)
+  }
+
+  bytes(value: Uint8Array): void {
+    this.#parts.push(value)
+  }
+
+  integer(value: number, size: 1 | 2 | 4, littleEndian: boolean): void {
+    if (!Number.isInteger(value) || value < 0 || value >= 2 ** (8 * size)) {
+      throw this.misfit(`${value} does not fit into ${size} bytes`)
+    }
+    const bytes = new Uint8Array(size)
+    const view = new DataView(bytes.buffer)
+    if (size === 1) view.setUint8(0, value)
+    else if (size === 2) view.setUint16(0, value, littleEndian)
+    else view.setUint32(0, value, littleEndian)
+    this.#parts.push(bytes)
+  }
+
+  bigInteger(value: bigint, littleEndian: boolean): void {
+    if (value < 0n || value >= 1n << 64n) throw this.misfit(`${value} does not fit into 8 bytes`)
+    const bytes = new Uint8Array(8)
+    new DataView(bytes.buffer).setBigUint64(0, value, littleEndian)
+    this.#parts.push(bytes)
+  }
+
+  field(name: string, write: () => void): void {
+    this.#path.push(name)
+    write()
+    this.#path.pop()
+  }
+
+  finish(): Uint8Array {
+    return concatBytes(...this.#parts)
+  }
+}

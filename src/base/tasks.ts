@@ -1,0 +1,36 @@
+/** What lives in time: runs until its signal aborts, then winds down and resolves. */
+export type Task = (signal: AbortSignal) => Promise<void>
+
+/**
+ * Runs all tasks under one signal. When one ends with an error, or the outer signal aborts, all are told to
+ * stop and all are awaited; then the first error is thrown. Aborting is not an error.
+ */
+export async function runTogether(signal: AbortSignal, ...tasks: readonly Task[]): Promise<void> {
+  const inner = new AbortController()
+  const stop = () => inner.abort(signal.reason)
+  if (signal.aborted) stop()
+  signal.addEventListener('abort', stop, { once: true })
+  const failures: unknown[] = []
+  const run = async (task: Task) => {
+    try {
+      await task(inner.signal)
+    } catch (error) {
+      if (inner.signal.aborted && error === inner.signal.reason) return
+      failures.push(error)
+      inner.abort(error)
+    }
+  }
+  await Promise.all(tasks.map(run))
+  signal.removeEventListener('abort', stop)
+  if (failures.length > 0) throw failures[0]
+}
+
+/** Settles like `promise`, or rejects with the signal's reason as soon as it aborts. The promise itself goes on. */
+export function abandonable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  if (signal.aborted) return Promise.reject(signal.reason)
+  return new Promise<T>((resolve, reject) => {
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}

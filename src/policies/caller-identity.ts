@@ -1,0 +1,17 @@
+/** Who is calling, as the kernel says (API-40 to API-56). The caller never names itself. */
+export interface CallerIdentity {
+  /** How far the kernel could be asked: a pidfd, procfs handles, or nothing but the listener. */
+  readonly identity: 'pidfd' | 'procfs' | 'socket'
+  readonly pid: number
+  readonly uid: number | null
+  readonly gid: number | null
+  /** Supplementary groups. */
+  readonly groups: readonly number[]
+  /** systemd unit, without the manager's escaping: `payments.service`. */
+  readonly unit: string | null
+  readonly slice: string | null
+  /** 64 hexadecimal digits out of a container scope's name. */
+  readonly container: string | null
+  /** Class of the listening socket: `api`, `admin`. */
+  readonly listener: string
+}
