@@ -53,6 +53,11 @@ export class Reader {
     return this.#bytes.subarray(this.offset - size, this.offset)
   }
 
+  /** A view of what was read from `start` up to here. */
+  since(start: number): Uint8Array {
+    return this.#bytes.subarray(start, this.offset)
+  }
+
   /** Reads with `name` at the end of the path. */
   field<T>(name: string, read: () => T): T {
     this.#path.push(name)

@@ -1,0 +1,76 @@
+import { Reader } from '../../base/layout-cursor.ts'
+import { type HashName, hashAlgorithms } from '../tpm/algorithms.ts'
+
+/** One record of the kernel's measurement list. All byte fields are views of the log. */
+export interface ImaRecord {
+  /** Position in this part of the log, from 0. */
+  readonly index: number
+  readonly pcr: number
+  /** The template-hash column: redundant data, never an input to a replay (IMA-03). */
+  readonly column: Uint8Array
+  readonly template: string
+  /** What the template hash is computed over: the template data, or the padded form of the legacy template. */
+  readonly hashed: Uint8Array
+  /** Template data as in the log; for the legacy template the digest and the length-prefixed name. */
+  readonly data: Uint8Array
+}
+
+export interface ImaLogLimits {
+  readonly maxRecords?: number
+}
+
+const maximumTemplateName = 255
+const maximumLegacyName = 255
+const legacyDigest = 20
+const legacyHashed = 256
+const latin1 = new TextDecoder('latin1')
+
+/** The legacy template `ima` has no data length: digest (20), name length, name; it is hashed padded to 256. */
+function readLegacy(reader: Reader): { hashed: Uint8Array; data: Uint8Array } {
+  const start = reader.offset
+  const digest = reader.bytes(legacyDigest)
+  const length = reader.integer(4, true)
+  if (length > maximumLegacyName) throw reader.malformed(`file name of ${length} bytes`)
+  const name = reader.bytes(length)
+  const hashed = new Uint8Array(legacyDigest + legacyHashed)
+  hashed.set(digest)
+  hashed.set(name, legacyDigest)
+  return { hashed, data: reader.since(start) }
+}
+
+function readTemplateName(reader: Reader): string {
+  const length = reader.integer(4, true)
+  if (length === 0 || length > maximumTemplateName) throw reader.malformed(`template name of ${length} bytes`)
+  return latin1.decode(reader.bytes(length))
+}
+
+/**
+ * Reads a binary IMA log record by record (Linux documentation, IMA templates): pcr u32, column digest, template
+ * name, template data; little endian. Every length is checked against the rest before use; a cut record throws
+ * `MalformedError` with its index and byte offset (IMA-01). Nothing is verified.
+ */
+export function* readImaLog(
+  bytes: Uint8Array,
+  column: HashName,
+  limits: ImaLogLimits = {},
+): Generator<ImaRecord, void> {
+  const { maxRecords = 4_000_000 } = limits
+  const columnSize = hashAlgorithms[column].size
+  const reader = new Reader(bytes, 'ima')
+  for (let index = 0; reader.remaining > 0; index++) {
+    if (index >= maxRecords) throw reader.malformed(`more than ${maxRecords} records`)
+    yield reader.field(`records.${index}`, () => {
+      const pcr = reader.integer(4, true)
+      const digest = reader.bytes(columnSize)
+      const template = readTemplateName(reader)
+      if (template === 'ima') return { index, pcr, column: digest, template, ...readLegacy(reader) }
+      const data = reader.bytes(reader.integer(4, true))
+      return { index, pcr, column: digest, template, hashed: data, data }
+    })
+  }
+}
+
+/** All records of a log, for readers that want them at once. */
+export function parseImaLog(bytes: Uint8Array, column: HashName = 'sha1', limits: ImaLogLimits = {}): ImaRecord[] {
+  return [...readImaLog(bytes, column, limits)]
+}
