@@ -1,0 +1,32 @@
+// `npm run check`: types, lint, unused code, tests, package checks; in under a minute, all problems at once.
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { build, root } from './prepare.mjs'
+
+const bin = (name) => join(root, 'node_modules/.bin', name)
+
+function run(title, command, args) {
+  return new Promise((resolve) => {
+    const started = Date.now()
+    let output = ''
+    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+    child.stdout.on('data', (chunk) => (output += chunk))
+    child.stderr.on('data', (chunk) => (output += chunk))
+    child.on('close', (code) => {
+      console.log(`${code === 0 ? 'ok  ' : 'FAIL'} ${title} (${((Date.now() - started) / 1000).toFixed(1)} s)`)
+      if (code !== 0) console.log(output.trimEnd())
+      resolve(code === 0)
+    })
+  })
+}
+
+build()
+const first = await Promise.all([
+  run('types', bin('tsc'), ['-p', 'tsconfig.json']),
+  run('lint', bin('biome'), ['check', '.', '--error-on-warnings']),
+  run('unused code', bin('knip'), ['--no-progress']),
+  run('package: publint', bin('publint'), ['--strict']),
+  run('package: types', bin('attw'), ['--pack', '.', '--profile', 'esm-only', '--quiet']),
+])
+const tests = await run('tests', bin('vitest'), ['run', '--reporter=dot'])
+process.exit(first.every(Boolean) && tests ? 0 : 1)

@@ -1,0 +1,106 @@
+import { parse as parseToml, TomlError } from 'smol-toml'
+import type { z } from 'zod'
+import type { AttestdError } from '../../base/errors.ts'
+import { agentErrors } from '../errors.ts'
+import { type Configuration, configurationSchema } from './schema.ts'
+import { lineOfKey } from './toml-lines.ts'
+
+const shownKey = (path: readonly PropertyKey[]) =>
+  path
+    .map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`))
+    .join('')
+    .replace(/^\./, '')
+
+/** Fewest insertions, deletions and exchanges between two words. */
+function distance(left: string, right: string): number {
+  let row = Array.from({ length: right.length + 1 }, (_, at) => at)
+  for (const [i, letter] of [...left].entries()) {
+    const next = [i + 1]
+    for (const [j, other] of [...right].entries()) {
+      const exchange = (row[j] ?? 0) + (letter === other ? 0 : 1)
+      next.push(Math.min(exchange, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row.at(-1) ?? 0
+}
+
+/** The keys that may stand where `path` stands, from the schema itself. */
+function allowedKeys(path: readonly PropertyKey[]): string[] {
+  let schema: unknown = configurationSchema
+  for (const part of path) {
+    schema = unwrapped(schema)
+    if (typeof part === 'number') schema = (schema as { element?: unknown }).element
+    else schema = (schema as { shape?: Record<string, unknown> }).shape?.[String(part)]
+  }
+  return Object.keys((unwrapped(schema) as { shape?: object } | undefined)?.shape ?? {})
+}
+
+function unwrapped(schema: unknown): unknown {
+  let inner = schema
+  for (let depth = 0; depth < 4; depth++) {
+    const outer = inner as { unwrap?: () => unknown; element?: unknown } | undefined
+    if (typeof outer?.unwrap !== 'function' || outer.element !== undefined) break
+    inner = outer.unwrap()
+  }
+  return inner
+}
+
+function unknownKey(key: string, allowed: readonly string[]): string {
+  const near = allowed.filter((other) => distance(key, other) <= 2)
+  return near.length > 0
+    ? `is not a key; did you mean ${near.join(' or ')}?`
+    : `is not a key; allowed: ${allowed.join(', ')}`
+}
+
+interface Problem {
+  readonly path: readonly PropertyKey[]
+  readonly says: string
+}
+
+function problemsOf(issue: z.core.$ZodIssue): Problem[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({ path: [...issue.path, key], says: unknownKey(key, allowedKeys(issue.path)) }))
+  }
+  if (issue.code === 'invalid_value')
+    return [{ path: issue.path, says: `is not allowed; allowed: ${issue.values.join(', ')}` }]
+  if (issue.code === 'invalid_type' && issue.input === undefined)
+    return [{ path: issue.path, says: `is missing (${issue.expected})` }]
+  return [{ path: issue.path, says: issue.message.charAt(0).toLowerCase() + issue.message.slice(1) }]
+}
+
+/** An error that names file, line and key: what stands there, and what is allowed. */
+export function invalidAt(file: string, text: string, path: readonly PropertyKey[], says: string): AttestdError {
+  const line = lineOfKey(text, path)
+  return agentErrors.error('CONFIGURATION_INVALID', `${file}:${line}: ${shownKey(path)} ${says}`, {
+    facts: { file, line, key: shownKey(path) },
+  })
+}
+
+function requireToml(file: string, text: string): unknown {
+  try {
+    return parseToml(text)
+  } catch (cause) {
+    if (!(cause instanceof TomlError)) throw cause
+    const says = cause.message.split('\n')[0]?.replace(/^Invalid TOML document: /, '') ?? 'is not TOML'
+    throw agentErrors.error('CONFIGURATION_INVALID', `${file}:${cause.line}:${cause.column}: ${says}`, {
+      facts: { file, line: cause.line, column: cause.column },
+      cause,
+    })
+  }
+}
+
+/**
+ * Parses a configuration text. Throws `CONFIGURATION_INVALID` naming file, line, key and what is allowed; further
+ * problems follow in the same message, one a line, so that one run shows them all.
+ */
+export function parseConfiguration(text: string, file: string): Configuration {
+  const result = configurationSchema.safeParse(requireToml(file, text), { reportInput: true })
+  if (result.success) return result.data
+  const problems = result.error.issues.flatMap(problemsOf)
+  const errors = problems.map(({ path, says }) => invalidAt(file, text, path, says))
+  const [first] = errors
+  if (!first) throw new TypeError('a failed parse without an issue')
+  const detail = errors.map(({ message }) => message).join('\n')
+  throw agentErrors.error('CONFIGURATION_INVALID', detail, { facts: first.facts })
+}

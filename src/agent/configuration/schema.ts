@@ -1,0 +1,160 @@
+import { z } from 'zod'
+import { millisecondsOf } from './duration.ts'
+
+const duration = (fallback: string) =>
+  z
+    .string()
+    .refine((text) => millisecondsOf(text) !== undefined, 'must be a number with a unit: 250ms, 30s, 15m, 6h, 90d')
+    .default(fallback)
+
+const path = z.string().regex(/^\//, 'must be an absolute path')
+const pcr = z.int().min(0).max(23)
+const bank = z.enum(['sha256', 'sha384', 'sha512', 'sha1'])
+const hexDigest = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 value: 64 lower-case hexadecimal digits')
+const audience = z.string().regex(/^[\x21-\x7e]{1,256}$/, 'must be 1 to 256 printable ASCII characters without space')
+const subject = z.enum(['ek', 'workload', 'key'])
+
+const agent = z
+  .strictObject({
+    state_directory: path
+      .default('/var/lib/attestd')
+      .describe('where keys are kept; 0700, owned by the user of the agent'),
+    log_level: z.enum(['error', 'warn', 'info', 'debug']).default('info').describe('least severity that is logged'),
+  })
+  .prefault({})
+
+const listen = z
+  .strictObject({
+    api: path.default('/run/attestd/api.sock').describe('workload socket, where the service manager passes none'),
+    admin: path
+      .default('/run/attestd/admin.sock')
+      .describe('administrator socket, where the service manager passes none'),
+  })
+  .prefault({})
+
+const tpm = z
+  .strictObject({
+    tcti: z.string().min(1).default('device:/dev/tpmrm0').describe('TCTI configuration string: name ":" settings'),
+    transport: z
+      .enum(['auto', 'tcti', 'device', 'swtpm'])
+      .default('auto')
+      .describe('`auto` takes libtss2-tctildr where it loads'),
+    timeout: duration('30s').describe('limit of one TPM command'),
+    allow_tcti: z.array(z.string()).default([]).describe('further TCTI names beside device, swtpm, mssim, tabrmd'),
+    simulator: z
+      .boolean()
+      .default(false)
+      .describe('allows a simulated TPM; every token then says `attestd.simulated: true`'),
+    key: z
+      .enum(['ecdsa-p256', 'ecdsa-p384', 'rsassa-2048', 'rsapss-2048'])
+      .default('ecdsa-p256')
+      .describe('scheme of the attestation key; it takes effect when the key is created'),
+    banks: z.array(bank).min(1).default(['sha256']).describe('banks to quote; sha384 is added where it is active'),
+    pcrs: z.array(pcr).min(1).default([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]).describe('PCRs to quote'),
+    event_log: path.default('/sys/kernel/security/tpm0/binary_bios_measurements').describe('UEFI event log'),
+    ima_log: path.default('/sys/kernel/security/ima/binary_runtime_measurements').describe('IMA log, binary form'),
+  })
+  .prefault({})
+
+const verifier = z
+  .strictObject({
+    required_pcrs: z.array(pcr).min(1).default([0, 1, 2, 3, 4, 5, 6, 7]).describe('PCRs that the evidence must quote'),
+    event_log: z
+      .enum(['required', 'optional'])
+      .default('optional')
+      .describe('`required` refuses evidence without an event log that replays'),
+    ima: z
+      .enum(['required', 'optional'])
+      .default('optional')
+      .describe('`required` refuses evidence without an IMA log that replays'),
+    ima_sha1_padded: z.boolean().default(false).describe('takes banks that an old kernel extended with padded SHA-1'),
+    ek_anchors: z
+      .array(path)
+      .default([])
+      .describe('PEM files of roots or intermediates that vouch for EK certificates'),
+    ek_intermediates: z.array(path).default([]).describe('PEM files of further certificates for building the chain'),
+    ek_pinned: z
+      .array(hexDigest)
+      .default([])
+      .describe('SHA-256 of the SubjectPublicKeyInfo of EKs that are trusted without a certificate'),
+    crls: z.array(path).default([]).describe('CRL files, DER or PEM'),
+    revocation: z
+      .enum(['required', 'optional', 'off'])
+      .default('optional')
+      .describe('`required` refuses where a CRL is missing or stale'),
+    instance_id: z.string().min(1).optional().describe('the EK certificate must name this instance'),
+  })
+  .prefault({})
+
+const audiencePolicy = z.strictObject({
+  audience: audience.describe('exact audience that this entry is about'),
+  subject: subject.optional().describe('what `sub` names for this audience'),
+  lifetime: duration('15m').optional().describe('life of its tokens'),
+  consumer: z
+    .enum(['alibaba-sts', 'aws-sts', 'google', 'entra'])
+    .optional()
+    .describe('checks tokens against the limits of this consumer'),
+})
+
+const issuer = z.strictObject({
+  url: z.string().min(1).describe('the `iss` of the tokens: https, no query, no trailing slash'),
+  listen: z
+    .string()
+    .regex(/^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d{1,5}$/, 'must be ADDRESS:PORT with a numeric address')
+    .optional()
+    .describe('where discovery document and key set are served, behind your TLS proxy'),
+  allow_http_loopback: z.boolean().default(false).describe('allows an http URL on loopback, for trying things out'),
+  algorithm: z
+    .enum(['RS256', 'ES256', 'ES384', 'PS256', 'EdDSA'])
+    .default('RS256')
+    .describe('signing algorithm of new tokens'),
+  lifetime: duration('15m').describe('life of a token, 60s to 24h'),
+  rotation: duration('90d').describe('age at which a signing key is replaced'),
+  ephemeral_keys: z.boolean().default(false).describe('keeps signing keys in memory only; tokens die with the process'),
+  subject: subject
+    .default('ek')
+    .describe('what `sub` names: the TPM (`ek`), what runs (`workload`), or the key of the request'),
+  subject_claims: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('claim paths of subject mode `workload`, such as `tpm.pcr.4`'),
+  audiences: z.array(audiencePolicy).default([]).describe('settings for single audiences'),
+})
+
+const callers = z
+  .strictObject({
+    default_rule: z
+      .boolean()
+      .default(false)
+      .describe('lets every process that can open the socket have tokens for `default_audiences`'),
+    default_audiences: z
+      .array(audience)
+      .default([])
+      .describe('audiences of a request that names none, and of the default rule'),
+    rules: z
+      .array(z.record(z.string(), z.unknown()))
+      .default([])
+      .describe('who may have what; everything else is denied'),
+  })
+  .prefault({})
+
+const broker = z
+  .strictObject({
+    warm: z
+      .array(audience)
+      .default([])
+      .describe('audiences whose tokens are fetched at start and kept fresh without demand'),
+  })
+  .prefault({})
+
+/** The configuration file. `docs/configuration.md` is generated from it. */
+export const configurationSchema = z.strictObject({ agent, listen, tpm, verifier, issuer, callers, broker })
+
+export type Configuration = z.infer<typeof configurationSchema>
+
+/** A duration that the schema has accepted. */
+export function requireDuration(text: string): number {
+  const milliseconds = millisecondsOf(text)
+  if (milliseconds === undefined) throw new TypeError(`${text} is not a duration`)
+  return milliseconds
+}
