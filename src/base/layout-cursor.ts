@@ -1,16 +1,31 @@
 import { concatBytes } from './bytes.ts'
 import { MalformedError } from './errors.ts'
 
+/** One field as it was read: what `attestd inspect` shows. */
+export interface TracedField {
+  /** Names from the outermost struct to the field. */
+  readonly path: readonly string[]
+  /** Byte offset from the start of the message. */
+  readonly offset: number
+  /** Bytes that the field took; -1 if reading it failed. */
+  size: number
+  /** Undefined if reading it failed. */
+  value: unknown
+}
+
 /** Walks through bytes; knows the path of the field that is being read. Hot loops may use it directly. */
 export class Reader {
+  #trace: TracedField[] | undefined
   #bytes: Uint8Array
   #view: DataView
   #path: string[]
   #end: number
   offset = 0
 
-  constructor(bytes: Uint8Array, name: string) {
+  /** `trace`, where given, receives every field in the order of reading, parents before their children. */
+  constructor(bytes: Uint8Array, name: string, trace?: TracedField[]) {
     this.#bytes = bytes
+    this.#trace = trace
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.#path = [name]
     this.#end = bytes.length
@@ -61,9 +76,18 @@ export class Reader {
   /** Reads with `name` at the end of the path. */
   field<T>(name: string, read: () => T): T {
     this.#path.push(name)
+    const traced = this.#begin()
     const value = read()
+    if (traced) Object.assign(traced, { size: this.offset - traced.offset, value })
     this.#path.pop()
     return value
+  }
+
+  #begin(): TracedField | undefined {
+    if (!this.#trace) return undefined
+    const traced: TracedField = { path: this.#path.slice(1), offset: this.offset, size: -1, value: undefined }
+    this.#trace.push(traced)
+    return traced
   }
 
   /** Reads inside the next `size` bytes, all of which must be consumed. */

@@ -12,6 +12,7 @@ import {
   sizedBytes,
   struct,
   tagged,
+  traceFields,
   u8,
   u16be,
   u32be,
@@ -71,6 +72,24 @@ describe('a declared layout', () => {
       new RangeError('m.a: 256 does not fit into 1 bytes'),
     )
     expect(() => encode(bytesOf(4), Uint8Array.of(1), 'm')).toThrow(RangeError)
+  })
+
+  it('tells every field with offset and size, as far as reading got', () => {
+    const layout = struct({ a: u8, b: struct({ c: u16be }), d: sizedBytes(u8) })
+    const whole = traceFields(layout, Uint8Array.of(1, 0, 2, 1, 9), 'm')
+    expect(whole.fields.map(({ path, offset, size }) => [path.join('.'), offset, size])).toEqual([
+      ['a', 0, 1],
+      ['b', 1, 2],
+      ['b.c', 1, 2],
+      ['d', 3, 2],
+    ])
+    const cut = traceFields(layout, Uint8Array.of(1, 0), 'm')
+    expect(cut.fields.map(({ path, size }) => [path.join('.'), size])).toEqual([
+      ['a', 1],
+      ['b', -1],
+      ['b.c', -1],
+    ])
+    expect(cut.error?.message).toBe('m.b.c: needs 2 bytes, has 1 (at byte 1)')
   })
 
   it('gives back what was written, for every value', () => {

@@ -1,5 +1,5 @@
 import type { MalformedError } from './errors.ts'
-import { Reader, Writer } from './layout-cursor.ts'
+import { Reader, type TracedField, Writer } from './layout-cursor.ts'
 
 /**
  * A binary format as a value: the same declaration reads and writes, and its type is inferred from it.
@@ -25,6 +25,27 @@ export function parsePrefix<T>(layout: Layout<T>, bytes: Uint8Array, name: strin
   const reader = new Reader(bytes, name)
   const value = layout.read(reader)
   return { value, size: reader.offset }
+}
+
+/**
+ * Reads like `parse`, and tells every field that it saw with offset and size, also when reading fails half-way:
+ * then `error` is the `MalformedError`.
+ */
+export function traceFields(
+  layout: Layout<unknown>,
+  bytes: Uint8Array,
+  name: string,
+): { fields: TracedField[]; error?: MalformedError } {
+  const fields: TracedField[] = []
+  const reader = new Reader(bytes, name, fields)
+  try {
+    layout.read(reader)
+    reader.requireEnd()
+    return { fields }
+  } catch (error) {
+    if (error instanceof MalformedError) return { fields, error }
+    throw error
+  }
 }
 
 /** Writes `value`; a value that does not fit its field is a bug and throws `RangeError` with the field path. */
