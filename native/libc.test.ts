@@ -1,0 +1,156 @@
+import { closeSync, existsSync, openSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { haveCompiler, haveHeader, runProgram } from '../test/support/c-compiler.ts'
+import {
+  CLOCK_BOOTTIME,
+  errnoOf,
+  FIOCLEX,
+  LOCK_EXCLUSIVE_NOW,
+  layouts,
+  loadLibc,
+  PIDFD_GET_INFO,
+  POLLIN,
+  socketConstants,
+} from './libc.ts'
+import { contextLayout, responseRoom, tctiCodes } from './tctildr.ts'
+
+const libc = loadLibc()
+
+/** Compiles a program that prints each expression; gives the numbers under our names. */
+function askCompiler(headers: readonly string[], expressions: Readonly<Record<string, string>>) {
+  const includes = headers.map((header) => `#include <${header}>`).join('\n')
+  const prints = Object.entries(expressions).map(([name, value]) => `printf("${name} %lld\\n", (long long)(${value}));`)
+  const printed = runProgram(`#define _GNU_SOURCE
+    #include <stdio.h>
+    #include <stddef.h>
+    ${includes}
+    int main(void) { ${prints.join('\n')} return 0; }`)
+  return Object.fromEntries(
+    printed
+      .trim()
+      .split('\n')
+      .map((line) => [line.split(' ')[0], Number(line.split(' ')[1])]),
+  )
+}
+
+const named = (prefix: string, names: readonly string[]) =>
+  Object.fromEntries(names.map((name) => [name, `${prefix}${name}`]))
+const numbers = (record: Readonly<Record<string, number | bigint>>) =>
+  Object.fromEntries(Object.entries(record).map(([name, value]) => [name, Number(value)]))
+
+describe.skipIf(!haveCompiler)('sizes, offsets and constants are those of the C headers (NAT-204)', () => {
+  it('sockets', () => {
+    const { MSG_DONTWAIT_NOSIGNAL, SO_PEERPIDFD, ...rest } = socketConstants
+    expect(
+      askCompiler(['sys/socket.h'], { ...named('', Object.keys(rest)), message: 'MSG_DONTWAIT | MSG_NOSIGNAL' }),
+    ).toEqual({ ...rest, message: MSG_DONTWAIT_NOSIGNAL })
+    expect(SO_PEERPIDFD).toBe(77) // newer than many headers; the peer credential tests execute it
+  })
+
+  it('errno', () => {
+    expect(askCompiler(['errno.h'], named('', Object.keys(errnoOf)))).toEqual(errnoOf)
+  })
+
+  it('single constants', () => {
+    expect(
+      askCompiler(['poll.h', 'time.h', 'sys/file.h', 'sys/ioctl.h'], {
+        POLLIN: 'POLLIN',
+        CLOCK_BOOTTIME: 'CLOCK_BOOTTIME',
+        LOCK: 'LOCK_EX | LOCK_NB',
+        FIOCLEX: 'FIOCLEX',
+        PIDFD_GET_INFO: `_IOWR(0xFF, 11, char[${layouts.pidfdInfo.size}])`,
+      }),
+    ).toEqual(numbers({ POLLIN, CLOCK_BOOTTIME, LOCK: LOCK_EXCLUSIVE_NOW, FIOCLEX, PIDFD_GET_INFO }))
+  })
+
+  const structures: Readonly<Record<string, readonly [string, string, Readonly<Record<string, number>>, object]>> = {
+    ucred: ['sys/socket.h', 'struct ucred', layouts.ucred, { pid: 'pid', uid: 'uid', gid: 'gid' }],
+    pollfd: ['poll.h', 'struct pollfd', layouts.pollfd, { fd: 'fd', events: 'events', revents: 'revents' }],
+    timespec: ['time.h', 'struct timespec', layouts.timespec, { seconds: 'tv_sec', nanoseconds: 'tv_nsec' }],
+    sockaddrUn: ['sys/un.h', 'struct sockaddr_un', layouts.sockaddrUn, { family: 'sun_family', path: 'sun_path' }],
+  }
+  it.each(Object.values(structures))('%s %s', (header, type, layout, members) => {
+    const offsets = Object.fromEntries(Object.entries(members).map(([ours, c]) => [ours, `offsetof(${type}, ${c})`]))
+    expect(askCompiler([header], { size: `sizeof(${type})`, ...offsets })).toEqual(layout)
+  })
+
+  it.skipIf(!haveHeader('tss2/tss2_tcti.h'))('TCTI contexts', () => {
+    const type = 'TSS2_TCTI_CONTEXT_COMMON_V1'
+    const offset = (member: string) => `offsetof(${type}, ${member})`
+    expect(
+      askCompiler(['tss2/tss2_tcti.h'], {
+        size: `sizeof(${type})`,
+        version: offset('version'),
+        transmit: offset('transmit'),
+        receive: offset('receive'),
+      }),
+    ).toEqual(contextLayout)
+    expect(
+      askCompiler(['tss2/tss2_common.h', 'tss2/tss2_tpm2_types.h'], {
+        success: 'TSS2_RC_SUCCESS',
+        badSequence: 'TSS2_TCTI_RC_BAD_SEQUENCE',
+        tryAgain: 'TSS2_TCTI_RC_TRY_AGAIN',
+        ioError: 'TSS2_TCTI_RC_IO_ERROR',
+        notSupported: 'TSS2_TCTI_RC_NOT_SUPPORTED',
+        room: 'TPM2_MAX_COMMAND_SIZE',
+      }),
+    ).toEqual({ ...tctiCodes, room: responseRoom })
+  })
+})
+
+describe('calls', () => {
+  it('report errno with a negative value, and 0 with any other', () => {
+    expect(libc.close(-1)).toEqual({ value: -1, errno: 9 })
+    expect(libc.poll(Buffer.alloc(8, 0xff), 1n, 0)).toEqual({ value: 0, errno: 0 })
+  })
+
+  it('the boot-time clock gives seconds and nanoseconds, and does not go back', () => {
+    const read = () => {
+      const cell = Buffer.alloc(layouts.timespec.size)
+      expect(libc.clockGettime(CLOCK_BOOTTIME, cell).errno).toBe(0)
+      expect(cell.readBigInt64LE(8)).toBeLessThan(1_000_000_000n)
+      return cell.readBigInt64LE(0) * 1_000_000_000n + cell.readBigInt64LE(8)
+    }
+    const first = read()
+    expect(first).toBeGreaterThan(0n)
+    expect(read()).toBeGreaterThanOrEqual(first)
+  })
+
+  it('an ioctl reaches its descriptor: close-on-exec is set', () => {
+    const fd = openSync('/dev/null', 'r')
+    expect(libc.ioctl(fd, FIOCLEX, null)).toEqual({ value: 0, errno: 0 })
+    closeSync(fd)
+    expect(libc.ioctl(fd, FIOCLEX, null)).toEqual({ value: -1, errno: 9 })
+    expect(existsSync(`/proc/self/fd/${fd}`)).toBe(false)
+  })
+
+  it('write nothing outside their destination: 64 canary bytes before and after stay', () => {
+    const ends = Buffer.alloc(8)
+    libc.socketpair(socketConstants.AF_UNIX, socketConstants.SOCK_STREAM, 0, ends)
+    for (const [option, size] of [
+      [socketConstants.SO_PEERCRED, layouts.ucred.size],
+      [socketConstants.SO_TYPE, 4],
+    ] as const) {
+      const room = new Uint8Array(64 + size + 64).fill(0xa5)
+      const length = Buffer.from([size, 0, 0, 0])
+      const asked = libc.getsockopt(
+        ends.readInt32LE(0),
+        socketConstants.SOL_SOCKET,
+        option,
+        room.subarray(64, 64 + size),
+        length,
+      )
+      expect(asked).toEqual({ value: 0, errno: 0 })
+      expect(length.readUInt32LE(0)).toBe(size)
+      expect(new Set([...room.subarray(0, 64), ...room.subarray(64 + size)])).toEqual(new Set([0xa5]))
+      expect(room.subarray(64, 64 + size).some((byte) => byte !== 0xa5)).toBe(true)
+    }
+    libc.close(ends.readInt32LE(0))
+    libc.close(ends.readInt32LE(4))
+  })
+
+  it('peek refuses a null pointer and no bytes (NAT-05)', () => {
+    expect(() => libc.peek(0n, 8)).toThrow('null pointer')
+    expect(() => libc.peek(4096n, 0)).toThrow(TypeError)
+  })
+})
