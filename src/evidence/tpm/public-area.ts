@@ -7,6 +7,7 @@ import {
   mapped,
   nothing,
   parse,
+  rest,
   sized,
   sizedBytes,
   struct,
@@ -15,7 +16,7 @@ import {
   u16be,
   u32be,
 } from '../../base/layout.ts'
-import { digestOf, type HashName, hashField } from './algorithms.ts'
+import { digestOf, type HashName, hashAlgorithms, hashField } from './algorithms.ts'
 
 /** Bit numbers of TPMA_OBJECT (TPM 2.0 Part 2, section 8.3). */
 export const objectAttributes = {
@@ -189,13 +190,36 @@ export const hierarchies = {
   endorsement: 0x4000000b,
   platform: 0x4000000c,
 } as const
+export type HierarchyName = keyof typeof hierarchies
+
+/** The hash that a Name was made with: its first two bytes. Throws `MalformedError` where the length does not fit it. */
+function nameAlgOf(name: Uint8Array): HashName {
+  const { hash, digest } = parse(struct({ hash: hashField, digest: rest }), name, 'name')
+  if (digest.length !== hashAlgorithms[hash].size) {
+    throw new MalformedError({ path: 'name' }, `digest of ${digest.length} bytes is not one of ${hash}`)
+  }
+  return hash
+}
+
+/**
+ * Qualified name of a primary key by its Name alone: nameAlg and H(hierarchy handle, Name). Throws
+ * `MalformedError` for bytes that are no Name (u16 hash algorithm and a digest of its size).
+ */
+export function qualifiedNameUnderHierarchy(name: Uint8Array, hierarchy: HierarchyName): Uint8Array {
+  return hashedName(nameAlgOf(name), encode(u32be, hierarchies[hierarchy]), name)
+}
+
+/** Qualified name of a child by its Name alone: nameAlg and H(qualified name of the parent, Name of the child). */
+export function qualifiedNameUnderParent(parentQualifiedName: Uint8Array, name: Uint8Array): Uint8Array {
+  return hashedName(nameAlgOf(name), parentQualifiedName, name)
+}
 
 /** Qualified name of a primary key: nameAlg and H(hierarchy handle, Name). `area` gives the hash. */
-export function qualifiedNameOfPrimary(area: TpmtPublic, hierarchy: keyof typeof hierarchies): Uint8Array {
-  return hashedName(area.nameAlg, encode(u32be, hierarchies[hierarchy]), nameOf(area))
+export function qualifiedNameOfPrimary(area: TpmtPublic, hierarchy: HierarchyName): Uint8Array {
+  return qualifiedNameUnderHierarchy(nameOf(area), hierarchy)
 }
 
 /** Qualified name of a child: nameAlg and H(qualified name of the parent, Name of the child). */
 export function qualifiedNameOfChild(parentQualifiedName: Uint8Array, area: TpmtPublic): Uint8Array {
-  return hashedName(area.nameAlg, parentQualifiedName, nameOf(area))
+  return qualifiedNameUnderParent(parentQualifiedName, nameOf(area))
 }
