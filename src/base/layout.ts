@@ -1,4 +1,4 @@
-import type { MalformedError } from './errors.ts'
+import { MalformedError } from './errors.ts'
 import { Reader, type TracedField, Writer } from './layout-cursor.ts'
 
 /**
