@@ -1,0 +1,37 @@
+import { type Logger, pino, stdTimeFunctions } from 'pino'
+
+export type LogLevel = 'error' | 'warn' | 'info' | 'debug'
+
+/** journald reads the priority from a `<N>` prefix (SYS-80): 3 error, 4 warning, 6 information, 7 debug. */
+const priorities: Readonly<Record<number, number>> = { 60: 2, 50: 3, 40: 4, 30: 6, 20: 7, 10: 7 }
+
+/** Puts the priority of each line in front of it. */
+function prefixing(write: (line: string) => void): { write(line: string): void } {
+  return {
+    write: (line) => {
+      const level = Number(/"level":(\d+)/.exec(line)?.[1] ?? 30)
+      write(`<${priorities[level] ?? 6}>${line}`)
+    },
+  }
+}
+
+/**
+ * The agent's log: one JSON object a line on standard error. What is logged is chosen where it is logged (API-110);
+ * as a second line of defence members with these names are never written, at any level.
+ */
+export function createLog(level: LogLevel, options: { journal: boolean; write?: (line: string) => void }): Logger {
+  const write = options.write ?? ((line: string) => void process.stderr.write(line))
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: options.journal ? false : stdTimeFunctions.isoTime,
+      messageKey: 'msg',
+      redact: {
+        paths: ['token', 'nonce', 'nonces', 'secret', '*.token', '*.nonce', '*.nonces', '*.secret'],
+        remove: true,
+      },
+    },
+    options.journal ? prefixing(write) : { write },
+  )
+}
