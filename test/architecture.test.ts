@@ -53,7 +53,7 @@ function complaintAboutRooms(found: Import, here: string, there: string): string
   const [from, to] = [floorOf.get(here), floorOf.get(there)]
   if (from === undefined) return `${found.from}: the room '${here}' is not in the table of floors`
   if (to === undefined) return `${found.from}: imports '${found.target}', which is in no room`
-  if (there === 'platform' && here !== 'agent') return `${found.from}: only agent/ imports platform/`
+  if (there === 'platform' && here !== 'agent' && here !== 'platform') return `${found.from}: only agent/ imports platform/`
   if (to < from || here === there) return undefined
   const relation = to === from ? 'its neighbour' : 'upwards into'
   return `${found.from}: '${here}' (floor ${from}) imports ${relation} '${there}' (floor ${to})`
@@ -134,6 +134,7 @@ describe('the table of floors catches a planted violation', () => {
     expect(complaint('src/agent/x.ts', '../platform/y.ts')).toBeUndefined()
     expect(complaint('src/evidence/tpm/x.ts', '../../base/layout.ts')).toBeUndefined()
     expect(complaint('src/platform/x.ts', '../../native/libc.ts')).toBeUndefined()
+    expect(complaint('src/platform/x.ts', './y.ts')).toBeUndefined()
     expect(
       importsIn('a.ts', "import { a } from './b.ts'\nexport type { c } from '../d.ts'\nawait import('./e.ts')"),
     ).toHaveLength(3)
