@@ -53,7 +53,8 @@ function complaintAboutRooms(found: Import, here: string, there: string): string
   const [from, to] = [floorOf.get(here), floorOf.get(there)]
   if (from === undefined) return `${found.from}: the room '${here}' is not in the table of floors`
   if (to === undefined) return `${found.from}: imports '${found.target}', which is in no room`
-  if (there === 'platform' && here !== 'agent' && here !== 'platform') return `${found.from}: only agent/ imports platform/`
+  if (there === 'platform' && here !== 'agent' && here !== 'platform')
+    return `${found.from}: only agent/ imports platform/`
   if (to < from || here === there) return undefined
   const relation = to === from ? 'its neighbour' : 'upwards into'
   return `${found.from}: '${here}' (floor ${from}) imports ${relation} '${there}' (floor ${to})`
