@@ -120,7 +120,8 @@ export const publicLayout = tagged('type', u16be, {
 export type TpmtPublic = TypeOf<typeof publicLayout>
 export type SigningScheme = TpmtPublic['scheme']
 
-const sizedPublicLayout = sized(u16be, publicLayout, { min: 1, max: 1024 })
+/** TPM2B_PUBLIC: u16 size, then TPMT_PUBLIC. */
+export const sizedPublicLayout = sized(u16be, publicLayout, { min: 1, max: 1024 })
 
 /** Parses a TPMT_PUBLIC to its last byte; the key itself is not checked (see `publicKeyOf`). */
 export function parsePublic(bytes: Uint8Array, name = 'public'): TpmtPublic {
