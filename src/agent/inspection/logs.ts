@@ -1,0 +1,52 @@
+import { toHex } from '../../base/bytes.ts'
+import { MalformedError } from '../../base/errors.ts'
+import { type EventLog, type LoggedEvent, parseEventLog } from '../../evidence/event-log/event-log.ts'
+import { eventTypeName } from '../../evidence/event-log/event-types.ts'
+import { readImaLog } from '../../evidence/ima/ima-log.ts'
+import { type HashName, hashNameOf } from '../../evidence/tpm/algorithms.ts'
+import { replayEventLog } from '../../verifier/event-log/replay-event-log.ts'
+import { heading, type InspectedField, type Inspection, shownValue } from './inspection.ts'
+
+function eventFields({ index, offset, pcr, type, digests, data }: LoggedEvent): InspectedField[] {
+  const banks = [...digests].map(([id, digest]) => heading(hashNameOf(id) ?? `0x${id.toString(16)}`, 1, toHex(digest)))
+  return [
+    heading(`event ${index}`, 0, `PCR ${pcr}  ${eventTypeName(type)}`, offset),
+    ...banks,
+    heading('data', 1, shownValue(data)),
+  ]
+}
+
+function registerFields(log: EventLog): InspectedField[] {
+  const { registers, startupLocality } = replayEventLog(log)
+  const locality = startupLocality === null ? [] : [heading('startup locality', 0, String(startupLocality))]
+  const banks = [...registers].flatMap(([bank, values]) => [
+    heading(`(replayed ${bank})`, 0),
+    ...[...values].sort(([a], [b]) => a - b).map(([pcr, value]) => heading(`PCR ${pcr}`, 1, toHex(value))),
+  ])
+  return [...locality, ...banks]
+}
+
+/** A TCG event log, event by event, and the registers to which it leads. Unverified: compare them with a quote. */
+export function inspectEventLog(bytes: Uint8Array): Inspection {
+  const log = parseEventLog(bytes)
+  const fields = [...log.events.flatMap(eventFields), ...registerFields(log)]
+  return { kind: `event log (${log.format}, ${log.events.length} events)`, fields }
+}
+
+const latin1 = new TextDecoder('latin1')
+
+/** A binary IMA log, record by record, as far as it parses. */
+export function inspectImaLog(bytes: Uint8Array, column: HashName): Inspection {
+  const fields: InspectedField[] = []
+  let problem: MalformedError | undefined
+  try {
+    for (const { index, pcr, template, column: digest, data } of readImaLog(bytes, column)) {
+      fields.push(heading(`record ${index}`, 0, `PCR ${pcr}  ${template}`, data.byteOffset - bytes.byteOffset))
+      fields.push(heading(column, 1, toHex(digest)), heading('data', 1, latin1.decode(data).slice(0, 240)))
+    }
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error
+    problem = error
+  }
+  return { kind: `IMA log (${column} column)`, fields, ...(problem ? { problem } : {}) }
+}
