@@ -1,0 +1,98 @@
+import type { TpmEvidence, TpmQuote } from '../../evidence/tpm/evidence.ts'
+import { tpmEvidenceLimits } from '../../evidence/tpm/evidence-json.ts'
+import type { Appraisal, Finding } from '../../results/appraisal.ts'
+import { Checklist } from '../../results/checklist.ts'
+import { type AttestationKey, judgeAttestationKey, unenrolled } from './attestation-key.ts'
+import { type TpmCheckId, tpmChecks } from './checks.ts'
+import { tpmClaims } from './claims.ts'
+import { countersOf, isNewBoot } from './counters.ts'
+import type { TpmChecklist } from './each-quote.ts'
+import type { TpmCounters, TpmInputs } from './inputs.ts'
+import { type LogReplays, logReplays } from './log-replay.ts'
+import { judgeLogs } from './logs.ts'
+import type { PcrValues } from './pcr-values.ts'
+import { type JudgedQuotes, judgeQuotes } from './quotes.ts'
+
+/** The members beside those of `Appraisal` are null unless the evidence is affirmed: a refusal changes no state. */
+export interface TpmAppraisal extends Appraisal {
+  readonly findings: readonly Finding<TpmCheckId>[]
+  /** Name of the attestation key, recomputed from the evidence: u16 hash algorithm, digest. */
+  readonly akName: Uint8Array | null
+  /** To be kept for the key, by compare-and-set against those of the inputs (ENR-12). */
+  readonly counters: TpmCounters | null
+  /** True if the machine was reset since the counters of the inputs; what was kept of its boot is void (TPM-27). */
+  readonly newBoot: boolean | null
+  /** The signed values of all quotes, bank → PCR → value, each of its bank's length. */
+  readonly pcrs: PcrValues | null
+}
+
+function judgeCount(checklist: TpmChecklist, quotes: readonly TpmQuote[]): readonly TpmQuote[] {
+  const { length } = quotes
+  const sound = length >= 1 && length <= tpmEvidenceLimits.quotes
+  checklist.judge('tpm.quotes.count', sound, () => `there are ${length} quotes`)
+  return sound ? quotes : []
+}
+
+/** ENR-10, at appraisal; the daily check of the registry may come too late. */
+function judgeEkCurrent(checklist: TpmChecklist, { enrolment, requirements, now }: TpmInputs): void {
+  const id = 'tpm.ek.current'
+  if (enrolment !== null) {
+    const end = enrolment.ekNotAfter
+    checklist.judge(
+      id,
+      end === null || now <= end,
+      () => 'the certificate has expired',
+      end === null ? 'there is none' : undefined,
+    )
+  } else if (requirements.allowUnenrolled === true) checklist.waive(id, unenrolled)
+}
+
+/** TPM-30: the hint is unsigned, but it can only lower the trust. */
+function judgeHardware(checklist: TpmChecklist, { simulated }: TpmEvidence, { simulator }: TpmInputs): void {
+  if (!simulated) checklist.pass('tpm.hardware')
+  else if (simulator) checklist.waive('tpm.hardware', 'the verifier runs in simulator mode')
+  else checklist.fail('tpm.hardware', 'the evidence says that its TPM is simulated')
+}
+
+function affirmed(
+  checklist: TpmChecklist,
+  evidence: TpmEvidence,
+  { enrolment }: TpmInputs,
+  { key, quotes }: { key: AttestationKey; quotes: JudgedQuotes },
+): Omit<TpmAppraisal, 'findings' | 'affirmed'> | null {
+  const last = quotes.attests.at(-1)
+  if (last === undefined || quotes.values === null) return null
+  const counters = countersOf(last)
+  const newBoot = isNewBoot(enrolment?.counters ?? null, counters)
+  const { values } = quotes
+  const claims = tpmClaims(checklist, { key, enrolment, attest: last, values, newBoot, evidence })
+  return { claims, akName: key.name, counters, newBoot, pcrs: values }
+}
+
+const refused = { claims: {}, akName: null, counters: null, newBoot: null, pcrs: null }
+
+/**
+ * Appraises TPM evidence (tpm.md sections 4 and 5, EVD-04): the attestation key, every quote, the PCR values and the
+ * counters, then the event log and the IMA log against the quoted values. All checks that can be judged are judged.
+ *
+ * Not verified here: the EK certificate and the enrolment, which `inputs.enrolment` stands for, and that
+ * `inputs.expected.qualifyingData` is fresh and used once. Of the logs only the replay to the quoted PCRs is judged;
+ * their content makes no claim.
+ *
+ * Pure and synchronous. Never throws for bad evidence. `replays` are the log engines.
+ */
+export function appraiseTpm(evidence: TpmEvidence, inputs: TpmInputs, replays: LogReplays = logReplays): TpmAppraisal {
+  const checklist = new Checklist(tpmChecks)
+  const given = judgeCount(checklist, evidence.quotes)
+  const key = judgeAttestationKey(checklist, evidence.ak.publicArea, inputs)
+  judgeEkCurrent(checklist, inputs)
+  judgeHardware(checklist, evidence, inputs)
+  const quotes = judgeQuotes(checklist, given, key, inputs)
+  judgeLogs(checklist, evidence, inputs.requirements, { quoted: quotes?.values ?? null, replays })
+  const findings = checklist.findings()
+  const result =
+    checklist.affirmed() && key !== null && quotes !== null
+      ? affirmed(checklist, evidence, inputs, { key, quotes })
+      : null
+  return { affirmed: result !== null, findings, ...(result ?? refused) }
+}

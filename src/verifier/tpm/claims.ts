@@ -1,0 +1,100 @@
+import { createHash } from 'node:crypto'
+import { toHex } from '../../base/bytes.ts'
+import type { TpmAttest } from '../../evidence/tpm/attest.ts'
+import type { TpmEvidence } from '../../evidence/tpm/evidence.ts'
+import type { AttestationKey } from './attestation-key.ts'
+import type { TpmChecklist } from './each-quote.ts'
+import type { TpmEnrolment } from './inputs.ts'
+import type { PcrValues } from './pcr-values.ts'
+
+/** What an affirmed appraisal knows; all of it is covered by passed checks. */
+export interface AffirmedTpm {
+  readonly key: AttestationKey
+  readonly enrolment: TpmEnrolment | null
+  /** The last quote of the evidence. */
+  readonly attest: TpmAttest
+  readonly values: PcrValues
+  readonly newBoot: boolean
+  readonly evidence: TpmEvidence
+}
+
+type Claims = Record<string, unknown>
+
+function keyClaims({ key, enrolment }: AffirmedTpm): Claims {
+  const trust = enrolment?.akTrust ?? 'none'
+  const spki = key.key?.export({ type: 'spki', format: 'der' })
+  return {
+    ak_trusted: trust !== 'none',
+    ak_trust: trust,
+    ak_name: toHex(key.name),
+    ...(spki === undefined ? {} : { ak_pub_sha256: createHash('sha256').update(spki).digest('hex') }),
+  }
+}
+
+function enrolmentClaims(enrolment: TpmEnrolment | null): Claims {
+  const facts = {
+    ek_spki_sha256: enrolment?.ekSpkiSha256,
+    ek_cert_sha256: enrolment?.ekCertSha256,
+    ek_anchor: enrolment?.anchor,
+    crl_status: enrolment?.crlStatus,
+    instance_id: enrolment?.instanceId,
+  }
+  return Object.fromEntries(Object.entries(facts).filter(([, fact]) => fact !== null && fact !== undefined))
+}
+
+/** True where the TPM signs its counters and firmware version as they are (TPM-29). */
+export function isUnderEndorsement(enrolment: TpmEnrolment | null): boolean {
+  if (enrolment === null) return false
+  return enrolment.akParent.under === 'ek' || enrolment.akParent.hierarchy === 'endorsement'
+}
+
+/** 16 hexadecimal digits. */
+export function firmwareText({ firmwareVersion }: TpmAttest): string {
+  return firmwareVersion.toString(16).padStart(16, '0')
+}
+
+/** Absolute values only where the TPM did not add a constant of its own to them: a policy would compare noise. */
+function counterClaims({ attest, enrolment, newBoot }: AffirmedTpm): Claims {
+  const absolute = {
+    reset_count: attest.resetCount,
+    restart_count: attest.restartCount,
+    firmware_version: firmwareText(attest),
+  }
+  return {
+    ...(isUnderEndorsement(enrolment) ? absolute : {}),
+    clock_safe: attest.safe === 1,
+    ...(enrolment === null ? {} : { new_boot: newBoot }),
+  }
+}
+
+function pcrClaims(values: PcrValues): Claims {
+  const filled = [...values].filter(([, bank]) => bank.size > 0)
+  const quoted = new Set(filled.flatMap(([, bank]) => [...bank.keys()]))
+  const sha256 = [...(values.get('sha256') ?? [])].sort(([left], [right]) => left - right)
+  const pcr = Object.fromEntries(sha256.map(([index, value]) => [String(index), toHex(value)]))
+  return {
+    quoted_pcrs: [...quoted].sort((left, right) => left - right),
+    pcr_bank: filled.map(([hash]) => hash),
+    ...(sha256.length === 0 ? {} : { pcr }),
+  }
+}
+
+/**
+ * The claim trees `tpm` and `ima` (POL-431, tpm.md section 11). Of the logs only whether they were there and verified:
+ * nothing of their content.
+ */
+export function tpmClaims(checklist: TpmChecklist, affirmed: AffirmedTpm): Claims {
+  const { evidence } = affirmed
+  const eventLog = evidence.eventLog !== null
+  const tpm = {
+    ...keyClaims(affirmed),
+    ...enrolmentClaims(affirmed.enrolment),
+    nonce_matched: checklist.passed('tpm.quote.nonce'),
+    ...pcrClaims(affirmed.values),
+    ...counterClaims(affirmed),
+    eventlog_present: eventLog,
+    ...(eventLog ? { eventlog_verified: checklist.passed('tpm.eventlog.replay') } : {}),
+  }
+  if (evidence.ima === null) return { tpm }
+  return { tpm, ima: { verified: checklist.passed('tpm.ima.replay') } }
+}
