@@ -1,0 +1,75 @@
+import type { Name } from '@peculiar/asn1-x509'
+import { encodeSchema } from './decode-exactly.ts'
+
+export interface NameAttribute {
+  /** Object identifier in dots: `2.5.4.3`. */
+  readonly type: string
+  /** Text of a UTF8String, PrintableString or IA5String; null for other string types. */
+  readonly text: string | null
+}
+
+/** A distinguished name. Names are compared by their DER, never by their text (TDX-114). */
+export interface DistinguishedName {
+  readonly der: Uint8Array
+  /** In order of appearance. */
+  readonly attributes: readonly NameAttribute[]
+}
+
+export const attributeTypes = {
+  commonName: '2.5.4.3',
+  country: '2.5.4.6',
+  locality: '2.5.4.7',
+  state: '2.5.4.8',
+  organization: '2.5.4.10',
+  organizationalUnit: '2.5.4.11',
+} as const
+
+const shortNames = new Map<string, string>([
+  [attributeTypes.commonName, 'CN'],
+  [attributeTypes.country, 'C'],
+  [attributeTypes.locality, 'L'],
+  [attributeTypes.state, 'ST'],
+  [attributeTypes.organization, 'O'],
+  [attributeTypes.organizationalUnit, 'OU'],
+])
+
+const longestDescription = 200
+
+export function nameOfSchema(name: Name): DistinguishedName {
+  // Spread first: the library's arrays make arrays of their own class.
+  const attributes = [...name].flatMap((relative) =>
+    [...relative].map(({ type, value }) => ({
+      type,
+      text: value.utf8String ?? value.printableString ?? value.ia5String ?? null,
+    })),
+  )
+  return { der: encodeSchema(name), attributes }
+}
+
+/** Texts of all attributes of one type. */
+export function attributeTexts(name: DistinguishedName, type: string): (string | null)[] {
+  return name.attributes.filter((attribute) => attribute.type === type).map(({ text }) => text)
+}
+
+/** The only common name, or null where there is none, more than one, or one that is not text. */
+export function commonNameOf(name: DistinguishedName): string | null {
+  const [first, ...others] = attributeTexts(name, attributeTypes.commonName)
+  return others.length === 0 ? (first ?? null) : null
+}
+
+/** `C=CN, O=Aliyun, CN=…` for messages: escaped, at most 200 characters. Never compare it. */
+export function describeName(name: DistinguishedName): string {
+  if (name.attributes.length === 0) return '(empty name)'
+  const parts = name.attributes.map(({ type, text }) => `${shortNames.get(type) ?? type}=${escaped(text ?? '?')}`)
+  const whole = parts.join(', ')
+  return whole.length > longestDescription ? `${whole.slice(0, longestDescription)}…` : whole
+}
+
+/** A name may carry control characters that forge log lines or drive a terminal. */
+function escaped(text: string): string {
+  return Array.from(text.slice(0, longestDescription), (character) => {
+    const code = character.codePointAt(0) ?? 0
+    const plain = code >= 0x20 && code < 0x7f && character !== '\\'
+    return plain ? character : `\\u{${code.toString(16)}}`
+  }).join('')
+}

@@ -1,0 +1,19 @@
+import { toHex } from '../bytes.ts'
+import type { MalformedError } from '../errors.ts'
+
+/** RFC 5280 section 4.1.2.2: at most 20 octets, the sign octet not counted. */
+const maximumSerial = 1n << 160n
+
+/** The value of the content octets of an INTEGER that must not be negative. */
+export function unsignedOf(content: Uint8Array, refuse: (problem: string) => MalformedError): bigint {
+  if (((content[0] ?? 0x80) & 0x80) !== 0) throw refuse('is negative or empty')
+  return BigInt(`0x${toHex(content)}`)
+}
+
+/** A serial number: compared as a number, so that a leading zero octet makes no difference (TDX-120). */
+export function serialOf(content: Uint8Array, refuse: (problem: string) => MalformedError): bigint {
+  const serial = unsignedOf(content, refuse)
+  if (serial === 0n) throw refuse('is zero')
+  if (serial >= maximumSerial) throw refuse('has more than 20 octets')
+  return serial
+}
