@@ -38,6 +38,11 @@ export const agentErrors = declareErrors({
     title: 'the evidence was appraised and not affirmed',
     remedy: 'look at the failed findings: each says what was wrong and what mends it',
   },
+  TOKEN_REFUSED: {
+    kind: 'distrusted',
+    title: 'the token was checked and refused',
+    remedy: 'look at the failed findings: each says what was wrong and what mends it',
+  },
   INPUT_UNREADABLE: {
     kind: 'configuration',
     title: 'an input file cannot be read',

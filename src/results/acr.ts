@@ -1,7 +1,8 @@
 import type { Outcome } from './appraisal.ts'
 
 /** What a request asks to have appraised (TOK-22): a TD, GPUs, a TD with GPUs, a TPM. */
-export type Tee = 'tdx' | 'nvgpu' | 'acstdxnvgpu' | 'tpm'
+export const tees = ['tdx', 'nvgpu', 'acstdxnvgpu', 'tpm'] as const
+export type Tee = (typeof tees)[number]
 
 /** Whether two kinds of evidence were shown to come from one guest. `edge` joins their names: `tdx+tpm`. */
 export interface BindingEdge {

@@ -32,7 +32,7 @@ const defaultPaths: Readonly<Partial<Record<Tee, readonly string[]>>> = {
 }
 
 /** The claim paths of a `workload` rule for this kind; throws `SUBJECT_RULE_INVALID` if there are none. */
-export function requireClaimPaths(rule: SubjectRule & { mode: 'workload' }, tee: Tee): readonly string[] {
+function requireClaimPaths(rule: SubjectRule & { mode: 'workload' }, tee: Tee): readonly string[] {
   const paths = rule.claimPaths ?? defaultPaths[tee] ?? []
   if (paths.length === 0) {
     throw resultsErrors.error('SUBJECT_RULE_INVALID', `subject mode workload has no claim list for ${tee}`, {

@@ -1,0 +1,122 @@
+import { Worker } from 'node:worker_threads'
+import { declareErrors } from '../../base/errors.ts'
+import type { TpmEvidence } from '../../evidence/tpm/evidence.ts'
+import { appraiseTpm, type TpmAppraisal, type TpmInputs } from '../../verifier/index.ts'
+
+export interface AppraisalJob {
+  readonly id: number
+  readonly evidence: TpmEvidence
+  readonly inputs: TpmInputs
+}
+
+export interface AppraisalOutcome {
+  readonly id: number
+  readonly appraisal: TpmAppraisal
+}
+
+/** Appraises evidence away from the event loop: an IMA log of a million records takes seconds. */
+export interface Appraiser extends AsyncDisposable {
+  appraise(evidence: TpmEvidence, inputs: TpmInputs): Promise<TpmAppraisal>
+}
+
+export const appraiserErrors = declareErrors({
+  APPRAISER_BUSY: {
+    kind: 'unavailable',
+    title: 'more appraisals wait than the verifier takes at once',
+    remedy: 'try again in a few seconds; if it lasts, look for a caller that asks for fresh tokens in a loop',
+  },
+  APPRAISAL_TIMEOUT: {
+    kind: 'unavailable',
+    title: 'an appraisal took longer than 30 seconds',
+    remedy: 'look at the size of the IMA log; a log that grows without bound needs a narrower IMA policy',
+  },
+})
+
+const longestQueue = 64
+const longestAppraisalMs = 30_000
+
+interface Waiting {
+  readonly resolve: (appraisal: TpmAppraisal) => void
+  readonly reject: (error: unknown) => void
+  readonly timer: NodeJS.Timeout
+}
+
+class WorkerAppraiser implements Appraiser {
+  #entry: URL
+  #worker: Worker | undefined
+  #waiting = new Map<number, Waiting>()
+  #next = 1
+
+  constructor(entry: URL) {
+    this.#entry = entry
+  }
+
+  appraise(evidence: TpmEvidence, inputs: TpmInputs): Promise<TpmAppraisal> {
+    if (this.#waiting.size >= longestQueue) {
+      return Promise.reject(appraiserErrors.error('APPRAISER_BUSY', `${longestQueue} appraisals are waiting`))
+    }
+    const worker = this.#started()
+    const id = this.#next++
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.#giveUp(), longestAppraisalMs)
+      this.#waiting.set(id, { resolve, reject, timer })
+      const job: AppraisalJob = { id, evidence, inputs }
+      worker.postMessage(job)
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const worker = this.#worker
+    this.#worker = undefined
+    this.#failAll(appraiserErrors.error('APPRAISER_BUSY', 'the verifier is stopping'))
+    await worker?.terminate()
+  }
+
+  #started(): Worker {
+    if (this.#worker) return this.#worker
+    const worker = new Worker(this.#entry, { name: 'appraisal' })
+    worker.unref()
+    worker.on('message', ({ id, appraisal }: AppraisalOutcome) => this.#settle(id)?.resolve(appraisal))
+    const ended = (error: unknown) => {
+      if (this.#worker !== worker) return
+      this.#worker = undefined
+      this.#failAll(error)
+    }
+    worker.on('error', ended)
+    worker.on('exit', () => ended(appraiserErrors.error('APPRAISAL_TIMEOUT', 'the appraisal thread ended')))
+    this.#worker = worker
+    return worker
+  }
+
+  #settle(id: number): Waiting | undefined {
+    const waiting = this.#waiting.get(id)
+    this.#waiting.delete(id)
+    clearTimeout(waiting?.timer)
+    return waiting
+  }
+
+  /** A thread that does not answer is ended; the next appraisal gets a new one. */
+  #giveUp(): void {
+    const worker = this.#worker
+    this.#worker = undefined
+    this.#failAll(appraiserErrors.error('APPRAISAL_TIMEOUT', `no answer within ${longestAppraisalMs / 1000} s`))
+    void worker?.terminate()
+  }
+
+  #failAll(error: unknown): void {
+    for (const id of [...this.#waiting.keys()]) this.#settle(id)?.reject(error)
+  }
+}
+
+/** Appraises in a worker thread. `entry` is the compiled `appraisal-worker`; the thread starts with the first job. */
+export function createWorkerAppraiser(entry = new URL('./appraisal-worker.js', import.meta.url)): Appraiser {
+  return new WorkerAppraiser(entry)
+}
+
+/** Appraises on the calling thread: for commands that do nothing else meanwhile. */
+export function createDirectAppraiser(): Appraiser {
+  return {
+    appraise: async (evidence, inputs) => appraiseTpm(evidence, inputs),
+    [Symbol.asyncDispose]: async () => {},
+  }
+}

@@ -1,0 +1,23 @@
+import type { RandomSource } from '../../base/random.ts'
+import { type BoundRequest, deriveSeed, deriveTpmQualifyingData, encodeTokenRequest } from '../../evidence/binding.ts'
+import { hashLeaf, treeRoot } from '../../evidence/request-tree.ts'
+
+/** One request under a verifier's challenge: everything that the TPM's signature will cover (BRK-90, BRK-91). */
+export interface TokenTranscript {
+  readonly verifier: string
+  readonly challenge: Uint8Array
+  readonly request: BoundRequest
+  /** 16 random bytes. */
+  readonly salt: Uint8Array
+}
+
+export function drawSalt(random: RandomSource): Uint8Array {
+  return random(16)
+}
+
+/** The 32 bytes of qualifying data of a tree with this one request (BRK-86, BRK-91). */
+export function qualifyingDataOf({ verifier, challenge, request, salt }: TokenTranscript): Uint8Array {
+  const root = treeRoot([hashLeaf(encodeTokenRequest(request, salt))])
+  const seed = deriveSeed({ purpose: 'token', verifier, challenge, root, size: 1, agentKey: null })
+  return deriveTpmQualifyingData(seed)
+}
