@@ -1,0 +1,42 @@
+import { open } from 'node:fs/promises'
+import { parseUtf8 } from '../../base/json.ts'
+import { agentErrors } from '../errors.ts'
+import { parseConfiguration } from './load.ts'
+import type { Configuration } from './schema.ts'
+
+export const defaultConfigurationFile = '/etc/attestd/attestd.toml'
+const largestFile = 1 << 20
+
+/** API-69: whoever may write the file decides who gets tokens, so only root and the agent's own user may. */
+function problemWith(stat: { uid: number; mode: number; size: number; isFile(): boolean }): string | undefined {
+  if (!stat.isFile()) return 'is not a regular file'
+  if (stat.uid !== 0 && stat.uid !== process.geteuid?.()) return `belongs to uid ${stat.uid}`
+  if ((stat.mode & 0o022) !== 0) return `may be written by others (mode ${(stat.mode & 0o777).toString(8)})`
+  return stat.size > largestFile ? `is larger than ${largestFile} bytes` : undefined
+}
+
+export interface LoadedConfiguration {
+  readonly file: string
+  readonly text: string
+  readonly configuration: Configuration
+}
+
+/**
+ * Reads and checks a configuration file. Throws `CONFIGURATION_UNREADABLE` (absent, no permission, writable by others)
+ * or `CONFIGURATION_INVALID` (naming line and key). The text is kept so that later checks can name lines too.
+ */
+export async function readConfiguration(file: string): Promise<LoadedConfiguration> {
+  const unreadable = (says: string, cause?: unknown) =>
+    agentErrors.error('CONFIGURATION_UNREADABLE', `${file}: ${says}`, { facts: { file }, cause })
+  const handle = await open(file, 'r').catch((cause: NodeJS.ErrnoException) => {
+    throw unreadable(cause.code === 'ENOENT' ? 'does not exist' : `cannot be opened (${cause.code})`, cause)
+  })
+  try {
+    const problem = problemWith(await handle.stat())
+    if (problem) throw unreadable(problem)
+    const text = parseUtf8(await handle.readFile(), file)
+    return { file, text, configuration: parseConfiguration(text, file) }
+  } finally {
+    await handle.close()
+  }
+}

@@ -1,0 +1,138 @@
+import { equalBytes } from '../../base/bytes.ts'
+import { type Clock, secondsOf } from '../../base/clock.ts'
+import type { RandomSource } from '../../base/random.ts'
+import type { TpmEvidence } from '../../evidence/tpm/evidence.ts'
+import type { Challenges } from '../../issuer/challenges.ts'
+import type { TokenIssuer } from '../../issuer/token-issuer.ts'
+import type { TokenRequest } from '../../passport/token-request.ts'
+import type { AcceptedToken, TokenSource } from '../../passport/token-source.ts'
+import { type TpmAppraisal, type TpmEnrolment, type TpmRequirements, tpmChecks } from '../../verifier/index.ts'
+import type { PcrBankSelection } from '../../verifier/tpm/inputs.ts'
+import type { Appraiser } from './appraiser.ts'
+import { builtinPolicy } from './builtin-policy.ts'
+import { embeddedErrors } from './errors.ts'
+import { failedIds, type LastAppraisals } from './last-appraisal.ts'
+import { drawSalt, qualifyingDataOf } from './transcript.ts'
+
+/** The verifier's memory of this machine's TPM. */
+export interface Enrolments {
+  /** The active enrolment of the key that the attester uses now; enrols it first if it is not known. */
+  require(signal: AbortSignal): Promise<TpmEnrolment>
+  /** Moves the counters of an affirmed appraisal; refuses if another appraisal was faster (ENR-12). */
+  keepCounters(before: TpmEnrolment, appraisal: TpmAppraisal): Promise<void>
+  /** The kept enrolment does not fit the evidence any more: the next `require` enrols again. */
+  forget(): void
+}
+
+export interface EmbeddedSourceOptions {
+  readonly name: string
+  readonly generation: number
+  readonly issuerUrl: string
+  readonly usualLifetimeS: number
+  readonly attester: { collect(qualifyingData: Uint8Array, options: object, signal: AbortSignal): Promise<TpmEvidence> }
+  readonly enrolments: Enrolments
+  readonly appraiser: Appraiser
+  readonly challenges: Challenges
+  readonly issuer: TokenIssuer
+  readonly acceptToken: (token: string, request: TokenRequest) => Promise<AcceptedToken>
+  readonly requirements: TpmRequirements
+  readonly simulator: boolean
+  /** What the attester was told to quote, so that the verifier can compare (TPM-21). */
+  readonly selection: readonly PcrBankSelection[] | 'any'
+  readonly appraisals: LastAppraisals
+  readonly clock: Clock
+  readonly random: RandomSource
+}
+
+/**
+ * The bundled verifier and issuer as a source of tokens: challenge, evidence, appraisal, token, all in this process.
+ * A challenge is redeemed once, by the very bytes that the TPM signed over; nothing is taken from the evidence.
+ */
+export function createEmbeddedSource(options: EmbeddedSourceOptions): TokenSource {
+  const { name, generation, usualLifetimeS, acceptToken } = options
+  return {
+    name,
+    generation,
+    usualLifetimeS,
+    acceptToken,
+    obtainToken: async (request, signal) => {
+      requireOneAudience(request)
+      const enrolment = await options.enrolments.require(signal)
+      const challenge = options.challenges.issue()
+      const transcript = {
+        verifier: options.issuerUrl,
+        challenge: challenge.nonce,
+        request,
+        salt: drawSalt(options.random),
+      }
+      const qualifyingData = qualifyingDataOf(transcript)
+      const evidence = await options.attester.collect(qualifyingData, {}, signal)
+      if (!options.challenges.redeem(challenge.nonce)) {
+        throw embeddedErrors.error('CHALLENGE_SPENT', `no evidence within ${challenge.lifetimeS} s`)
+      }
+      const appraisal = await appraise(options, evidence, { enrolment, qualifyingData: qualifyingDataOf(transcript) })
+      await options.enrolments.keepCounters(enrolment, appraisal)
+      return issue(options, request, { appraisal, enrolment, simulated: options.simulator || evidence.simulated })
+    },
+  }
+}
+
+/** Several audiences need an `azp` (TOK-16), and callers of the socket are no OpenID clients. */
+function requireOneAudience({ audience }: TokenRequest): void {
+  if (audience.length !== 1) {
+    throw embeddedErrors.error('audience_unsupported', `${audience.length} audiences in one request`)
+  }
+}
+
+interface Expected {
+  readonly enrolment: TpmEnrolment
+  readonly qualifyingData: Uint8Array
+}
+
+async function appraise(
+  options: EmbeddedSourceOptions,
+  evidence: TpmEvidence,
+  expected: Expected,
+): Promise<TpmAppraisal> {
+  const { appraiser, appraisals, clock, requirements, simulator, selection } = options
+  const { enrolment, qualifyingData } = expected
+  const now = clock.now()
+  const inputs = { now, expected: { qualifyingData, selection }, enrolment, requirements, simulator }
+  const appraisal = await appraiser.appraise(evidence, inputs)
+  const { affirmed, findings } = appraisal
+  appraisals.keepEvidence({ affirmed, findings, at: Math.floor(now / 1000) })
+  if (affirmed) return appraisal
+  if (appraisal.akName === null || !equalBytes(appraisal.akName, enrolment.akName)) options.enrolments.forget()
+  throw embeddedErrors.error('EVIDENCE_NOT_AFFIRMED', `failed: ${failedIds(findings)}`, {
+    facts: { findings: failedIds(findings) },
+  })
+}
+
+interface Affirmed {
+  readonly appraisal: TpmAppraisal
+  readonly enrolment: TpmEnrolment
+  readonly simulated: boolean
+}
+
+async function issue(options: EmbeddedSourceOptions, request: TokenRequest, affirmed: Affirmed): Promise<string> {
+  const { appraisal, enrolment, simulated } = affirmed
+  const bounds =
+    enrolment.ekNotAfter === null ? [] : [{ name: 'EK certificate', at: Math.floor(enrolment.ekNotAfter / 1000) }]
+  const { token } = await options.issuer.issueToken({
+    audience: request.audience,
+    nonces: request.nonces,
+    ttlS: request.ttlS,
+    cnf: request.cnf === null ? null : { jkt: request.cnf.jkt },
+    tee: 'tpm',
+    appraisal,
+    checks: tpmChecks,
+    appraisedAtS: secondsOf(options.clock),
+    freshness: 'challenge',
+    binding: [],
+    simulated,
+    policies: [builtinPolicy(options.requirements)],
+    ekSpkiSha256: enrolment.ekSpkiSha256,
+    bounds,
+  })
+  return token
+}

@@ -1,0 +1,28 @@
+import { declareErrors } from '../../base/errors.ts'
+
+/** What the embedded verifier says to the broker. */
+export const embeddedErrors = declareErrors({
+  EVIDENCE_NOT_AFFIRMED: {
+    kind: 'refused',
+    title: 'the evidence of this machine was appraised and not affirmed',
+    remedy: '`attestd status` lists the failed checks with their remedies',
+  },
+  ENROLMENT_NOT_AFFIRMED: {
+    kind: 'refused',
+    title: 'the endorsement key of this TPM, or its certificate, is not trusted',
+    remedy:
+      '`attestd status` lists the failed checks; configure the CA of the TPM as `verifier.ek_anchors`, or pin its key as `verifier.ek_pinned`',
+  },
+  CHALLENGE_SPENT: {
+    kind: 'unavailable',
+    title: 'the challenge ran out before the evidence came',
+    remedy:
+      'the next attempt has a new challenge; if this lasts, the TPM takes minutes for a quote: see `attestd status`',
+  },
+  audience_unsupported: {
+    kind: 'unsupported',
+    status: 409,
+    title: 'the issuer cannot put these audiences into one token',
+    remedy: 'ask for one token for each audience',
+  },
+})
