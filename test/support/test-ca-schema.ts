@@ -133,3 +133,10 @@ export function spkiOf(key: KeyObject): Uint8Array {
 export function keyIdOf({ publicKey }: KeyPair): Uint8Array {
   return new Uint8Array(createHash('sha1').update(spkiOf(publicKey)).digest())
 }
+
+/** A copy with one bit flipped. */
+export function flipBit(bytes: Uint8Array, at: number, bit = 0): Uint8Array {
+  const copy = Uint8Array.from(bytes)
+  copy[at] = (copy[at] ?? 0) ^ (1 << bit)
+  return copy
+}

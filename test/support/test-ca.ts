@@ -233,10 +233,3 @@ export function issueCrlDer(spec: CrlSpec): Uint8Array {
 export function issueCrl(spec: CrlSpec): RevocationList {
   return parseCrl(issueCrlDer(spec))
 }
-
-/** A copy with one bit flipped. */
-export function flipBit(bytes: Uint8Array, at: number, bit = 0): Uint8Array {
-  const copy = Uint8Array.from(bytes)
-  copy[at] = (copy[at] ?? 0) ^ (1 << bit)
-  return copy
-}

@@ -1,5 +1,5 @@
-import type { Name } from '@peculiar/asn1-x509'
-import { encodeSchema } from './decode-exactly.ts'
+import { Name } from '@peculiar/asn1-x509'
+import { decodeExactly, encodeSchema } from './decode-exactly.ts'
 
 export interface NameAttribute {
   /** Object identifier in dots: `2.5.4.3`. */
@@ -44,6 +44,11 @@ export function nameOfSchema(name: Name): DistinguishedName {
     })),
   )
   return { der: encodeSchema(name), attributes }
+}
+
+/** Parses a DER Name to its last byte; throws only `MalformedError`. */
+export function parseName(der: Uint8Array, path = 'name'): DistinguishedName {
+  return nameOfSchema(decodeExactly(der, Name, path))
 }
 
 /** Texts of all attributes of one type. */

@@ -1,7 +1,13 @@
 import { sign } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { createRoot, flipBit, issue } from '../../../test/support/test-ca.ts'
-import { type AlgorithmName, generateKeys, type KeyKind, spkiOf } from '../../../test/support/test-ca-schema.ts'
+import { createRoot, issue } from '../../../test/support/test-ca.ts'
+import {
+  type AlgorithmName,
+  flipBit,
+  generateKeys,
+  type KeyKind,
+  spkiOf,
+} from '../../../test/support/test-ca-schema.ts'
 import { verifySignature } from './signature.ts'
 
 const pairs = new Map(

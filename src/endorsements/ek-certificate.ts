@@ -1,0 +1,75 @@
+import { type Certificate, parsePaddedCertificate } from '../base/pki/certificate.ts'
+import { attributeTexts, commonNameOf } from '../base/pki/distinguished-name.ts'
+import { extensionIds } from '../base/pki/extensions.ts'
+
+/** Key purposes of the TCG (TCG EK Credential Profile, section 3.5). */
+export const tcgPurposes = { endorsementKey: '2.23.133.8.1', attestationKey: '2.23.133.8.3' } as const
+
+const tcgAttributes = { manufacturer: '2.23.133.2.1', model: '2.23.133.2.2', version: '2.23.133.2.3' } as const
+
+/** Bytes, without the filling of an NV index (EVD-05). */
+const maximumSize = 4096
+
+/** The TPM that a certificate names in its subjectAltName, as its maker wrote it: `id:414C4942`, `vTPM`, `id:00010000`. */
+export interface TpmDescription {
+  readonly manufacturer: string
+  readonly model: string
+  readonly version: string
+}
+
+/** A certificate for a key in a TPM: an EK, or an AK that its provider certified. Nothing is verified. */
+export interface TpmCertificate {
+  readonly certificate: Certificate
+  /** The only common name of the subject; Alibaba Cloud and swtpm write the instance id there (EKC-09). */
+  readonly commonName: string | null
+  readonly tpm: TpmDescription | null
+}
+
+/**
+ * Parses the content of an NV index or of the evidence: DER, cut at the outer length, followed by zeros or FF only
+ * (EKC-02). At most 4096 bytes without the filling. Throws only `MalformedError`; `path` begins its field path.
+ */
+export function parseTpmCertificate(content: Uint8Array, path = 'ek.certificate'): TpmCertificate {
+  const certificate = parsePaddedCertificate(content, path, { maximum: maximumSize })
+  return { certificate, commonName: commonNameOf(certificate.subject), tpm: describeTpm(certificate) }
+}
+
+function describeTpm({ subjectDirectoryNames }: Certificate): TpmDescription | null {
+  for (const name of subjectDirectoryNames) {
+    const [manufacturer, model, version] = [tcgAttributes.manufacturer, tcgAttributes.model, tcgAttributes.version].map(
+      (type) => attributeTexts(name, type)[0],
+    )
+    if (manufacturer && model && version) return { manufacturer, model, version }
+  }
+  return null
+}
+
+/**
+ * Why a critical subjectAltName was not understood, or null: to accept one means to have processed it, and what is
+ * processed here is the description of the TPM (EKC-04).
+ */
+export function alternativeNameProblem({ certificate, tpm }: TpmCertificate): string | null {
+  const isCritical = certificate.extensions.get(extensionIds.subjectAltName)?.critical ?? false
+  return isCritical && tpm === null ? 'its critical subjectAltName does not describe a TPM' : null
+}
+
+/** What a key must be certified for. */
+export type CertifiedUse = 'endorsement' | 'attestation'
+
+/**
+ * Why the certificate is not one for this use, or null (EKC-07, EKC-10). An EK must decrypt: a certificate for
+ * digital signatures alone belongs to a signing EK, which cannot answer a credential challenge.
+ */
+export function usageProblem(
+  { keyUsage, extendedKeyUsage }: Certificate,
+  use: CertifiedUse,
+  keyType: 'rsa' | 'ecc',
+): string | null {
+  const purpose = use === 'endorsement' ? tcgPurposes.endorsementKey : tcgPurposes.attestationKey
+  if (extendedKeyUsage && !extendedKeyUsage.includes(purpose))
+    return `its extended key usage does not contain ${purpose}`
+  const needed = use === 'attestation' ? 'digitalSignature' : keyType === 'rsa' ? 'keyEncipherment' : 'keyAgreement'
+  if (keyUsage?.has(needed)) return null
+  if (use === 'endorsement' && keyUsage?.has('digitalSignature')) return 'it is for a signing key, which cannot decrypt'
+  return `its key usage does not contain ${needed}`
+}
