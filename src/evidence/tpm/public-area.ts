@@ -146,7 +146,8 @@ export function exponentOf(area: TpmtPublic & { type: 'rsa' }): number {
   return area.exponent === 0 ? 65537 : area.exponent
 }
 
-function padded(coordinate: Uint8Array, size: number): Uint8Array {
+/** A coordinate with leading zeros to `size` bytes: TPMs may leave them out. Throws `MalformedError` for a longer one. */
+export function padCoordinate(coordinate: Uint8Array, size: number): Uint8Array {
   if (coordinate.length > size) throw new MalformedError({ path: 'public' }, `coordinate of ${coordinate.length} bytes`)
   return concatBytes(new Uint8Array(size - coordinate.length), coordinate)
 }
@@ -158,7 +159,12 @@ function jwkOf(area: TpmtPublic): Record<string, string> {
     return { kty: 'RSA', n: toBase64url(area.modulus), e: toBase64url(e.subarray(e.findIndex((byte) => byte !== 0))) }
   }
   const size = curves[area.curve].size
-  return { kty: 'EC', crv: area.curve, x: toBase64url(padded(area.x, size)), y: toBase64url(padded(area.y, size)) }
+  return {
+    kty: 'EC',
+    crv: area.curve,
+    x: toBase64url(padCoordinate(area.x, size)),
+    y: toBase64url(padCoordinate(area.y, size)),
+  }
 }
 
 /**
