@@ -194,6 +194,13 @@ const faults: Record<string, readonly [Change, ...TpmCheckId[]]> = {
     'tpm.quotes.boot',
   ],
   'quotes: the second older than the first': [twoQuotes(({ clock }) => ({ clock: clock - 1n })), 'tpm.quotes.boot'],
+  'quotes: the first as old as the last accepted one': [
+    both(
+      withCounters(() => ({})),
+      twoQuotes(({ clock }) => ({ clock: clock + 9n })),
+    ),
+    'tpm.counters.rollback',
+  ],
   'quotes: the second for another nonce': [twoQuotes(() => ({ extraData: new Uint8Array(32) })), 'tpm.quote.nonce'],
   'quotes: the second with another digest': [twoQuotes(() => ({ pcrDigest: new Uint8Array(32) })), 'tpm.pcrs.digest'],
   'quotes: the second by another key': [
@@ -248,6 +255,10 @@ const faults: Record<string, readonly [Change, ...TpmCheckId[]]> = {
   'ak: bound to no scheme': [akWith(otherScheme({ algorithm: 'null' })), 'tpm.ak.scheme'],
   'ak: bound to ECDAA': [akWith(otherScheme({ algorithm: 'ecdaa', hash: 'sha256', count: 0 })), 'tpm.ak.scheme'],
   'ak: an ECC key bound to RSASSA': [akWith(otherScheme({ algorithm: 'rsassa', hash: 'sha256' })), 'tpm.ak.scheme'],
+  'ak: an RSA key bound to ECDSA': [
+    akWith(otherScheme({ algorithm: 'ecdsa', hash: 'sha256' }), makeSoftwareAk('RSA-2048')),
+    'tpm.ak.scheme',
+  ],
   'ak: its scheme hashes with SHA-1': [akWith(otherScheme({ algorithm: 'ecdsa', hash: 'sha1' })), 'tpm.ak.schemeHash'],
   'ak: not enrolled': [inputsWith((inputs) => ({ ...inputs, enrolment: null })), 'tpm.ak.known'],
   'ak: another one under the same EK': [
@@ -417,6 +428,12 @@ const faults: Record<string, readonly [Change, ...TpmCheckId[]]> = {
   ],
   'attest.pcrSelect: SHA-1 whole, SHA-256 with PCR 0 only': [
     quoting({ hash: 'sha1', pcrs: usualPcrs }, { hash: 'sha256', pcrs: [0] }),
+    'tpm.pcrs.required',
+    'tpm.ima.present',
+  ],
+  'attest.pcrSelect: SHA-1 beside a bank that is not active': [
+    quoting({ hash: 'sha1', pcrs: usualPcrs }, { hash: 'sha256', pcrs: [] }),
+    'tpm.pcrs.strongBank',
     'tpm.pcrs.required',
     'tpm.ima.present',
   ],
@@ -590,6 +607,14 @@ const faults: Record<string, readonly [Change, ...TpmCheckId[]]> = {
     },
     'tpm.eventlog.replay',
   ],
+  'eventlog: states its locality after a measurement': [
+    ({ tpm }) => {
+      const data = new TextEncoder().encode('StartupLocality\0\0')
+      tpm.measure({ pcr: 0, type: 0x00000003, data })
+      return { evidence: tpm.evidence(nonce) }
+    },
+    'tpm.eventlog.replay',
+  ],
   'ima: missing': [evidenceWith(() => ({ ima: null })), 'tpm.ima.present'],
   'ima.from: 1': [evidenceWith(({ ima }) => ({ ima: ima && { ...ima, from: 1 } })), 'tpm.ima.offset'],
   'ima: its register is not quoted': [
@@ -669,6 +694,13 @@ const affirmations: Record<string, Change> = {
   'a primary key of the owner hierarchy': both(
     inputsWith((inputs) => enrolledAs(inputs, { akParent: { under: 'hierarchy', hierarchy: 'owner' } })),
     attestWith((_, { tpm }) => ({ qualifiedSigner: qualifiedNameOfPrimary(tpm.ak.area, 'owner') })),
+  ),
+  'nothing but PCR 7 measured': both(
+    ({ tpm }) => {
+      tpm.banks.set('sha256', new Map([[7, tpm.value('sha256', 7)]]))
+      return { evidence: tpm.evidence(nonce) }
+    },
+    inputsWith((inputs) => requiring(inputs, { eventLog: 'optional', ima: 'optional' })),
   ),
   'nothing was asked for': inputsWith((inputs) => reboundTo(inputs, { selection: 'any' })),
   'the selection was asked for in another order': inputsWith((inputs) =>

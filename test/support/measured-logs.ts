@@ -9,6 +9,7 @@ export interface MeasuredEvent {
   readonly data: Uint8Array
 }
 
+export const evNoAction = 0x00000003
 export const evSeparator = 0x00000004
 export const evEfiAction = 0x80000007
 
@@ -44,7 +45,7 @@ export function encodeEventLog(events: readonly MeasuredEvent[], banks: readonly
     algorithms: banks.map((hash) => hashAlgorithms[hash]),
     vendor: new Uint8Array(),
   })
-  const first = encode(legacyLayout, { pcr: 0, type: 3, digest: new Uint8Array(20), data: header })
+  const first = encode(legacyLayout, { pcr: 0, type: evNoAction, digest: new Uint8Array(20), data: header })
   const entries = events.map((event) => {
     const digests = banks.map((hash) => ({ id: hashAlgorithms[hash].id, digest: digestOf(hash, event.data) }))
     return encode(eventLayout, { ...event, digests })

@@ -17,6 +17,7 @@ import {
   encodeEventLog,
   encodeImaLog,
   evEfiAction,
+  evNoAction,
   evSeparator,
   imaNgData,
   type MeasuredEvent,
@@ -101,17 +102,18 @@ function ecdsaSignature(key: SoftwareKey, hash: HashName, message: Uint8Array): 
 }
 
 /**
- * Signs any bytes under `scheme`, as TPMT_SIGNATURE. A key that is bound to no scheme for quotes signs with ECDSA or
- * RSASSA and SHA-256.
+ * Signs any bytes under `scheme`, as TPMT_SIGNATURE. Where the scheme is not one for quotes by such a key it signs with
+ * ECDSA or RSASSA and SHA-256.
  */
 export function signAs(
   key: SoftwareKey,
   message: Uint8Array,
   scheme: TpmtPublic['scheme'] = key.area.scheme,
 ): TpmtSignature {
-  if (scheme.algorithm === 'ecdsa') return ecdsaSignature(key, scheme.hash, message)
+  const ecc = key.privateKey.asymmetricKeyType === 'ec'
+  if (ecc) return ecdsaSignature(key, scheme.algorithm === 'ecdsa' ? scheme.hash : 'sha256', message)
   if (scheme.algorithm !== 'rsassa' && scheme.algorithm !== 'rsapss') {
-    return signAs(key, message, { algorithm: key.area.type === 'ecc' ? 'ecdsa' : 'rsassa', hash: 'sha256' })
+    return signAs(key, message, { algorithm: 'rsassa', hash: 'sha256' })
   }
   const padding =
     scheme.algorithm === 'rsassa'
@@ -167,9 +169,9 @@ export class SoftwareTpm {
     }
   }
 
-  /** What firmware does: extends, and writes an event. */
+  /** What firmware does: extends, unless it is EV_NO_ACTION, and writes an event. */
   measure(event: MeasuredEvent): void {
-    this.extend(event.pcr, event.data)
+    if (event.type !== evNoAction) this.extend(event.pcr, event.data)
     this.#events.push(event)
   }
 

@@ -109,6 +109,15 @@ describe('what is kept', () => {
     expect(appraisal.newBoot).toBe(true)
   })
 
+  it('are those of the last of several quotes', () => {
+    const attest = tpm.attest(nonce, [{ hash: 'sha384', pcrs: [0] }])
+    const second = tpm.quote({ ...attest, clock: 50_000n }, tpm.pcrs([{ hash: 'sha384', pcrs: [0] }]))
+    const sent = { ...evidence, quotes: [...evidence.quotes, second] }
+    const appraisal = appraiseTpm(sent, { ...inputs, expected: { qualifyingData: nonce, selection: 'any' } })
+    expect(appraisal.counters?.clock).toBe(50_000n)
+    expect([...(appraisal.pcrs?.keys() ?? [])]).toEqual(['sha256', 'sha384'])
+  })
+
   it('follows a machine through its boots (TPM-27)', () => {
     const machine = new SoftwareTpm({ ek: tpm.ek })
     let counters = null
@@ -165,6 +174,33 @@ describe('waivers', () => {
   })
 })
 
+describe('what could not be judged', () => {
+  it('for every quote is not passed', () => {
+    const second = tpm.quote(new Uint8Array(6), new Map())
+    const outcomes = outcomesOf(appraiseTpm({ ...evidence, quotes: [...evidence.quotes, second] }, inputs))
+    expect(outcomes).toMatchObject({
+      'tpm.quote.kind': 'failed',
+      'tpm.quote.wellFormed': 'unreached',
+      'tpm.quote.nonce': 'unreached',
+      'tpm.quote.signer': 'unreached',
+      'tpm.counters.rollback': 'unreached',
+      'tpm.pcrs.map': 'unreached',
+      'tpm.quote.signature': 'passed',
+    })
+  })
+
+  it('of a log that does not start with the boot makes no claim, even where its records lead to the PCR (IMA-10)', () => {
+    const later = { ...evidence, ima: { ...tpm.imaLog(), from: 1 } }
+    expect(outcomesOf(appraiseTpm(later, inputs))).toMatchObject({
+      'tpm.ima.offset': 'failed',
+      'tpm.ima.replay': 'unreached',
+    })
+    const waived = appraiseTpm(later, optionalLogs)
+    expect(waived.affirmed).toBe(true)
+    expect(waived.claims['ima']).toEqual({ verified: false })
+  })
+})
+
 describe('the order of work (SVC-44)', () => {
   const counting = () => {
     const calls: string[] = []
@@ -186,6 +222,7 @@ describe('the order of work (SVC-44)', () => {
       { ...inputs, expected: { ...inputs.expected, qualifyingData: new Uint8Array(32) } },
       evidence,
     ],
+    ['twice over the same bank', inputs, { ...evidence, quotes: [...evidence.quotes, ...evidence.quotes] }],
     ['of an unknown key', { ...inputs, enrolment: null }, evidence],
     [
       'by another key',

@@ -6,7 +6,7 @@ import { type AttestationKey, judgeAttestationKey, unenrolled } from './attestat
 import { type TpmCheckId, tpmChecks } from './checks.ts'
 import { tpmClaims } from './claims.ts'
 import { countersOf, isNewBoot } from './counters.ts'
-import type { TpmChecklist } from './each-quote.ts'
+import { judgeProblem, type TpmChecklist } from './each-quote.ts'
 import type { TpmCounters, TpmInputs } from './inputs.ts'
 import { type LogReplays, logReplays } from './log-replay.ts'
 import { judgeLogs } from './logs.ts'
@@ -38,12 +38,8 @@ function judgeEkCurrent(checklist: TpmChecklist, { enrolment, requirements, now 
   const id = 'tpm.ek.current'
   if (enrolment !== null) {
     const end = enrolment.ekNotAfter
-    checklist.judge(
-      id,
-      end === null || now <= end,
-      () => 'the certificate has expired',
-      end === null ? 'there is none' : undefined,
-    )
+    const problem = end !== null && now > end ? 'the certificate has expired' : null
+    judgeProblem(checklist, id, problem, end === null ? 'there is no certificate' : undefined)
   } else if (requirements.allowUnenrolled === true) checklist.waive(id, unenrolled)
 }
 

@@ -10,7 +10,7 @@ import {
   type TpmtPublic,
 } from '../../evidence/tpm/public-area.ts'
 import { checkAkKey } from './ak-key.ts'
-import { attempt, type TpmChecklist } from './each-quote.ts'
+import { attempt, judgeProblem, type TpmChecklist } from './each-quote.ts'
 import type { AkParent, TpmInputs } from './inputs.ts'
 
 /** The signing schemes that are verified here, with the hash that the key fixes. */
@@ -66,8 +66,8 @@ export function judgeAttestationKey(
   }
   checklist.pass('tpm.ak.wellFormed')
   const problems = checkAkKey(area)
-  const usable = checklist.judge('tpm.ak.strength', problems.publicArea === null, () => problems.publicArea ?? '')
-  checklist.judge('tpm.ak.attributes', problems.attributes === null, () => problems.attributes ?? '')
+  const usable = judgeProblem(checklist, 'tpm.ak.strength', problems.publicArea)
+  judgeProblem(checklist, 'tpm.ak.attributes', problems.attributes)
   const name = nameOf(area)
   judgeKnown(checklist, name, inputs)
   return { area, name, key: usable ? publicKeyOf(area) : null, scheme: judgeScheme(checklist, area) }

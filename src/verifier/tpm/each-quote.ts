@@ -21,6 +21,16 @@ export function attempt<T>(parse: () => T): Attempt<T> {
   }
 }
 
+/** Passes where there is no problem. */
+export function judgeProblem(
+  checklist: TpmChecklist,
+  id: TpmCheckId,
+  problem: string | null,
+  detail?: string,
+): boolean {
+  return problem === null ? checklist.pass(id, detail) : checklist.fail(id, problem)
+}
+
 /**
  * Records one check over all quotes. A problem of any of them fails it; it passes only if every quote could be
  * judged, else it stays unreached. Gives the quotes for which it holds, null in place of the others.

@@ -12,7 +12,7 @@ import { parseTpmSignature } from '../../evidence/tpm/signature.ts'
 import { type AttestationKey, qualifiedNameOf, unenrolled } from './attestation-key.ts'
 import { firmwareText, isUnderEndorsement } from './claims.ts'
 import { countersOf, oneBootProblem, rollbackProblem } from './counters.ts'
-import { allOf, attempt, type EachQuote, judgeEach, parseEach, type TpmChecklist } from './each-quote.ts'
+import { allOf, attempt, type EachQuote, judgeEach, judgeProblem, parseEach, type TpmChecklist } from './each-quote.ts'
 import type { PcrBankSelection, TpmInputs } from './inputs.ts'
 import {
   askedProblem,
@@ -85,13 +85,11 @@ function judgeSelections(
   if (asked === 'any') checklist.waive('tpm.quote.asked', 'expected.selection is any')
   const all = allOf(selections)
   if (all === null) return selections
-  const judge = (id: Parameters<TpmChecklist['judge']>[0], problem: string | null) =>
-    checklist.judge(id, problem === null, () => problem ?? '')
   const signed = all.flat()
-  if (asked !== 'any') judge('tpm.quote.asked', askedProblem(signed, asked))
-  judge('tpm.quotes.banks', repeatedBankProblem(all))
-  judge('tpm.pcrs.strongBank', weakBankProblem(signed))
-  judge('tpm.pcrs.required', requiredPcrsProblem(signed, requirements))
+  if (asked !== 'any') judgeProblem(checklist, 'tpm.quote.asked', askedProblem(signed, asked))
+  judgeProblem(checklist, 'tpm.quotes.banks', repeatedBankProblem(all))
+  judgeProblem(checklist, 'tpm.pcrs.strongBank', weakBankProblem(signed))
+  judgeProblem(checklist, 'tpm.pcrs.required', requiredPcrsProblem(signed, requirements))
   return selections
 }
 
@@ -149,16 +147,11 @@ function judgeCounters(checklist: TpmChecklist, attests: EachQuote<TpmAttest>, i
   const all = allOf(attests)
   const first = all?.[0]
   if (!all || first === undefined) return
-  const disorder = oneBootProblem(all)
-  checklist.judge('tpm.quotes.boot', disorder === null, () => disorder ?? '')
+  judgeProblem(checklist, 'tpm.quotes.boot', oneBootProblem(all))
   if (enrolment === null) return
-  const problem = enrolment.counters === null ? null : rollbackProblem(enrolment.counters, countersOf(first))
-  checklist.judge(
-    id,
-    problem === null,
-    () => problem ?? '',
-    enrolment.counters === null ? 'the first quote' : undefined,
-  )
+  const { counters } = enrolment
+  if (counters === null) checklist.pass(id, 'the first quote of this key')
+  else judgeProblem(checklist, id, rollbackProblem(counters, countersOf(first)))
 }
 
 /** TPM-22, 23 and 28. Gives the values of all quotes, null unless every digest is right. */
