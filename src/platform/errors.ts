@@ -72,12 +72,6 @@ export const platformErrors = declareErrors({
     title: 'the calling process is not who it was when it connected',
     remedy: 'connect again after changing the user',
   },
-  caller_unidentified: {
-    kind: 'forbidden',
-    status: 403,
-    title: 'the kernel does not tell who is calling',
-    remedy: 'call from a user that is mapped in the namespace of the agent, over the Unix socket',
-  },
   identity_unavailable: {
     kind: 'unavailable',
     title: 'the caller could not be looked up in time',

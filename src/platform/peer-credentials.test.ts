@@ -1,0 +1,292 @@
+import { once } from 'node:events'
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { createServer as createHttpServer, get } from 'node:http'
+import { createConnection, createServer, type Server, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { nativeErrors } from '../../native/errors.ts'
+import { errnoOf, type Libc, loadLibc, PIDFD_GET_INFO, socketConstants } from '../../native/libc.ts'
+import { type CallerOptions, canChangeUser, startCaller, type UnixCaller } from '../../test/support/unix-caller.ts'
+import { openPeerCredentials, type PeerCredentials, type PeerIdentity } from './peer-credentials.ts'
+import { readCgroups } from './proc-files.ts'
+
+const libc = loadLibc()
+
+/** An older kernel: asks the real one, but refuses what it would not know. */
+const kernels: Readonly<Record<string, () => Libc>> = {
+  'with PIDFD_GET_INFO': () => libc,
+  'without PIDFD_GET_INFO': () => ({
+    ...libc,
+    ioctl: (fd, request, argument) =>
+      request === PIDFD_GET_INFO ? { value: -1, errno: errnoOf.ENOTTY } : libc.ioctl(fd, request, argument),
+  }),
+  'without pidfds': () => ({
+    ...libc,
+    getsockopt: (fd, level, name, value, length) =>
+      name === socketConstants.SO_PEERPIDFD
+        ? { value: -1, errno: errnoOf.ENOPROTOOPT }
+        : libc.getsockopt(fd, level, name, value, length),
+  }),
+}
+
+let folder = ''
+let server: Server
+const callers: UnixCaller[] = []
+const identities: PeerIdentity[] = []
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'attestd-peer-'))
+  chmodSync(folder, 0o755)
+  server = createServer((socket) => socket.on('error', () => undefined).resume())
+  server.listen(join(folder, 'socket'))
+  await once(server, 'listening')
+  chmodSync(join(folder, 'socket'), 0o666)
+})
+afterEach(async () => {
+  for (const identity of identities.splice(0)) identity.close()
+  await Promise.all(callers.splice(0).map((caller) => caller.kill()))
+  server.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+/** Connects a process of its own and identifies it at accept; `before` runs between accept and look-up. */
+async function identifyCaller(credentials: PeerCredentials, options: CallerOptions = {}) {
+  const accepted = new Promise<{ identity: PeerIdentity; socket: Socket }>((resolve, reject) =>
+    server.once('connection', (socket) => {
+      credentials.identify(socket, 'api').then((identity) => resolve({ identity, socket }), reject)
+    }),
+  )
+  const caller = await startCaller(join(folder, 'socket'), options)
+  callers.push(caller)
+  const { identity, socket } = await accepted
+  identities.push(identity)
+  return { caller, identity, socket }
+}
+
+const openDescriptors = () => readdirSync('/proc/self/fd').length
+
+describe.each(Object.keys(kernels))('on a kernel %s', (kernel) => {
+  const credentials = openPeerCredentials(kernels[kernel])
+  const identity = kernel === 'without pidfds' ? 'procfs' : 'pidfd'
+
+  it('the self-test passes and tells how callers are identified', () => {
+    expect([credentials.identity, credentials.degraded]).toEqual([identity, null])
+  })
+
+  it('a caller of our own user is there until it ends (API-40, API-47)', async () => {
+    const { caller, identity: peer } = await identifyCaller(credentials)
+    expect(peer.caller).toMatchObject({
+      identity,
+      pid: caller.pid,
+      uid: process.geteuid?.(),
+      gid: process.getegid?.(),
+      listener: 'api',
+    })
+    expect([await peer.check(), await peer.check()]).toEqual(['there', 'there'])
+    await caller.kill()
+    expect(await peer.check()).toBe('caller_gone')
+  })
+
+  it('a zombie is gone, although its files are still there (API-45)', async () => {
+    const { caller, identity: peer } = await identifyCaller(credentials)
+    process.kill(caller.pid, 'SIGSTOP')
+    expect(await peer.check()).toBe('there')
+    process.kill(caller.pid, 'SIGKILL')
+    // Nothing is awaited until here, so Node has not yet waited for its child.
+    for (let reads = 0; !isZombie(caller.pid); reads++) expect(reads).toBeLessThan(1_000_000)
+    expect(await peer.check()).toBe('caller_gone')
+  })
+
+  it.skipIf(!canChangeUser)('another user with 40 groups, more than one page of room holds (NAT-212)', async () => {
+    const groups = Array.from({ length: 90 }, (_, at) => 20_000 + at)
+    const few = await identifyCaller(credentials, { uid: 30_001, gid: 30_002, groups: groups.slice(0, 40) })
+    expect(few.identity.caller).toMatchObject({ uid: 30_001, gid: 30_002, groups: groups.slice(0, 40) })
+    const many = await identifyCaller(credentials, { uid: 30_001, gid: 30_002, groups })
+    expect(many.identity.caller.groups).toEqual(groups)
+    expect(await many.identity.check()).toBe('there')
+  })
+
+  it.skipIf(!canChangeUser)('uid 65534 is told as it is: the policy knows what it means (API-49)', async () => {
+    const { identity: peer } = await identifyCaller(credentials, { uid: 65_534, gid: 65_534 })
+    expect(peer.caller).toMatchObject({ uid: 65_534, gid: 65_534, groups: [] })
+  })
+
+  it.skipIf(!canChangeUser)('a process that changes its user is refused from then on (API-46)', async () => {
+    const { caller, identity: peer } = await identifyCaller(credentials)
+    expect(await peer.check()).toBe('there')
+    await caller.tell('uid 30001')
+    expect(await peer.check()).toBe('caller_changed')
+    await caller.tell('uid 0')
+    expect(await peer.check()).toBe('there')
+  })
+
+  it('a socket handed to a child dies with the process that connected (API-47)', async () => {
+    const { caller, identity: peer, socket } = await identifyCaller(credentials)
+    const written = once(socket, 'data')
+    await caller.tell('hand-over')
+    await written
+    expect(await peer.check()).toBe('there')
+    await caller.tell('exit')
+    await caller.kill()
+    expect(await peer.check()).toBe('caller_gone')
+    expect(socket.destroyed).toBe(false)
+  })
+
+  it.each(['x) R 1 1 1', 'a\nb) Z (', '))))', 'Uid:\t7\t7\t7\t7'])(
+    'a process named %j is told like any other (API-44)',
+    async (name) => {
+      const { identity: peer } = await identifyCaller(credentials, { name })
+      expect(peer.caller.uid).toBe(process.geteuid?.())
+      expect(await peer.check()).toBe('there')
+    },
+  )
+
+  it('a caller that ended between connect and look-up is gone', async () => {
+    const accepted = once(server, 'connection')
+    const caller = await startCaller(join(folder, 'socket'))
+    const [socket] = (await accepted) as [Socket]
+    await caller.kill()
+    await expect(credentials.identify(socket, 'api')).rejects.toMatchObject({ code: 'caller_gone', status: 401 })
+  })
+
+  it('a connection that was closed before the look-up has no identity', async () => {
+    const accepted = once(server, 'connection')
+    createConnection(join(folder, 'socket')).on('error', () => undefined)
+    const [socket] = (await accepted) as [Socket]
+    socket.destroy()
+    await expect(credentials.identify(socket, 'api')).rejects.toMatchObject({ code: 'caller_gone' })
+  })
+
+  it('nobody is identified on a TCP socket (NAT-61)', async () => {
+    const tcp = createServer()
+    tcp.listen(0, '127.0.0.1')
+    await once(tcp, 'listening')
+    const client = createConnection((tcp.address() as { port: number }).port, '127.0.0.1')
+    const [socket] = (await once(tcp, 'connection')) as [Socket]
+    const peer = await credentials.identify(socket, 'tcp:x')
+    expect(peer.caller).toMatchObject({ pid: 0, uid: null, gid: null, groups: [], unit: null })
+    expect(credentials.peerUid(socket)).toBe(null)
+    peer.close()
+    client.destroy()
+    tcp.close()
+  })
+
+  it('after close it counts as gone, and closing twice closes nothing else', async () => {
+    const { identity: peer } = await identifyCaller(credentials)
+    peer.close()
+    const before = openDescriptors()
+    peer.close()
+    expect([await peer.check(), openDescriptors()]).toEqual(['caller_gone', before])
+  })
+
+  it('300 connections, half of which vanish before the answer, leave no descriptor (NAT-206)', async () => {
+    const connectOnce = async (vanish: boolean) => {
+      const accepted = once(server, 'connection')
+      const client = createConnection(join(folder, 'socket')).on('error', () => undefined)
+      const [socket] = (await accepted) as [Socket]
+      const closed = once(socket, 'close')
+      if (vanish) client.destroy()
+      const peer = await credentials.identify(socket, 'api').catch(() => undefined)
+      await peer?.check()
+      peer?.close()
+      client.destroy()
+      await closed
+    }
+    await connectOnce(false)
+    const before = openDescriptors()
+    for (let round = 0; round < 300; round++) await connectOnce(round % 2 === 0)
+    expect(openDescriptors()).toBe(before)
+  })
+})
+
+/** True once the last thread has ended, and nobody has waited for the process yet. */
+function isZombie(pid: number): boolean {
+  const threads = readdirSync(`/proc/${pid}/task`).length
+  return threads === 1 && /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))
+}
+
+describe('the unit', () => {
+  it('is that of the control group of the caller', async () => {
+    const { caller, identity } = await identifyCaller(openPeerCredentials())
+    const cgroups = (await readCgroups(caller.pid)) ?? ''
+    expect(cgroups).toContain(':')
+    expect(identity.caller.unit === null || cgroups.includes(identity.caller.unit)).toBe(true)
+  })
+})
+
+describe('the socket of an HTTP request is the one that was accepted (NAT-60)', () => {
+  it('and has a descriptor', async () => {
+    const credentials = openPeerCredentials()
+    const path = join(folder, 'http')
+    const http = createHttpServer((request, response) => {
+      response.end(String(credentials.peerUid(request.socket)))
+    })
+    let accepted: Socket | undefined
+    http.on('connection', (socket: Socket) => {
+      accepted = socket
+    })
+    http.on('request', (request) => expect(request.socket).toBe(accepted))
+    http.listen(path)
+    await once(http, 'listening')
+    const body = await new Promise((resolve) =>
+      get({ socketPath: path, path: '/' }, (response) => response.on('data', (chunk) => resolve(String(chunk)))),
+    )
+    expect(body).toBe(String(process.geteuid?.()))
+    http.close()
+  })
+})
+
+describe('without native code (API-55)', () => {
+  it.each([
+    [
+      'that is not installed',
+      () => {
+        throw nativeErrors.error('NATIVE_UNAVAILABLE', 'no koffi')
+      },
+      'NATIVE_UNAVAILABLE',
+    ],
+    [
+      'that gives another pid',
+      (): Libc => ({
+        ...libc,
+        getsockopt: (fd, level, name, value, length) => {
+          const result = libc.getsockopt(fd, level, name, value, length)
+          if (name === socketConstants.SO_PEERCRED) (value as Buffer).writeInt32LE(process.pid + 1, 0)
+          return result
+        },
+      }),
+      'NATIVE_SELFTEST',
+    ],
+    [
+      'that refuses socket pairs',
+      (): Libc => ({ ...libc, socketpair: () => ({ value: -1, errno: 1 }) }),
+      'NATIVE_SELFTEST',
+    ],
+  ] as const)('%s only the listener is known', async (_what, load, code) => {
+    const before = openDescriptors()
+    const credentials = openPeerCredentials(load)
+    expect([credentials.identity, credentials.degraded?.code]).toEqual(['socket', code])
+    const { identity } = await identifyCaller(credentials)
+    expect(identity.caller).toEqual({
+      identity: 'socket',
+      pid: 0,
+      uid: null,
+      gid: null,
+      groups: [],
+      unit: null,
+      slice: null,
+      container: null,
+      listener: 'api',
+    })
+    expect([await identity.check(), openDescriptors() - before]).toEqual(['there', expect.any(Number)])
+  })
+
+  it('a bug in the native layer is not hidden', () => {
+    expect(() =>
+      openPeerCredentials(() => {
+        throw new TypeError('bug')
+      }),
+    ).toThrow(TypeError)
+  })
+})
