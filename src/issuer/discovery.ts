@@ -25,7 +25,7 @@ export interface DiscoveryInputs {
 }
 
 /** Served at the issuer's `/jwks.json`; the other paths are for relying parties with other habits (TOK-58). */
-export const jwksPath = '/jwks.json'
+const jwksPath = '/jwks.json'
 
 /** OpenID Connect Discovery 1.0 section 3 and RFC 8414 section 2: one document for both (TOK-57). */
 export function composeDiscovery({ issuer, algorithms, endpoints = {}, responseTypes }: DiscoveryInputs): JsonObject {

@@ -23,7 +23,7 @@ export interface IssuerServerOptions {
   readonly onBug?: (error: unknown) => void
 }
 
-const limits = { headerBytes: 16_384, connections: 256, requestMs: 10_000, keepAliveMs: 5_000 }
+const limits = { headerBytes: 16_384, connections: 256, requestMs: 10_000, keepAliveMs: 5_000, checkMs: 2_000 }
 
 /** RFC 9110 section 13.1.2: `*`, or a list of which one is ours; a weak tag counts here. */
 function matchesEtag(header: string | undefined, etag: string): boolean {
@@ -62,7 +62,12 @@ function createApp(): FastifyInstance {
     keepAliveTimeout: limits.keepAliveMs,
     maxRequestsPerSocket: 1000,
     forceCloseConnections: true,
-    http: { maxHeaderSize: limits.headerBytes, headersTimeout: limits.requestMs },
+    http: {
+      maxHeaderSize: limits.headerBytes,
+      headersTimeout: limits.requestMs,
+      // Node looks for slow peers every 30 s by itself.
+      connectionsCheckingInterval: limits.checkMs,
+    },
     clientErrorHandler: refuseBrokenRequest,
     frameworkErrors: (_, __, reply) => {
       sendProblem(reply, issuerErrors.error('AS.REQUEST.INVALID_ARGUMENT', 'the URL of the request does not parse'))
