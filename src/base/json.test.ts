@@ -52,6 +52,11 @@ describe('strict JSON', () => {
     expect(refused(text)).toBe('accepted')
   })
 
+  it('reads an overflow as an infinity where that is asked for, and not among integers', () => {
+    expect(parseJson('[1e400,-1e400]', 'body', { allowOverflow: true })).toEqual([Infinity, -Infinity])
+    expect(refused('1e400', { allowOverflow: true, integersOnly: true })).toContain('not an integer')
+  })
+
   it('keeps prototype names as plain members, or refuses them', () => {
     expect(Object.keys(parseJson('{"__proto__":{"x":1}}', 'body') as object)).toEqual(['__proto__'])
     expect(refused('{"a":{"constructor":1}}', { refusePrototypeNames: true })).toContain('is refused')

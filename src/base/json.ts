@@ -15,8 +15,17 @@ export interface JsonLimits {
   readonly integersOnly?: boolean
   /** Refuses `__proto__`, `constructor` and `prototype` as member names (TOK-71). */
   readonly refusePrototypeNames?: boolean
+  /** Reads a number beyond the range of a double as an infinity, for readers that judge every number themselves. */
+  readonly allowOverflow?: boolean
 }
 
+const defaultLimits: Required<JsonLimits> = {
+  maxDepth: 32,
+  maxItems: 100_000,
+  integersOnly: false,
+  refusePrototypeNames: false,
+  allowOverflow: false,
+}
 const prototypeNames = new Set(['__proto__', 'constructor', 'prototype'])
 const plainCharacters = /[^"\\\u0000-\u001f]*/y
 const numberForm = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y
@@ -45,7 +54,7 @@ class JsonReader {
   constructor(text: string, name: string, limits: JsonLimits) {
     this.#text = text
     this.#name = name
-    this.#limits = { maxDepth: 32, maxItems: 100_000, integersOnly: false, refusePrototypeNames: false, ...limits }
+    this.#limits = { ...defaultLimits, ...limits }
   }
 
   document(): JsonValue {
@@ -170,7 +179,7 @@ class JsonReader {
     if (!match) throw this.#malformed(this.#at < this.#text.length ? 'expected a value' : 'ends too early')
     const value = Number(match[0])
     const integer = match[1] === undefined && match[2] === undefined
-    if (!Number.isFinite(value)) throw this.#malformed('number out of range')
+    if (!Number.isFinite(value) && !this.#limits.allowOverflow) throw this.#malformed('number out of range')
     if (this.#limits.integersOnly && !(integer && Number.isSafeInteger(value))) {
       throw this.#malformed(`${match[0].slice(0, 32)} is not an integer without fraction and exponent`)
     }
