@@ -8,19 +8,20 @@ import { audienceOf, secondsIn } from './registered-claims.ts'
 import type { TokenClaims } from './token-trust.ts'
 
 /**
- * How the evidence is bound to this exchange. `challenge`: it also answered a challenge of the verifier; `nonce`: it
- * covers your nonce or report data; `unbound`: you expected neither, so the token may have been fetched for another use.
+ * How the evidence is bound to this exchange. `nonce`: it covers your nonce or report data; `challenge`: besides, it
+ * answered a challenge of the verifier; `unbound`: you expected neither, so the token may have been fetched for
+ * another use.
  */
 export type Freshness = 'challenge' | 'nonce' | 'unbound'
 
-/** What a relying party may rely on. Every member is covered by a check that passed; times are seconds since the epoch. */
+/** What a relying party may rely on: each member is covered by a check that passed. Times: seconds since the epoch. */
 export interface AcceptedToken {
   readonly issuer: string
   /** Absent in profile `alibaba`. */
   readonly subject?: string
   readonly audience: readonly string[]
   readonly tee: Tee
-  /** Claims of the TD: `tdx.quote.body.mr_td` and so on, hexadecimal in quote byte order; one shape for all profiles. */
+  /** Claims of the TD, `quote.body.mr_td` and so on: hexadecimal in quote byte order, one shape for all profiles. */
   readonly tdx?: TokenClaims
   readonly tpm?: TokenClaims
   /** One item per device. */
@@ -45,7 +46,7 @@ export interface AcceptedToken {
   readonly findings: readonly Finding<TokenCheckId>[]
 }
 
-/** Which check must have passed for a claim to be given out. What was waived proves nothing, so its claims stay back. */
+/** The check that must have passed for a claim to be given out. What was waived proves nothing: its claims stay back. */
 const coveredBy: Readonly<Record<string, TokenCheckId>> = {
   iss: 'token.issuer',
   sub: 'token.subject',

@@ -165,5 +165,5 @@ const declared = {
   },
 } as const satisfies Checks<string>
 
-/** Every check of an accepted token, in the order in which findings list them. The rules are those of the token specification, section 8. */
+/** Every check of a token, in the order in which findings list them: the table of the token specification, section 8. */
 export const tokenChecks: Checks<TokenCheckId> = declared

@@ -1,9 +1,10 @@
-import { execFileSync } from 'node:child_process'
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { FakeClock, settled } from '../../test/support/fake-clock.ts'
+import { issueDer } from '../../test/support/test-ca.ts'
+import { generateKeys, nameFrom } from '../../test/support/test-ca-schema.ts'
 import { attestdPayload, createTestIssuer, tokenNow } from '../../test/support/test-issuer.ts'
 import { AttestdError } from '../base/errors.ts'
 import { discoverKeys } from './issuer-keys.ts'
@@ -14,6 +15,7 @@ import { createTokenVerifier } from './token-verifier.ts'
 type Answer = (request: IncomingMessage, response: ServerResponse) => void
 const open: { close(): unknown; closeAllConnections(): void }[] = []
 afterEach(() => {
+  vi.unstubAllEnvs()
   for (const server of open.splice(0)) {
     server.closeAllConnections()
     server.close()
@@ -342,45 +344,38 @@ function endless(response: ServerResponse): void {
   more()
 }
 
-function selfSigned(): { key: string; cert: string } | undefined {
-  const options = [
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    '-nodes',
-    '-days',
-    '1',
-    '-subj',
-    '/CN=test',
-  ]
-  try {
-    const args = ['req', ...options, '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', '-', '-out', '-']
-    const pem = execFileSync('openssl', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
-    const [, secret = '', cert = ''] =
-      /(-----BEGIN PRIVATE[\s\S]*?END PRIVATE KEY-----)[\s\S]*?(-----BEGIN CERT[\s\S]*)/.exec(pem) ?? []
-    return { key: secret, cert }
-  } catch {
-    return undefined
-  }
-}
-const certificate = selfSigned()
+const pem = (label: string, der: Uint8Array) =>
+  `-----BEGIN ${label}-----\n${Buffer.from(der).toString('base64')}\n-----END ${label}-----\n`
 
-describe.skipIf(certificate === undefined)('the usual transport over TLS', () => {
+/** A certificate for 127.0.0.1 that signs itself. */
+function selfSigned() {
+  const keys = generateKeys()
+  const signer = { name: nameFrom({ CN: 'issuer' }), keys, keyId: null }
+  const address = Uint8Array.of(0x30, 6, 0x87, 4, 127, 0, 0, 1)
+  const [notBefore, notAfter] = [Date.now() - hour, Date.now() + hour]
+  const extensions = [{ id: '2.5.29.17', critical: false, value: address }]
+  const der = issueDer({ signer, keys, subject: { CN: 'issuer' }, keyId: null, notBefore, notAfter, extensions })
+  return { key: keys.privateKey.export({ format: 'pem', type: 'pkcs8' }), cert: pem('CERTIFICATE', der) }
+}
+
+describe('the usual transport over TLS', () => {
   it('trusts the configured authority and nobody else', async () => {
-    const server = createTlsServer({ ...certificate }, (request, response) => {
+    const certificate = selfSigned()
+    const server = createTlsServer(certificate, (request, response) => {
       const issuer = `https://${request.headers.host}`
       json(request.url === '/jwks' ? { keys: [key.jwk] } : { issuer, jwks_uri: `${issuer}/jwks` })(request, response)
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     open.push(server)
     const issuer = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
-    const transport = createKeyTransport({ ca: certificate?.cert ?? '' })
+    const transport = createKeyTransport({ ca: certificate.cert })
     expect((await discoverKeys(issuer, { transport }).current()).size).toBe(1)
-    await expect(discoverKeys(issuer).current()).rejects.toMatchObject({
-      code: 'keys_unavailable',
-      message: expect.stringContaining('self-signed certificate'),
-    })
+    for (const reject of ['1', '0']) {
+      vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', reject)
+      await expect(discoverKeys(issuer).current()).rejects.toMatchObject({
+        code: 'keys_unavailable',
+        message: expect.stringContaining('self-signed certificate'),
+      })
+    }
   })
 })

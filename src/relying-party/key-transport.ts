@@ -14,11 +14,12 @@ async function readBody(body: AsyncIterable<Uint8Array>, maxBytes: number): Prom
 }
 
 /**
- * The HTTP client of discovery: undici, no redirects, no proxy, no cookies, no content coding, one connection per request. `ca` (PEM) replaces
- * the certificate authorities of Node for issuers with a private one; certificates are always verified.
+ * The HTTP client of discovery: undici, no redirects, no proxy, no cookies, no content coding, one connection a request.
+ * `ca` (PEM) replaces the certificate authorities of Node for issuers with a private one. Certificates are always
+ * verified: an environment that switches that off (NODE_TLS_REJECT_UNAUTHORIZED) is not heard.
  */
 export function createKeyTransport(options: { readonly ca?: string } = {}): KeyTransport {
-  const agent = new Agent({ connect: options.ca === undefined ? {} : { ca: options.ca } })
+  const agent = new Agent({ connect: { ...options, rejectUnauthorized: true } })
   const headers = { accept: 'application/json, application/jwk-set+json', 'accept-encoding': 'identity' }
   return {
     async get(url, { maxBytes, signal }): Promise<KeyAnswer> {

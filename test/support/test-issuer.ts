@@ -44,7 +44,7 @@ export function signCompact(
 }
 
 const hex = (byte: string, length: number) => byte.repeat(length)
-export const runtimeData = { nonce: 'nonce-of-the-guest', purpose: 'test' }
+const runtimeData = { nonce: 'nonce-of-the-guest', purpose: 'test' }
 export const reportData = createHash('sha384').update(canonicalJson(runtimeData)).digest('hex').padEnd(128, '0')
 export const initData = hex('1d', 32).padEnd(96, '0')
 export const accessToken = 'access-token-of-this-exchange'
