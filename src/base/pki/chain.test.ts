@@ -313,6 +313,13 @@ describe('limits', () => {
     expect(problemsOf(check({ pool: [intermediate.certificate, ...others] }))).toEqual(['too_many_certificates@0'])
   })
 
+  it('does not count what the operator configured', () => {
+    const others = Array.from({ length: 20 }, (_, at) => issue({ ...leafSpec, subject: { CN: `other ${at}` } }))
+    const intermediates = [...others, intermediate.certificate]
+    expect(problemsOf(check({ pool: [], intermediates }))).toEqual([])
+    expect(problemsOf(check({ pool: [], intermediates: others }))).toEqual(['issuer_unknown@0'])
+  })
+
   it('answers soon for a pool of cross-certificates that has thousands of paths', () => {
     const parties = ['a', 'b', 'c'].map((CN) => ({ subject: { CN }, keys: generateKeys() }))
     const pool = parties.flatMap(({ subject, keys }) =>

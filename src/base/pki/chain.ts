@@ -15,6 +15,8 @@ export interface ChainInput {
   readonly leaf: Certificate
   /** Possible intermediates, in any order: from the evidence, hostile. Never anchors, whatever their names. */
   readonly pool: readonly Certificate[]
+  /** Possible intermediates that the operator configured; not counted among the certificates of a chain. */
+  readonly intermediates?: readonly Certificate[]
   /** Trusted by configuration. None: no chain is accepted. */
   readonly anchors: readonly TrustAnchor[]
   readonly crls: readonly RevocationList[]
@@ -56,9 +58,9 @@ const limits = { depth: 5, certificates: 10, candidates: 32 }
  * bad certificates. RFC 5280 section 6; EKC-01, EKC-04 to EKC-06, EKC-08; TDX-113 to TDX-120.
  */
 export function checkChain(input: ChainInput): Chain {
-  const { leaf, pool, anchors } = input
+  const { leaf, pool, intermediates = [], anchors } = input
   if (pool.length + 1 > limits.certificates) return refusedUnread(leaf, pool.length + 1)
-  const chains = findPaths(leaf, pool, anchors, limits).map((path) => checkPath(path, input))
+  const chains = findPaths(leaf, [...pool, ...intermediates], anchors, limits).map((path) => checkPath(path, input))
   const [best] = chains.sort((a, b) => rank(a) - rank(b))
   if (!best) throw new TypeError('a leaf has at least one candidate path')
   return best

@@ -24,10 +24,11 @@ const requiredSet: readonly ObjectAttribute[] = ['fixedTPM', 'fixedParent', 'sen
  * signing scheme is judged with the signature (TPM-15, TPM-16), not here.
  */
 export function checkAkKey(area: TpmtPublic): AkKeyProblems {
-  return { publicArea: publicAreaProblem(area), attributes: attributesProblem(area) }
+  return { publicArea: keyStrengthProblem(area), attributes: attributesProblem(area) }
 }
 
-function publicAreaProblem(area: TpmtPublic): string | null {
+/** TPM-10, which endorsement keys must satisfy as well: type, size, curve, name algorithm, and that the key is one. */
+export function keyStrengthProblem(area: TpmtPublic): string | null {
   if (area.nameAlg === 'sha1') return 'the name algorithm is SHA-1'
   return (area.type === 'rsa' ? rsaProblem(area) : curveProblem(area)) ?? usabilityProblem(area)
 }
