@@ -1,0 +1,33 @@
+import type { Clock } from '../base/clock.ts'
+
+/** A sleep that a change elsewhere can cut short: whoever sleeps looks again after every ring. */
+export class Alarm {
+  readonly #clock: Clock
+  readonly #sleepers = new Set<() => void>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  ring(): void {
+    for (const wake of [...this.#sleepers]) wake()
+  }
+
+  /** Resolves after `ms` or at the next ring; rejects with the signal's reason when it aborts first. */
+  async sleep(ms: number, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    const woken = new AbortController()
+    const wake = () => woken.abort()
+    this.#sleepers.add(wake)
+    signal.addEventListener('abort', wake, { once: true })
+    try {
+      await this.#clock.sleep(ms, woken.signal)
+    } catch (error) {
+      if (!woken.signal.aborted) throw error
+    } finally {
+      this.#sleepers.delete(wake)
+      signal.removeEventListener('abort', wake)
+    }
+    signal.throwIfAborted()
+  }
+}
