@@ -82,6 +82,11 @@ export const platformErrors = declareErrors({
     title: 'the sockets passed by the service manager are not those expected',
     remedy: 'compare FileDescriptorName= and ListenStream= of the socket units with the documentation',
   },
+  SERVICE_MANAGER: {
+    kind: 'unavailable',
+    title: 'messages to the service manager are lost',
+    remedy: 'compare Type=notify and NotifyAccess= of the unit with the packaged one; the service works without',
+  },
   SOCKET_IN_USE: {
     kind: 'configuration',
     title: 'another process listens on the socket',

@@ -1,0 +1,78 @@
+import { fstatSync } from 'node:fs'
+import { FIOCLEX, type Libc, socketConstants } from '../../native/libc.ts'
+import { platformErrors } from './errors.ts'
+
+/** SD_LISTEN_FDS_START of sd_listen_fds(3). */
+const usualFirstDescriptor = 3
+const mostDescriptors = 64
+
+export interface ActivationOptions {
+  /** `process.env`: the variables of the protocol are taken out. */
+  readonly environment: Record<string, string | undefined>
+  readonly pid: number
+  readonly libc: Libc | null
+  /** Names that this program knows, as in FileDescriptorName=. */
+  readonly names: readonly string[]
+  /** Default 3, where every service manager begins. */
+  readonly firstDescriptor?: number
+}
+
+function refuse(problem: string) {
+  return platformErrors.error('SOCKET_ACTIVATION', problem)
+}
+
+function socketOption(libc: Libc, fd: number, option: number): number | undefined {
+  const value = Buffer.alloc(4)
+  const length = Buffer.from([4, 0, 0, 0])
+  const { errno } = libc.getsockopt(fd, socketConstants.SOL_SOCKET, option, value, length)
+  return errno === 0 ? value.readInt32LE(0) : undefined
+}
+
+/** A listening stream socket, and from now on not a descriptor of children. */
+function requireListener(fd: number, name: string, libc: Libc | null): void {
+  if (!isSocket(fd)) throw refuse(`descriptor ${fd} ('${name}') is not a socket`)
+  if (libc === null) return
+  const { SO_TYPE, SO_ACCEPTCONN, SOCK_STREAM } = socketConstants
+  if (socketOption(libc, fd, SO_TYPE) !== SOCK_STREAM) throw refuse(`'${name}' is not a stream socket`)
+  if (socketOption(libc, fd, SO_ACCEPTCONN) !== 1) throw refuse(`'${name}' does not listen`)
+  libc.ioctl(fd, FIOCLEX, null)
+}
+
+function isSocket(fd: number): boolean {
+  try {
+    return fstatSync(fd).isSocket()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EBADF') return false
+    throw error
+  }
+}
+
+function parseCount(text: string): number {
+  const count = /^[0-9]{1,4}$/.test(text) ? Number(text) : 0
+  if (count < 1 || count > mostDescriptors) throw refuse(`LISTEN_FDS is not 1 to ${mostDescriptors}`)
+  return count
+}
+
+/**
+ * Takes over the sockets that the service manager opened for this process: name → descriptor, for
+ * `server.listen({ fd })`. By name, never by number: the order differs between two starts (SYS-11). Empty when
+ * there are none, or when they are meant for another process. Throws `SOCKET_ACTIVATION` for an unknown, missing or
+ * repeated name and for a descriptor that is not a listening stream socket.
+ */
+export function takeActivatedSockets(options: ActivationOptions): ReadonlyMap<string, number> {
+  const { environment, pid, libc, names, firstDescriptor = usualFirstDescriptor } = options
+  const { LISTEN_PID: target, LISTEN_FDS: count, LISTEN_FDNAMES: list } = environment
+  for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete environment[name]
+  if (target === undefined || target !== String(pid) || count === undefined) return new Map()
+  const given = list === undefined ? [] : list.split(':')
+  const number = parseCount(count)
+  if (given.length !== number) throw refuse(`${number} sockets were passed with ${given.length} names`)
+  const found = new Map<string, number>()
+  given.forEach((name, at) => {
+    if (!names.includes(name)) throw refuse(`a socket named '${name}' was passed; known are ${names.join(', ')}`)
+    if (found.has(name)) throw refuse(`two sockets named '${name}' were passed`)
+    requireListener(firstDescriptor + at, name, libc)
+    found.set(name, firstDescriptor + at)
+  })
+  return found
+}

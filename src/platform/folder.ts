@@ -1,0 +1,117 @@
+import { constants } from 'node:fs'
+import { type FileHandle, open, readdir, rename, statfs, unlink } from 'node:fs/promises'
+import { toHex } from '../base/bytes.ts'
+import type { RandomSource } from '../base/random.ts'
+import { fileError, isAbsent } from './file-errors.ts'
+import { type Protection, readProtected } from './protected-file.ts'
+
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants
+/** Magic numbers of tmpfs and ramfs: there is no disk to wait for. */
+const memoryFileSystems = [0x01021994, 0x858458f6]
+const temporaryForm = /^\.tmp-[0-9a-f]{32}$/
+
+function requireName(name: string): void {
+  const isPlain = name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name)
+  if (!isPlain || temporaryForm.test(name)) throw new TypeError('the name of a file in a folder is one plain component')
+}
+
+/**
+ * A folder that is opened once; everything in it is reached through that handle, so that exchanging a component of
+ * its path later cannot redirect us (BRK-112). Rejections carry `FILE_UNUSABLE` or `FILE_UNSAFE`.
+ */
+export class Folder implements AsyncDisposable {
+  readonly path: string
+  #handle: FileHandle
+  #random: RandomSource
+  #lasting: boolean
+
+  private constructor(path: string, handle: FileHandle, random: RandomSource, lasting: boolean) {
+    this.path = path
+    this.#handle = handle
+    this.#random = random
+    this.#lasting = lasting
+  }
+
+  static async open(path: string, random: RandomSource): Promise<Folder> {
+    let handle: FileHandle | undefined
+    try {
+      handle = await open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+      const { type } = await statfs(`/proc/self/fd/${handle.fd}`)
+      return new Folder(path, handle, random, !memoryFileSystems.includes(type))
+    } catch (error) {
+      await handle?.close()
+      throw fileError(error, path)
+    }
+  }
+
+  /**
+   * Puts `content` in place of the file `name`. A reader sees all of the old or all of the new file, also after a
+   * crash or a loss of power: written under another name with its final mode set first, forced to the disk, renamed
+   * (BRK-111). A symbolic link there is replaced, not followed. On failure the old file stays.
+   */
+  async write(name: string, content: Uint8Array, mode: number): Promise<void> {
+    requireName(name)
+    const temporary = `.tmp-${toHex(this.#random(16))}`
+    try {
+      await this.#create(temporary, content, mode)
+      await rename(this.#at(temporary), this.#at(name))
+      if (this.#lasting) await this.#handle.sync()
+    } catch (error) {
+      await unlink(this.#at(temporary)).catch(() => undefined)
+      throw fileError(error, `${this.path}/${name}`)
+    }
+  }
+
+  /** The content of a regular file that is protected as asked; null where there is none. */
+  async read(name: string, protection: Protection): Promise<Uint8Array | null> {
+    requireName(name)
+    return readProtected(this.#at(name), protection, `${this.path}/${name}`)
+  }
+
+  /** Removes a file; false where there was none. */
+  async remove(name: string): Promise<boolean> {
+    requireName(name)
+    try {
+      await unlink(this.#at(name))
+      return true
+    } catch (error) {
+      if (isAbsent(error)) return false
+      throw fileError(error, `${this.path}/${name}`)
+    }
+  }
+
+  /** Names of all entries, sorted; files that are being written are left out. */
+  async list(): Promise<string[]> {
+    return (await readdir(this.#at('.'))).filter((name) => !temporaryForm.test(name)).sort()
+  }
+
+  /** Removes what writers that were killed left behind. To be called before the first write (BRK-117). */
+  async removeLeftovers(): Promise<number> {
+    const left = (await readdir(this.#at('.'))).filter((name) => temporaryForm.test(name))
+    for (const name of left) await unlink(this.#at(name)).catch(() => undefined)
+    return left.length
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #at(name: string): string {
+    return `/proc/self/fd/${this.#handle.fd}/${name}`
+  }
+
+  async #create(name: string, content: Uint8Array, mode: number): Promise<void> {
+    const file = await open(this.#at(name), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+    try {
+      await file.chmod(mode)
+      await file.writeFile(content)
+      if (this.#lasting) await file.sync()
+    } finally {
+      await file.close()
+    }
+  }
+}
