@@ -1,0 +1,77 @@
+import type { Clock } from '../base/clock.ts'
+import type { JsonObject } from '../base/json.ts'
+import { type CallerPolicy, type CallerRequest, type CallerRule, decide } from '../policies/caller-policy.ts'
+import { workloadApiErrors } from './errors.ts'
+import type { EvidenceCollector } from './evidence-collector.ts'
+import type { Exchange } from './exchange.ts'
+import type { WorkloadLimits } from './limits.ts'
+import { callerKey, type RateLimits } from './rate-limits.ts'
+import type { TokenProvider, TokenSettings } from './token-provider.ts'
+import type { WorkloadLog, WorkloadObserver } from './workload-log.ts'
+
+/** What the routes of workloads are made of. Functions without arguments give the snapshot that is in force. */
+export interface ApiContext {
+  readonly listener: string
+  readonly policy: () => CallerPolicy
+  readonly tokens: () => TokenSettings
+  readonly provider: TokenProvider
+  /** Public key set of a configured issuer (RFC 7517). */
+  readonly jwks: (issuer: string) => Promise<JsonObject>
+  readonly collectEvidence: EvidenceCollector | null
+  readonly rates: RateLimits
+  readonly clock: Clock
+  readonly limits: WorkloadLimits
+  readonly log: WorkloadLog
+  readonly observe: WorkloadObserver
+}
+
+const refusedIn: Readonly<Record<string, string>> = {
+  caller: 'no rule is about this caller',
+  method: 'no rule allows this caller the route',
+  audience: 'no rule allows this caller the audience',
+  token_type: 'no rule allows this caller the token type',
+  issuer: 'no rule allows this caller the issuer',
+  nonce: 'no rule allows this caller these nonces or this challenge, or a rule requires one',
+  fresh: 'no rule allows this caller fresh tokens',
+  ttl: 'no rule allows this caller tokens that live that long',
+  min_valid: 'no rule allows this caller to ask for that much remaining life',
+}
+
+/**
+ * The one rule that allows the request; before the cache is looked at and before any work (API-68). A denial tells only
+ * the dimension (API-67). The rule's rate and, for work that needs a quote, the caller's share are taken here (API-81).
+ */
+export function requireAllowed(
+  context: ApiContext,
+  exchange: Exchange,
+  request: CallerRequest,
+  expensive: boolean,
+): CallerRule {
+  const { listener, log, observe, rates } = context
+  const caller = callerKey(exchange.caller)
+  const decision = decide(context.policy(), exchange.caller, request)
+  if (!decision.allowed) {
+    const { code, dimension } = decision
+    observe({ event: 'denied', listener, caller, code, dimension })
+    if (rates.mayLogDenial(caller, dimension)) {
+      log.info({ request_id: exchange.id, caller, uid: exchange.caller.uid, code, dimension }, 'request denied')
+    }
+    throw workloadApiErrors.error(code, refusedIn[dimension] ?? 'denied', { facts: { dimension } })
+  }
+  rates.requireRule(caller, decision.rule)
+  if (expensive) rates.requireExpensive(caller)
+  return decision.rule
+}
+
+export function remainingMs(context: ApiContext, exchange: Exchange, timeoutMs: number): number {
+  const left = timeoutMs - (context.clock.monotonic() - exchange.arrivedAt)
+  if (left > 0) return Math.ceil(left)
+  throw deadlineExceeded(timeoutMs)
+}
+
+export function deadlineExceeded(timeoutMs: number): Error {
+  return workloadApiErrors.error('deadline_exceeded', `nothing suitable within ${timeoutMs} ms`)
+}
+
+/** Whoever does the work ends it by itself at the deadline; what overruns it by this much is not waited for. */
+export const deadlineGraceMs = 50

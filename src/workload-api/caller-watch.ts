@@ -1,0 +1,86 @@
+import type { Socket } from 'node:net'
+import type { Clock } from '../base/clock.ts'
+import { AttestdError } from '../base/errors.ts'
+import type { CallerIdentity } from '../policies/caller-identity.ts'
+import type { CallerHandle, CallerIdentifier } from './caller-identifier.ts'
+import { withDeadline } from './deadline.ts'
+import { workloadApiErrors } from './errors.ts'
+
+const lost = {
+  caller_gone: 'the process that opened this connection has ended',
+  caller_changed: 'the process that opened this connection is not the same any more',
+} as const
+
+const callerLost = (code: keyof typeof lost) => workloadApiErrors.error(code, lost[code])
+
+function identityError(error: unknown): AttestdError {
+  if (error instanceof AttestdError) {
+    if (error.code === 'caller_gone' || error.code === 'caller_changed') return callerLost(error.code)
+    if (error.code === 'identity_unavailable' || error.code === 'rate_limited') return error
+  }
+  return workloadApiErrors.error('identity_unavailable', 'the kernel did not say in time who is calling', {
+    cause: error,
+  })
+}
+
+export interface CallerWatchOptions {
+  readonly identifier: CallerIdentifier
+  readonly listener: string
+  readonly clock: Pick<Clock, 'sleep'>
+  readonly identityMs: number
+  /** Aborts when the connection is gone. */
+  readonly gone: AbortSignal
+  /** Called once, when the caller is known; throws to refuse it. */
+  readonly admit: (caller: CallerIdentity) => void
+}
+
+/**
+ * The caller of one connection. It is looked up once, at accept, and stays the process that connected: a descriptor that
+ * was handed on keeps its identity while that process lives, and dies with it (API-40, API-47, API-57).
+ */
+export class CallerWatch {
+  #options: CallerWatchOptions
+  #handle: Promise<CallerHandle>
+
+  constructor(socket: Socket, options: CallerWatchOptions) {
+    this.#options = options
+    this.#handle = this.#limited(async (signal) => {
+      const handle = await options.identifier.identify(socket, options.listener)
+      try {
+        signal.throwIfAborted()
+        options.admit(handle.caller)
+      } catch (error) {
+        handle.close()
+        throw error
+      }
+      return handle
+    })
+    this.#handle.catch(() => undefined)
+    options.gone.addEventListener('abort', () => this.#close(), { once: true })
+  }
+
+  /** Who connected, provided that it is still there: `caller_gone`, `caller_changed`, `identity_unavailable`. */
+  async requireThere(): Promise<CallerIdentity> {
+    const handle = await this.#handle
+    const state = await this.#limited(() => handle.check())
+    if (state !== 'there') throw callerLost(state)
+    return handle.caller
+  }
+
+  async #limited<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { clock, identityMs: ms, gone: outer } = this.#options
+    const late = () => workloadApiErrors.error('identity_unavailable', `no answer from the kernel within ${ms} ms`)
+    try {
+      return await withDeadline({ clock, ms, outer, late }, work)
+    } catch (error) {
+      throw outer.aborted ? error : identityError(error)
+    }
+  }
+
+  #close(): void {
+    this.#handle.then(
+      (handle) => handle.close(),
+      () => undefined,
+    )
+  }
+}

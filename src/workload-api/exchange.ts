@@ -1,0 +1,210 @@
+import type { FastifyReply } from 'fastify'
+import { AttestdError } from '../base/errors.ts'
+import { type JsonObject, parseJsonObject } from '../base/json.ts'
+import { abandonable } from '../base/tasks.ts'
+import type { CallerIdentity } from '../policies/caller-identity.ts'
+import type { Connection, Place } from './connection.ts'
+import { workloadApiErrors } from './errors.ts'
+import type { WorkloadLimits } from './limits.ts'
+import { apiError, encodeProblem, type ProblemAnswer } from './problem.ts'
+import { type ParameterForm, parseQuery } from './query.ts'
+import type { WorkloadLog, WorkloadObserver } from './workload-log.ts'
+
+export interface Answer {
+  readonly status: number
+  readonly type: string
+  /** null: an answer to HEAD whose length is not known without work. */
+  readonly body: string | null
+  readonly headers?: Readonly<Record<string, string>>
+  /** Where a token came from. */
+  readonly source?: string
+  readonly code?: string
+}
+
+export interface ExchangeContext {
+  readonly listener: string
+  readonly clock: { monotonic(): number }
+  readonly limits: WorkloadLimits
+  readonly log: WorkloadLog
+  readonly observe: WorkloadObserver
+}
+
+export interface ExchangeRequest {
+  readonly id: string
+  readonly reply: FastifyReply
+  readonly connection: Connection
+  readonly place: Place
+  readonly method: string
+}
+
+/** One request and its one answer (API-35). */
+export class Exchange {
+  readonly id: string
+  readonly connection: Connection
+  readonly method: string
+  /** Monotonic milliseconds at which the head of the request was there. */
+  readonly arrivedAt: number
+  /** Set when the route is known. */
+  route = 'none'
+  query: string | null = null
+  body: Uint8Array = new Uint8Array(0)
+  /** Part of the request that nobody has read: the connection cannot go on behind the answer. */
+  bodyUnread = false
+  /** The caller's own id of the request; logged, never used (API-32). */
+  callerRequestId: string | null = null
+  #context: ExchangeContext
+  #reply: FastifyReply
+  #place: Place
+  #caller: CallerIdentity | null = null
+  /** The caller could not be confirmed: nothing more is answered on this connection (API-46, API-47). */
+  #lost = false
+
+  constructor(request: ExchangeRequest, context: ExchangeContext) {
+    this.id = request.id
+    this.connection = request.connection
+    this.method = request.method
+    this.arrivedAt = context.clock.monotonic()
+    this.#context = context
+    this.#reply = request.reply
+    this.#place = request.place
+  }
+
+  /** The process that connected. Only on routes with a caller. */
+  get caller(): CallerIdentity {
+    if (this.#caller === null) throw new TypeError(`${this.route} has no caller`)
+    return this.#caller
+  }
+
+  /** Identifies the caller, or checks again that it is still the one that connected. */
+  async requireCaller(): Promise<void> {
+    if (this.connection.caller === null) throw new TypeError('a listener without callers has a route with one')
+    try {
+      this.#caller = await this.connection.caller.requireThere()
+    } catch (error) {
+      this.#lost = true
+      throw error
+    }
+  }
+
+  /**
+   * Resolves when this answer is the next one on the wire and the caller is still there. What must hold when the
+   * answer is written is tested after this, without waiting in between.
+   */
+  async readyToWrite(): Promise<void> {
+    await abandonable(this.#place.turn, this.connection.gone)
+    if (this.#caller !== null) await this.requireCaller()
+  }
+
+  async answer(answer: Answer): Promise<void> {
+    await this.readyToWrite()
+    this.write(answer)
+  }
+
+  /** Writes the answer now. Late ones are dropped and counted (API-35). */
+  write(answer: Answer): void {
+    const { observe, listener } = this.#context
+    if (this.#reply.sent || this.connection.gone.aborted) {
+      observe({ event: 'late_result_dropped', listener })
+      if (!this.#reply.sent) this.#reply.hijack()
+      return
+    }
+    if (this.bodyUnread || this.#lost || this.connection.endsWith(this.#place.ordinal)) {
+      this.connection.closeAfterAnswer()
+      this.#reply.header('connection', 'close')
+    }
+    this.#reply.code(answer.status).headers({
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      'attestd-request-id': this.id,
+      'content-type': answer.type,
+      ...answer.headers,
+    })
+    this.#send(answer.body)
+    this.#record(answer)
+  }
+
+  #send(body: string | null): void {
+    // As bytes: Fastify appends a charset to the media type of texts.
+    if (this.method !== 'HEAD') {
+      this.#reply.send(Buffer.from(body ?? ''))
+      return
+    }
+    if (body !== null) this.#reply.header('content-length', String(Buffer.byteLength(body)))
+    this.#reply.send()
+  }
+
+  /** Answers with the problem that `error` is; what is no problem of the API is a fault of the agent (500). */
+  fail(error: unknown): void {
+    const known = apiError(error)
+    if (known === undefined && !this.connection.gone.aborted) this.#logFault(error)
+    const told = known ?? workloadApiErrors.error('internal', 'the request could not be handled')
+    this.writeProblem(encodeProblem(told, this.id))
+  }
+
+  writeProblem({ status, code, body, headers }: ProblemAnswer): void {
+    this.write({ status, code, body, headers, type: 'application/problem+json' })
+  }
+
+  /** The body as one JSON object within the limits of API-21 and API-27. */
+  jsonBody(): JsonObject {
+    const { jsonDepth: maxDepth, jsonMembers: maxItems } = this.#context.limits
+    try {
+      return parseJsonObject(this.body, 'body', { maxDepth, maxItems, integersOnly: true })
+    } catch (error) {
+      if (!(error instanceof AttestdError)) throw error
+      throw workloadApiErrors.error('invalid_request', error.message, { facts: { field: 'body' } })
+    }
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#reply.request.headers[name]
+    return Array.isArray(value) ? value.join(', ') : value
+  }
+
+  queryMembers(forms: Readonly<Record<string, ParameterForm>>): JsonObject {
+    return parseQuery(this.query, forms)
+  }
+
+  /** Only name and places: messages of unforeseen errors can hold what they were about (API-110). */
+  #logFault(error: unknown): void {
+    const stack = error instanceof Error ? (error.stack ?? '') : ''
+    const at = stack.split('\n').filter((line) => /^\s+at /.test(line))
+    const name = error instanceof Error ? error.name : typeof error
+    const code = error instanceof AttestdError ? error.code : undefined
+    this.#context.log.error({ request_id: this.id, route: this.route, error: name, code, at }, 'request failed')
+  }
+
+  #record({ status, code, source }: Answer): void {
+    const { listener, clock, log, observe } = this.#context
+    const { route, method } = this
+    const durationMs = clock.monotonic() - this.arrivedAt
+    observe({
+      event: 'answered',
+      listener,
+      route,
+      method,
+      status,
+      code: code ?? null,
+      source: source ?? null,
+      durationMs,
+    })
+    const uid = this.#caller?.uid ?? null
+    const unit = this.#caller?.unit ?? null
+    log.debug(
+      {
+        request_id: this.id,
+        caller_request_id: this.callerRequestId,
+        listener,
+        route,
+        method,
+        status,
+        code,
+        source,
+        ms: durationMs,
+        uid,
+        unit,
+      },
+      'request answered',
+    )
+  }
+}

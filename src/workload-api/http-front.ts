@@ -1,0 +1,106 @@
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { AttestdError } from '../base/errors.ts'
+import type { Connection, Place } from './connection.ts'
+import { Door, type DoorOptions, rawProblem } from './door.ts'
+import { workloadApiErrors } from './errors.ts'
+import { Exchange } from './exchange.ts'
+import { readBody } from './request-body.ts'
+import { drawRequestId } from './request-id.ts'
+import type { Route } from './route.ts'
+import { announcesBody, type RouteTable, routeTable, screenRequest, splitTarget } from './screening.ts'
+import type { WorkloadLog } from './workload-log.ts'
+
+export interface HttpFrontOptions extends DoorOptions {
+  readonly routes: readonly Route[]
+  readonly log: WorkloadLog
+  /** Called for each request of an identified caller, before its body is read; throws to refuse it (API-81). */
+  readonly requireRate: (exchange: Exchange) => void
+}
+
+/** Errors of Node's HTTP parser and of its time limits as problems (API-28). */
+function parserError(error: NodeJS.ErrnoException): AttestdError | null {
+  if (error.code === 'HPE_HEADER_OVERFLOW') return workloadApiErrors.error('header_too_large', 'more than 8 KiB')
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    return workloadApiErrors.error('request_timeout', 'the request did not arrive in time')
+  }
+  if (!error.code?.startsWith('HPE_')) return null
+  return workloadApiErrors.error('invalid_request', `not an HTTP/1.1 message (${error.code})`)
+}
+
+/**
+ * What happens to a request before its route sees it: it is counted on its connection, its head is judged, its caller is
+ * looked at, its body is read.
+ */
+export class HttpFront {
+  readonly door: Door
+  readonly table: RouteTable
+  #options: HttpFrontOptions
+  #exchanges = new WeakMap<IncomingMessage, Exchange>()
+
+  constructor(options: HttpFrontOptions) {
+    this.#options = options
+    this.door = new Door(options)
+    this.table = routeTable(options.routes)
+  }
+
+  /** Fastify decodes and normalises targets; only those that match byte for byte may reach its router (API-25). */
+  routedUrl(target: string): string {
+    const { path } = splitTarget(target)
+    return this.table.has(path) ? path : '/'
+  }
+
+  /** Takes a request in, or throws the problem. What comes behind a closing answer is left without one. */
+  async open(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const connection = this.door.connectionOf(request.raw.socket)
+    const place = connection.admit(reply.raw)
+    if (place === null) {
+      reply.hijack()
+      return
+    }
+    const exchange = this.#begin(request, reply, connection, place)
+    const { listener, limits } = this.#options
+    const { route, query } = screenRequest(request.raw, request.originalUrl, { listener, limits, table: this.table })
+    exchange.route = route.path
+    exchange.query = query
+    const ownId = request.headers['attestd-request-id']
+    exchange.callerRequestId = typeof ownId === 'string' ? ownId : null
+    if (!route.caller) return
+    await exchange.requireCaller()
+    this.#options.requireRate(exchange)
+  }
+
+  exchangeOf(request: FastifyRequest): Exchange {
+    const exchange = this.#exchanges.get(request.raw)
+    if (!exchange) throw new TypeError('a request that was not opened')
+    return exchange
+  }
+
+  /** Reads the body, if the head announces one. */
+  async readBody(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const exchange = this.exchangeOf(request)
+    if (!exchange.bodyUnread) return
+    if (request.headers.expect !== undefined) reply.raw.writeContinue()
+    exchange.body = await readBody(request.raw, exchange.connection, this.#options)
+    exchange.bodyUnread = false
+  }
+
+  clientError(error: NodeJS.ErrnoException, socket: Socket): void {
+    const problem = parserError(error)
+    if (problem === null || !socket.writable) socket.destroy()
+    else this.door.connectionOf(socket).failParsing(problem, rawProblem(problem, this.#options.random))
+  }
+
+  #begin(request: FastifyRequest, reply: FastifyReply, connection: Connection, place: Place): Exchange {
+    const id = drawRequestId(this.#options.random)
+    const exchange = new Exchange({ id, reply, connection, place, method: request.method }, this.#options)
+    this.#exchanges.set(request.raw, exchange)
+    exchange.bodyUnread = announcesBody(request.raw)
+    if (request.raw.httpVersion !== '1.1') connection.closeAfterAnswer()
+    if (!place.excess) return exchange
+    throw workloadApiErrors.error('rate_limited', 'too many unanswered requests on this connection', {
+      facts: { retry_after_ms: 1000 },
+    })
+  }
+}

@@ -1,0 +1,111 @@
+import { AttestdError } from '../base/errors.ts'
+import { workloadApiErrors } from './errors.ts'
+
+/** Titles of the codes of section 7 that the token broker raises. */
+const brokerTitles: Readonly<Record<string, string>> = {
+  audience_unsupported: 'the issuer cannot name this audience',
+  nonce_unsupported: 'the issuer cannot bind nonces',
+  min_valid_unattainable: 'the issuer gives no tokens that live that long',
+  issuer_rejected: 'the verifier did not affirm this machine',
+  issuer_bad_token: 'the issuer gave a token that does not verify',
+  issuer_misconfigured: 'the issuer does not answer as an issuer of this kind does',
+  issuer_unavailable: 'the issuer cannot be reached',
+  quote_queue_full: 'too many quotes are waiting',
+  clock_unsafe: 'the clock of this machine cannot be trusted at present',
+  draining: 'the agent is stopping',
+}
+
+const maxDetail = 500
+const maxQuoted = 64
+const maxFact = 256
+
+const escapeControls = (text: string) =>
+  text.replace(/[\p{Cc}\p{Cs}\u2028\u2029]/gu, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`)
+
+/** The longest beginning of `text` that takes at most `bytes` bytes of UTF-8. */
+function shortened(text: string, bytes: number): string {
+  let [size, kept] = [0, '']
+  for (const one of text) {
+    size += Buffer.byteLength(one)
+    if (size > bytes) return `${kept}…`
+    kept += one
+  }
+  return kept
+}
+
+/** A value of the caller for a message: in quotes, escaped, at most 64 bytes of it (section 7). */
+export function quoted(value: string): string {
+  return `"${escapeControls(shortened(value, maxQuoted)).replaceAll('"', '\\"')}"`
+}
+
+/** Bounds also what came out of a parser that quotes its input. */
+function shownDetail(detail: string): string {
+  const bounded = detail.replace(/"(?:[^"\\]|\\.)*"/g, (found) =>
+    found.length > maxQuoted + 2 ? `"${shortened(found.slice(1, -1), maxQuoted)}"` : found,
+  )
+  return [...escapeControls(bounded)].slice(0, maxDetail).join('')
+}
+
+function titleOf(code: string): string | undefined {
+  const { declared } = workloadApiErrors
+  if (Object.hasOwn(declared, code)) return declared[code as keyof typeof declared].title
+  return Object.hasOwn(brokerTitles, code) ? brokerTitles[code] : undefined
+}
+
+/** Codes that a device error becomes on this surface, by its kind; the remaining kinds are faults of the agent. */
+function foreignError({ kind, code, message }: AttestdError): AttestdError | undefined {
+  const options = { facts: { cause_code: code } }
+  if (kind === 'unavailable') return workloadApiErrors.error('evidence_unavailable', message, options)
+  if (kind === 'unsupported') return workloadApiErrors.error('not_supported', message, options)
+  return undefined
+}
+
+/** The error as this API tells it; undefined: a fault of the agent, of which the caller learns nothing. */
+export function apiError(error: unknown): AttestdError | undefined {
+  if (!(error instanceof AttestdError)) return undefined
+  return titleOf(error.code) === undefined ? foreignError(error) : error
+}
+
+export interface ProblemAnswer {
+  readonly status: number
+  readonly code: string
+  readonly body: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** Headers that the error calls for: when to come again (API-82), which methods there are (API-33). */
+function headersOf({ allow, retry_after_ms: ms, retry_after_s: s }: AttestdError['facts']): Record<string, string> {
+  const milliseconds = typeof ms === 'number' ? ms : typeof s === 'number' ? s * 1000 : null
+  return {
+    ...(typeof allow === 'string' ? { allow } : {}),
+    ...(milliseconds === null ? {} : { 'retry-after': String(Math.max(1, Math.ceil(milliseconds / 1000))) }),
+  }
+}
+
+const boundedFact = (value: string | number | boolean) =>
+  typeof value === 'string' ? escapeControls(shortened(value, maxFact)) : value
+
+/**
+ * The problem document of an error (RFC 9457, section 7): `detail` bounded and escaped, facts as extension members,
+ * which never replace the members of the document. `errors` lists single faults of a refused configuration.
+ */
+export function encodeProblem(error: AttestdError, requestId: string, errors?: readonly string[]): ProblemAnswer {
+  const extensions = Object.entries(error.facts).map(([name, value]) => [name, boundedFact(value)] as const)
+  const document = {
+    type: `urn:attestd:problem:${error.code}`,
+    title: titleOf(error.code) ?? error.code,
+    status: error.status,
+    code: error.code,
+    detail: shownDetail(error.message),
+    retryable: error.retryable,
+    request_id: requestId,
+    remedy: error.remedy,
+  }
+  const body = JSON.stringify({
+    ...document,
+    ...Object.fromEntries(extensions),
+    ...document,
+    ...(errors ? { errors } : {}),
+  })
+  return { status: error.status, code: error.code, body, headers: headersOf(error.facts) }
+}

@@ -1,0 +1,157 @@
+import type { Clock } from '../base/clock.ts'
+import type { CallerIdentity } from '../policies/caller-identity.ts'
+import type { CallerRate, CallerRule } from '../policies/caller-policy.ts'
+import { workloadApiErrors } from './errors.ts'
+import type { WorkloadLimits } from './limits.ts'
+
+export interface Rate {
+  readonly perS: number
+  readonly burst: number
+}
+
+interface Bucket {
+  tokens: number
+  /** Monotonic milliseconds. */
+  filledAt: number
+}
+
+const idleMs = 600_000
+const capacity = 4096
+/** Fractions of a token that are lost in sums of doubles: who waited as long as told must not be told to wait again. */
+const rounding = 1e-9
+
+/**
+ * Token buckets by key (API-85): those idle for ten minutes are dropped, at most 4096 are kept. When the table is full
+ * the one that idled longest goes, and a newcomer starts with a quarter of its burst, so that a flood of new keys does
+ * not buy full bursts.
+ */
+export class TokenBuckets {
+  #clock: Pick<Clock, 'monotonic'>
+  /** In the order of their last use. */
+  #buckets = new Map<string, Bucket>()
+
+  constructor(clock: Pick<Clock, 'monotonic'>) {
+    this.#clock = clock
+  }
+
+  get size(): number {
+    return this.#buckets.size
+  }
+
+  /** Takes one token. Gives 0, or the milliseconds until one is there. */
+  take(key: string, rate: Rate): number {
+    const now = this.#clock.monotonic()
+    this.#dropIdle(now)
+    const bucket = this.#filled(key, rate, now)
+    this.#buckets.delete(key)
+    this.#buckets.set(key, bucket)
+    const missing = 1 - bucket.tokens
+    if (missing > rounding) return Math.max(1, Math.ceil(((missing - rounding) / rate.perS) * 1000))
+    bucket.tokens = Math.max(0, -missing)
+    return 0
+  }
+
+  /** Whole tokens that are there. */
+  left(key: string, rate: Rate): number {
+    const bucket = this.#buckets.get(key)
+    return Math.floor(bucket ? tokensAt(bucket, rate, this.#clock.monotonic()) : rate.burst)
+  }
+
+  #filled(key: string, rate: Rate, now: number): Bucket {
+    const bucket = this.#buckets.get(key)
+    if (bucket) return { tokens: tokensAt(bucket, rate, now), filledAt: now }
+    const full = this.#buckets.size >= capacity
+    const [oldest] = this.#buckets.keys()
+    if (full && oldest !== undefined) this.#buckets.delete(oldest)
+    return { tokens: full ? rate.burst / 4 : rate.burst, filledAt: now }
+  }
+
+  #dropIdle(now: number): void {
+    for (const [key, { filledAt }] of this.#buckets) {
+      if (now - filledAt < idleMs) return
+      this.#buckets.delete(key)
+    }
+  }
+}
+
+function tokensAt(bucket: Bucket, { perS, burst }: Rate, now: number): number {
+  return Math.min(burst, bucket.tokens + ((now - bucket.filledAt) / 1000) * perS)
+}
+
+/** Whom a caller is counted as: its unit if that is known, else its uid, else the door it came through (API-81). */
+export function callerKey({ unit, uid, listener }: CallerIdentity): string {
+  if (unit !== null) return `unit:${unit}`
+  return uid === null ? `listener:${listener}` : `uid:${uid}`
+}
+
+const rateOf = ({ perMin, burst }: CallerRate): Rate => ({ perS: perMin / 60, burst })
+
+const lower = (left: Rate, right: Rate): Rate => ({
+  perS: Math.min(left.perS, right.perS),
+  burst: Math.min(left.burst, right.burst),
+})
+
+const higher = (left: Rate, right: Rate): Rate => ({
+  perS: Math.max(left.perS, right.perS),
+  burst: Math.max(left.burst, right.burst),
+})
+
+function requireTaken(waitMs: number, what: string): void {
+  if (waitMs === 0) return
+  throw workloadApiErrors.error('rate_limited', `too many ${what}; one more is allowed in ${waitMs} ms`, {
+    facts: { retry_after_ms: waitMs },
+  })
+}
+
+/** The limits of section 5. Each `require…` takes one token or throws `rate_limited` with the time to wait. */
+export class RateLimits {
+  #buckets: TokenBuckets
+  #accepts: Rate
+  #requests: Rate
+  #expensive: Rate
+
+  constructor(clock: Pick<Clock, 'monotonic'>, limits: WorkloadLimits) {
+    this.#buckets = new TokenBuckets(clock)
+    this.#accepts = { perS: limits.acceptsPerS, burst: limits.acceptBurst }
+    this.#requests = { perS: limits.requestsPerS, burst: limits.requestBurst }
+    this.#expensive = { perS: limits.expensivePerS, burst: limits.expensiveBurst }
+  }
+
+  /** Stage 1, at accept and before identity (API-80). */
+  requireAccept(uid: number): void {
+    requireTaken(this.#buckets.take(`accept:${uid}`, this.#accepts), 'new connections')
+  }
+
+  /** Stage 2, before the request is looked at (API-81). */
+  requireRequest(caller: string, raised: CallerRate | null): void {
+    requireTaken(this.#buckets.take(`request:${caller}`, this.#requestRate(raised)), 'requests')
+  }
+
+  /** The rule's own rate, which only lowers the built-in one unless it says `raise`. */
+  requireRule(caller: string, { id, rate }: CallerRule): void {
+    if (rate === null) return
+    const own = rate.raise ? rateOf(rate) : lower(rateOf(rate), this.#requests)
+    requireTaken(this.#buckets.take(`rule:${id}:${caller}`, own), 'requests by this rule')
+  }
+
+  /** Work that can touch the quote device: `fresh`, nonces, evidence. */
+  requireExpensive(caller: string): void {
+    requireTaken(this.#buckets.take(`expensive:${caller}`, this.#expensive), 'requests that need a quote')
+  }
+
+  /** Whether a denial may be logged: one line in 10 s for the same caller and reason (BRK-131). */
+  mayLogDenial(caller: string, dimension: string): boolean {
+    return this.#buckets.take(`denied:${dimension}:${caller}`, { perS: 0.1, burst: 1 }) === 0
+  }
+
+  left(caller: string, raised: CallerRate | null): { requests: number; expensive: number } {
+    return {
+      requests: this.#buckets.left(`request:${caller}`, this.#requestRate(raised)),
+      expensive: this.#buckets.left(`expensive:${caller}`, this.#expensive),
+    }
+  }
+
+  #requestRate(raised: CallerRate | null): Rate {
+    return raised ? higher(this.#requests, rateOf(raised)) : this.#requests
+  }
+}
