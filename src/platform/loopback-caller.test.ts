@@ -63,9 +63,9 @@ describe('a loopback caller', () => {
     server?.close()
   })
 
-  it.each(['127.0.0.1', '::1'])(
+  it.for(['127.0.0.1', '::1'])(
     'at %s is known by its uid while it is connected, and by nothing else',
-    async (host) => {
+    async (host, { skip }) => {
       server = createServer({ allowHalfOpen: true })
       server.listen(0, host)
       const refused = await Promise.race([once(server, 'listening').then(() => null), once(server, 'error')])

@@ -91,3 +91,18 @@ function openPidfd(libc: Libc, fd: number): number | null {
 export function readPeer(libc: Libc, fd: number): SocketPeer {
   return { ...readPeerIds(libc, fd), groups: readGroups(libc, fd), pidfd: openPidfd(libc, fd) }
 }
+
+/**
+ * The name that the peer bound its own end to: empty for most, NUL and an abstract name for a service manager that
+ * fetches a credential (API-164). Throws `identity_unavailable`.
+ */
+export function readPeerName(libc: Libc, fd: number): Uint8Array {
+  const { sockaddrUn } = layouts
+  const address = Buffer.alloc(sockaddrUn.size)
+  const length = Buffer.alloc(4)
+  length.writeUInt32LE(sockaddrUn.size)
+  const { errno } = libc.getpeername(fd, address, length)
+  const size = length.readUInt32LE(0)
+  if (errno !== 0 || size > sockaddrUn.size) throw unavailable('getpeername', errno)
+  return new Uint8Array(address.subarray(sockaddrUn.path, Math.max(size, sockaddrUn.path)))
+}
