@@ -12,15 +12,20 @@ export const agentErrors = declareErrors({
     title: 'the configuration says something that is not allowed',
     remedy: 'correct the named line; docs/configuration.md lists every key with its values',
   },
-  ALREADY_RUNNING: {
+  STATE_DIRECTORY: {
     kind: 'configuration',
-    title: 'another agent holds the state directory',
-    remedy: 'stop the other agent, or give this one a state directory of its own',
+    title: 'the state directory cannot keep secrets',
+    remedy: 'give the agent a directory that belongs to its own user and that nobody else can enter (mode 0700)',
   },
   UNSAFE_ENVIRONMENT: {
     kind: 'configuration',
     title: 'the environment would let somebody else into the process',
     remedy: 'start the agent without NODE_OPTIONS and without --inspect',
+  },
+  RUNNING_AS_ROOT: {
+    kind: 'configuration',
+    title: 'the agent parses what workloads send, and must not do so as root',
+    remedy: 'run it as a user of its own, in the group that may use the TPM; --allow-root where there is no other way',
   },
   AGENT_NOT_REACHED: {
     kind: 'unavailable',

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { vendorAnchorNames } from '../../endorsements/trust-anchors.ts'
 import { millisecondsOf } from './duration.ts'
 
 const duration = (fallback: string) =>
@@ -68,6 +69,10 @@ const verifier = z
       .default('optional')
       .describe('`required` refuses evidence without an IMA log that replays'),
     ima_sha1_padded: z.boolean().default(false).describe('takes banks that an old kernel extended with padded SHA-1'),
+    ek_vendors: z
+      .array(z.enum(vendorAnchorNames))
+      .default([])
+      .describe('makers of vTPMs whose certificate authority is trusted as it is known here'),
     ek_anchors: z
       .array(path)
       .default([])

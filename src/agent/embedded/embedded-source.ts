@@ -1,6 +1,7 @@
 import { equalBytes } from '../../base/bytes.ts'
 import { type Clock, secondsOf } from '../../base/clock.ts'
 import type { RandomSource } from '../../base/random.ts'
+import { Turns } from '../../base/turns.ts'
 import type { TpmEvidence } from '../../evidence/tpm/evidence.ts'
 import type { Challenges } from '../../issuer/challenges.ts'
 import type { TokenIssuer } from '../../issuer/token-issuer.ts'
@@ -50,6 +51,7 @@ export interface EmbeddedSourceOptions {
  */
 export function createEmbeddedSource(options: EmbeddedSourceOptions): TokenSource {
   const { name, generation, usualLifetimeS, acceptToken } = options
+  const turns = new Turns()
   return {
     name,
     generation,
@@ -57,24 +59,26 @@ export function createEmbeddedSource(options: EmbeddedSourceOptions): TokenSourc
     acceptToken,
     obtainToken: async (request, signal) => {
       requireOneAudience(request)
-      const enrolment = await options.enrolments.require(signal)
-      const challenge = options.challenges.issue()
-      const transcript = {
-        verifier: options.issuerUrl,
-        challenge: challenge.nonce,
-        request,
-        salt: drawSalt(options.random),
-      }
-      const qualifyingData = qualifyingDataOf(transcript)
-      const evidence = await options.attester.collect(qualifyingData, {}, signal)
-      if (!options.challenges.redeem(challenge.nonce)) {
-        throw embeddedErrors.error('CHALLENGE_SPENT', `no evidence within ${challenge.lifetimeS} s`)
-      }
-      const appraisal = await appraise(options, evidence, { enrolment, qualifyingData: qualifyingDataOf(transcript) })
-      await options.enrolments.keepCounters(enrolment, appraisal)
-      return issue(options, request, { appraisal, enrolment, simulated: options.simulator || evidence.simulated })
+      // One at a time: counters must be compared in the order in which the TPM counted (ENR-12).
+      const affirmed = await turns.take(() => attest(options, request, signal), signal)
+      return issue(options, request, affirmed)
     },
   }
+}
+
+/** Challenge, evidence, appraisal; what the enrolment remembers is moved before anything is issued. */
+async function attest(options: EmbeddedSourceOptions, request: TokenRequest, signal: AbortSignal): Promise<Affirmed> {
+  const enrolment = await options.enrolments.require(signal)
+  const challenge = options.challenges.issue()
+  const salt = drawSalt(options.random)
+  const qualifyingData = qualifyingDataOf({ verifier: options.issuerUrl, challenge: challenge.nonce, request, salt })
+  const evidence = await options.attester.collect(qualifyingData, {}, signal)
+  if (!options.challenges.redeem(challenge.nonce)) {
+    throw embeddedErrors.error('CHALLENGE_SPENT', `no evidence within ${challenge.lifetimeS} s`)
+  }
+  const appraisal = await appraise(options, evidence, { enrolment, qualifyingData })
+  await options.enrolments.keepCounters(enrolment, appraisal)
+  return { appraisal, enrolment, simulated: options.simulator || evidence.simulated, at: secondsOf(options.clock) }
 }
 
 /** Several audiences need an `azp` (TOK-16), and callers of the socket are no OpenID clients. */
@@ -112,10 +116,12 @@ interface Affirmed {
   readonly appraisal: TpmAppraisal
   readonly enrolment: TpmEnrolment
   readonly simulated: boolean
+  /** Seconds since the epoch. */
+  readonly at: number
 }
 
 async function issue(options: EmbeddedSourceOptions, request: TokenRequest, affirmed: Affirmed): Promise<string> {
-  const { appraisal, enrolment, simulated } = affirmed
+  const { appraisal, enrolment, simulated, at } = affirmed
   const bounds =
     enrolment.ekNotAfter === null ? [] : [{ name: 'EK certificate', at: Math.floor(enrolment.ekNotAfter / 1000) }]
   const { token } = await options.issuer.issueToken({
@@ -126,7 +132,7 @@ async function issue(options: EmbeddedSourceOptions, request: TokenRequest, affi
     tee: 'tpm',
     appraisal,
     checks: tpmChecks,
-    appraisedAtS: secondsOf(options.clock),
+    appraisedAtS: at,
     freshness: 'challenge',
     binding: [],
     simulated,

@@ -19,6 +19,11 @@ export const embeddedErrors = declareErrors({
     remedy:
       'the next attempt has a new challenge; if this lasts, the TPM takes minutes for a quote: see `attestd status`',
   },
+  ISSUED_TOKEN_WRONG: {
+    kind: 'distrusted',
+    title: 'the issued token is not the one that was asked for',
+    remedy: 'this is a fault of attestd: report it with the name of the check',
+  },
   audience_unsupported: {
     kind: 'unsupported',
     status: 409,

@@ -1,0 +1,214 @@
+import type { Logger } from 'pino'
+import type { AttestdError } from '../base/errors.ts'
+import type { JsonObject } from '../base/json.ts'
+import { runTogether, type Task } from '../base/tasks.ts'
+import { type Broker, createBroker } from '../passport/broker.ts'
+import { openPeerCredentials, type PeerCredentials } from '../platform/peer-credentials.ts'
+import { ServiceManager } from '../platform/service-manager.ts'
+import type { AdminActions, EntrySelector } from '../workload-api/admin-routes.ts'
+import { ConnectionLedger } from '../workload-api/connection-ledger.ts'
+import { defaultLimits } from '../workload-api/limits.ts'
+import type { Readiness } from '../workload-api/probe-routes.ts'
+import { serveWorkloads, type WorkloadServerOptions } from '../workload-api/workload-server.ts'
+import type { AgentStatus } from './agent-status.ts'
+import type { LoadedConfiguration } from './configuration/read.ts'
+import { LastAppraisals } from './embedded/last-appraisal.ts'
+import { version } from './version.ts'
+import type { Host } from './wiring/host.ts'
+import { type IssuingWiring, wireIssuing } from './wiring/issuing.ts'
+import { type ListenerName, type Listeners, openListeners } from './wiring/listeners.ts'
+import { changesTokens, reloadSettings } from './wiring/reload.ts'
+import { composeSettings, localIssuer, type Settings } from './wiring/settings.ts'
+import { type SourceFactory, wireSources } from './wiring/sources.ts'
+import { type TpmWiring, wireTpm } from './wiring/tpm.ts'
+
+export interface AgentParts {
+  readonly loaded: LoadedConfiguration
+  readonly host: Host
+  readonly log: Logger
+}
+
+/** The running agent: one snapshot of settings, replaced whole on reload. */
+export class Agent {
+  #parts: AgentParts
+  #settings: Settings
+  #generation = 1
+  #configurationError: string | null = null
+  #startedAt: number
+  readonly #tpm: TpmWiring
+  readonly #issuing: IssuingWiring
+  readonly #sources: SourceFactory
+  readonly #broker: Broker
+  readonly #peers: PeerCredentials
+  readonly #listeners: Listeners
+  readonly #manager: ServiceManager
+  readonly #appraisals: LastAppraisals
+
+  private constructor(parts: AgentParts, settings: Settings, issuing: IssuingWiring) {
+    const { host, log, loaded } = parts
+    this.#parts = parts
+    this.#settings = settings
+    this.#issuing = issuing
+    this.#startedAt = Math.floor(host.clock.now() / 1000)
+    this.#appraisals = new LastAppraisals()
+    this.#tpm = wireTpm(loaded.configuration, host)
+    this.#sources = wireSources({ host, log, tpm: this.#tpm, issuing, appraisals: this.#appraisals })
+    const { clock, random, libc } = host
+    this.#broker = createBroker({ sources: [this.#sources.sourceFor(settings, 1)], clock, random, warm: settings.warm })
+    this.#peers = openPeerCredentials()
+    this.#listeners = openListeners(loaded.configuration, host)
+    const warn = ({ code, message }: AttestdError) => log.warn({ code }, message)
+    this.#manager = new ServiceManager({ environment: process.env, clock, libc, pid: process.pid, warn })
+    if (this.#peers.degraded) log.error({ code: this.#peers.degraded.code }, this.#peers.degraded.message)
+  }
+
+  /** Checks the configuration and opens the keys; throws before anything is served. */
+  static async open(parts: AgentParts): Promise<Agent> {
+    const settings = await composeSettings(parts.loaded)
+    const issuing = await wireIssuing(parts.loaded.configuration, parts.host, parts.log)
+    issuing.issuerFor(settings)
+    return new Agent(parts, settings, issuing)
+  }
+
+  /** Runs until `stop` aborts; then drains and ends (BRK-140, BRK-143). */
+  async run(stop: AbortSignal): Promise<void> {
+    const { log } = this.#parts
+    const halt = new AbortController()
+    const winding: Task = async () => {
+      if (!stop.aborted) await new Promise((resolve) => stop.addEventListener('abort', resolve, { once: true }))
+      await this.#manager.stopping()
+      log.info({ event: 'stopping' }, 'stopping')
+      await this.#broker.drain()
+      halt.abort()
+    }
+    const { clock } = this.#parts.host
+    try {
+      await runTogether(
+        halt.signal,
+        winding,
+        (signal) => this.#broker.keepFresh(signal),
+        ...this.#issuing.tasks,
+        this.#serveAll(),
+        (signal) => this.#manager.keepWatchdog(() => true, signal),
+      )
+    } finally {
+      await this.#sources[Symbol.asyncDispose]()
+      await this.#tpm[Symbol.asyncDispose]()
+      log.info({ event: 'stopped', ran_s: Math.floor(clock.now() / 1000) - this.#startedAt }, 'stopped')
+    }
+  }
+
+  /** Gives every error of the new configuration; none: it is in force (BRK-142). */
+  async reload(): Promise<readonly string[]> {
+    const { loaded, log } = this.#parts
+    await this.#manager.reloading()
+    const outcome = await reloadSettings(loaded.file, this.#settings)
+    if ('errors' in outcome) {
+      this.#configurationError = outcome.errors.join('\n')
+      log.error(
+        { event: 'reload_refused', errors: outcome.errors },
+        'the new configuration was refused; the former stays',
+      )
+      await this.#manager.ready(`reload failed: ${outcome.errors[0] ?? ''}`)
+      return outcome.errors
+    }
+    this.#adopt(outcome.settings)
+    await this.#manager.ready(this.#statusLine())
+    return []
+  }
+
+  status(): AgentStatus {
+    const { keys, url } = this.#issuing
+    return {
+      version,
+      pid: process.pid,
+      startedAt: this.#startedAt,
+      ...this.#readiness(),
+      tpm: { place: this.#tpm.place, simulated: this.#tpm.simulated, connection: this.#tpm.state() },
+      identity: this.#peers.identity,
+      issuer: { url, keys: keys.list() },
+      appraisals: this.#appraisals.snapshot(),
+      broker: this.#broker.status(),
+      configurationError: this.#configurationError,
+    }
+  }
+
+  #adopt(settings: Settings): void {
+    const { log } = this.#parts
+    if (changesTokens(this.#settings, settings)) this.#generation++
+    this.#settings = settings
+    this.#configurationError = null
+    log.level = settings.configuration.agent.log_level
+    this.#broker.replaceSources([this.#sources.sourceFor(settings, this.#generation)], settings.warm)
+    log.info({ event: 'reloaded', generation: this.#generation }, 'the new configuration is in force')
+  }
+
+  #readiness(): Readiness {
+    const { ready, reasons } = this.#broker.status()
+    const failing = this.#tpm.state()?.lastError ?? null
+    return failing === null ? { ready, reasons } : { ready: false, reasons: [...reasons, `tpm:${failing}`] }
+  }
+
+  #statusLine(): string {
+    const { ready, reasons } = this.#readiness()
+    return ready ? `ready; issuer ${localIssuer} ok; TPM ${this.#tpm.place}` : `not ready: ${reasons.join(', ')}`
+  }
+
+  #admin(): AdminActions {
+    const act = (entries: EntrySelector, hard: boolean) => invalidate(this.#broker, entries, hard)
+    return {
+      status: () => this.status(),
+      refresh: (entries) => void act(entries, false),
+      invalidate: (entries, { hard }) => act(entries, hard),
+      reload: () => this.reload(),
+    }
+  }
+
+  /** Both listeners; READY once both answer, whatever the issuer and the TPM do (SYS-51). */
+  #serveAll(): Task {
+    const { clock, random } = this.#parts.host
+    const { log } = this.#parts
+    const shared = {
+      readiness: () => this.#readiness(),
+      clock,
+      random,
+      log,
+      connections: new ConnectionLedger(defaultLimits),
+    }
+    const api: WorkloadServerOptions = {
+      ...shared,
+      listener: 'api',
+      identifier: this.#peers,
+      policy: () => this.#settings.callers,
+      tokens: () => this.#settings.tokens,
+      provider: this.#broker,
+      jwks: async () => ({ keys: this.#issuing.keys.jwks().keys }) as unknown as JsonObject,
+    }
+    const admin: WorkloadServerOptions = { ...shared, listener: 'admin', admin: this.#admin() }
+    let open = 0
+    const serve = (name: ListenerName, options: WorkloadServerOptions) =>
+      serveWorkloads(options, async (server) => {
+        await this.#listeners.listen(name, server)
+        if (++open === 2) await this.#announce()
+      })
+    return (signal) => runTogether(signal, serve('api', api), serve('admin', admin))
+  }
+
+  async #announce(): Promise<void> {
+    const { log, loaded } = this.#parts
+    await this.#manager.ready(this.#statusLine())
+    const { api, admin } = loaded.configuration.listen
+    const passed = [...this.#listeners.passed].join(' ')
+    log.info(
+      { event: 'ready', api, admin, passed, tpm: this.#tpm.place, identity: this.#peers.identity, version },
+      'ready',
+    )
+  }
+}
+
+function invalidate(broker: Broker, entries: EntrySelector, hard: boolean): number {
+  if ('audience' in entries) {
+    return entries.audience.reduce((sum, audience) => sum + broker.invalidate({ ...entries, audience, hard }), 0)
+  }
+  return broker.invalidate({ ...entries, hard })
+}

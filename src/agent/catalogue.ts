@@ -1,0 +1,60 @@
+import { attesterErrors } from '../attester/errors.ts'
+import { baseErrors, type ErrorDeclaration } from '../base/errors.ts'
+import { endorsementErrors } from '../endorsements/errors.ts'
+import { issuerErrors } from '../issuer/errors.ts'
+import { passportErrors } from '../passport/errors.ts'
+import { platformErrors } from '../platform/errors.ts'
+import { registryErrors } from '../registry/errors.ts'
+import { relyingPartyErrors, tokenChecks } from '../relying-party/index.ts'
+import type { CheckDeclaration } from '../results/appraisal.ts'
+import { resultsErrors } from '../results/errors.ts'
+import { tpmChecks } from '../verifier/index.ts'
+import { enrolmentChecks } from '../verifier/tpm/enrolment-checks.ts'
+import { workloadApiErrors } from '../workload-api/errors.ts'
+import { appraiserErrors } from './embedded/appraiser.ts'
+import { embeddedErrors } from './embedded/errors.ts'
+import { agentErrors } from './errors.ts'
+
+export interface CheckTable {
+  readonly title: string
+  readonly explains: string
+  readonly checks: Readonly<Record<string, CheckDeclaration>>
+}
+
+/** Every check of every verifier, in the order in which docs/checks.md lists them. */
+export const checkCatalogues: readonly CheckTable[] = [
+  {
+    title: 'Enrolment of a TPM',
+    explains:
+      'Before the first quote: is the endorsement key genuine, and is the attestation key one that a TPM keeps?',
+    checks: enrolmentChecks,
+  },
+  { title: 'TPM evidence', explains: 'On every appraisal of a quote with its logs.', checks: tpmChecks },
+  { title: 'Token', explains: 'What a relying party checks before it believes a token.', checks: tokenChecks },
+]
+
+/** All declared checks by id. */
+export const checkCatalogue: Readonly<Record<string, CheckDeclaration>> = Object.assign(
+  {},
+  ...checkCatalogues.map(({ checks }) => checks),
+)
+
+export interface ErrorTable {
+  readonly room: string
+  readonly declared: Readonly<Record<string, ErrorDeclaration>>
+}
+
+/** Every error code, room by room, in the order in which docs/errors.md lists them. */
+export const errorVocabularies: readonly ErrorTable[] = [
+  { room: 'base', declared: baseErrors.declared },
+  { room: 'endorsements', declared: endorsementErrors.declared },
+  { room: 'results', declared: resultsErrors.declared },
+  { room: 'attester', declared: attesterErrors.declared },
+  { room: 'platform', declared: platformErrors.declared },
+  { room: 'relying party', declared: relyingPartyErrors.declared },
+  { room: 'registry', declared: registryErrors.declared },
+  { room: 'issuer', declared: issuerErrors.declared },
+  { room: 'passport', declared: passportErrors.declared },
+  { room: 'workload API', declared: workloadApiErrors.declared },
+  { room: 'agent', declared: { ...agentErrors.declared, ...embeddedErrors.declared, ...appraiserErrors.declared } },
+]

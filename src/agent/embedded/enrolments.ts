@@ -1,0 +1,123 @@
+import type { Logger } from 'pino'
+import type { TpmAttester, TpmIdentity } from '../../attester/tpm/tpm-attester.ts'
+import { toHex } from '../../base/bytes.ts'
+import type { Clock } from '../../base/clock.ts'
+import { AttestdError } from '../../base/errors.ts'
+import type { RandomSource } from '../../base/random.ts'
+import { type EnrolmentRequest, proveActivation } from '../../evidence/tpm/enrolment.ts'
+import { MemoryStore } from '../../registry/memory-store.ts'
+import { TpmRegistry } from '../../registry/tpm-registry.ts'
+import type { TpmAppraisal, TpmEnrolment } from '../../verifier/index.ts'
+import { appraiseEnrolment, type EnrolmentCandidate } from '../../verifier/tpm/enrolment.ts'
+import type { Settings } from '../wiring/settings.ts'
+import type { Enrolments } from './embedded-source.ts'
+import { embeddedErrors } from './errors.ts'
+import { failedIds, type LastAppraisals } from './last-appraisal.ts'
+
+export interface EnrolmentParts {
+  readonly attester: TpmAttester
+  readonly settings: Settings
+  readonly simulator: boolean
+  readonly clock: Clock
+  readonly random: RandomSource
+  readonly appraisals: LastAppraisals
+  readonly log: Logger
+}
+
+/** The one that enrols here is this process itself; a verifier service names its peers. */
+const requester = 'local'
+
+/** The registry says so when an enrolment is not there any more; enrolling again is the answer. */
+const gone = new Set(['ak_unknown', 'ek_revoked'])
+
+function requestOf({ ek, ak, simulated }: TpmIdentity): EnrolmentRequest {
+  const { publicArea, certificate, chain } = ek
+  return { ek: { publicArea, certificate, chain }, ak: { publicArea: ak.publicArea }, instanceId: null, simulated }
+}
+
+/**
+ * Enrols the attestation key of this machine with the bundled verifier: the chain of its endorsement key is checked, and
+ * a challenge proves that both keys are in one TPM (tpm.md section 10). The registry lives as long as the process
+ * (ENR-11), so each start enrols again.
+ */
+class ProcessEnrolments implements Enrolments {
+  #parts: EnrolmentParts
+  #registry: TpmRegistry
+  #enrolled: Promise<Uint8Array> | null = null
+
+  constructor(parts: EnrolmentParts) {
+    this.#parts = parts
+    const { clock, random } = parts
+    this.#registry = new TpmRegistry({ store: new MemoryStore(), clock, random })
+  }
+
+  async require(signal: AbortSignal): Promise<TpmEnrolment> {
+    const known = this.#enrolled
+    if (known === null) return this.#registry.requireEnrolment(await this.#enrolOnce(signal))
+    try {
+      return await this.#registry.requireEnrolment(await known)
+    } catch (error) {
+      if (!(error instanceof AttestdError) || !gone.has(error.code)) throw error
+      this.forget()
+      return this.#registry.requireEnrolment(await this.#enrolOnce(signal))
+    }
+  }
+
+  keepCounters(before: TpmEnrolment, { akName, counters }: TpmAppraisal): Promise<void> {
+    if (akName === null || counters === null) throw new TypeError('an affirmed appraisal without key and counters')
+    return this.#registry.keepProgress(akName, before.counters, { counters, checkpoint: null })
+  }
+
+  forget(): void {
+    this.#enrolled = null
+  }
+
+  /** All who wait share one enrolment; a failed one is forgotten, so that the next request tries again. */
+  #enrolOnce(signal: AbortSignal): Promise<Uint8Array> {
+    if (this.#enrolled !== null) return this.#enrolled
+    const enrolled = this.#enrol(signal)
+    this.#enrolled = enrolled
+    enrolled.catch(() => {
+      if (this.#enrolled === enrolled) this.#enrolled = null
+    })
+    return enrolled
+  }
+
+  async #enrol(signal: AbortSignal): Promise<Uint8Array> {
+    const { attester, log } = this.#parts
+    const identity = await attester.identity({}, signal)
+    const candidate = this.#appraise(requestOf(identity))
+    const { id, idObject, encryptedSecret } = this.#registry.openChallenge(candidate, requester)
+    const secret = await attester.activate(idObject, encryptedSecret, signal)
+    const answer = proveActivation(secret, id, candidate.akName)
+    await this.#registry.acceptAnswer({ id, answer }, requester)
+    const { trust, anchor } = candidate
+    log.info({ event: 'enrolled', ak_name: toHex(candidate.akName), trust, anchor }, 'attestation key enrolled')
+    return candidate.akName
+  }
+
+  #appraise(request: EnrolmentRequest): EnrolmentCandidate {
+    const { settings, simulator, clock, appraisals } = this.#parts
+    const { trust, configuration } = settings
+    const { revocation, ek_pinned, instance_id } = configuration.verifier
+    const now = clock.now()
+    const { affirmed, findings, candidate } = appraiseEnrolment(request, {
+      ...trust,
+      now,
+      revocation,
+      simulator,
+      ...(simulator ? { simulatorAnchors: trust.anchors } : {}),
+      pinnedEks: ek_pinned.map((spkiSha256) => ({ spkiSha256, instanceId: null })),
+      expectedInstance: instance_id ?? null,
+    })
+    appraisals.keepEnrolment({ affirmed, findings, at: Math.floor(now / 1000) })
+    if (candidate !== null) return candidate
+    throw embeddedErrors.error('ENROLMENT_NOT_AFFIRMED', `failed: ${failedIds(findings)}`, {
+      facts: { findings: failedIds(findings) },
+    })
+  }
+}
+
+export function createEnrolments(parts: EnrolmentParts): Enrolments {
+  return new ProcessEnrolments(parts)
+}

@@ -1,0 +1,28 @@
+import { randomBytes } from 'node:crypto'
+import type { Clock } from '../../base/clock.ts'
+import { AttestdError } from '../../base/errors.ts'
+import type { RandomSource } from '../../base/random.ts'
+import { type Libc, loadLibc } from '../../platform/c-library.ts'
+import { SystemClock } from '../../platform/system-clock.ts'
+
+/** What every wire needs of the machine. */
+export interface Host {
+  readonly clock: Clock
+  readonly random: RandomSource
+  /** Null without native code (NAT-01); then callers are known by the socket only, and `doctor` says so. */
+  readonly libc: Libc | null
+}
+
+function libcOrNull(): Host['libc'] {
+  try {
+    return loadLibc()
+  } catch (error) {
+    if (error instanceof AttestdError) return null
+    throw error
+  }
+}
+
+export function openHost(): Host {
+  const libc = libcOrNull()
+  return { libc, clock: new SystemClock(libc), random: (size) => new Uint8Array(randomBytes(size)) }
+}

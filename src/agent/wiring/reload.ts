@@ -1,0 +1,49 @@
+import { AttestdError } from '../../base/errors.ts'
+import { canonicalJson } from '../../base/json.ts'
+import { readConfiguration } from '../configuration/read.ts'
+import type { Configuration } from '../configuration/schema.ts'
+import { agentErrors } from '../errors.ts'
+import { composeSettings, type Settings } from './settings.ts'
+
+/** What is opened once: a change of it needs a restart and is refused on reload (BRK-142). */
+function fixedParts({ agent, listen, tpm, issuer }: Configuration): Readonly<Record<string, unknown>> {
+  const { url, listen: address, algorithm, rotation, ephemeral_keys, allow_http_loopback } = issuer
+  return {
+    'agent.state_directory': agent.state_directory,
+    listen,
+    tpm,
+    'issuer.url': url,
+    'issuer.listen': address ?? null,
+    'issuer.algorithm': algorithm,
+    'issuer.rotation': rotation,
+    'issuer.ephemeral_keys': ephemeral_keys,
+    'issuer.allow_http_loopback': allow_http_loopback,
+  }
+}
+
+function needsRestart(before: Configuration, after: Configuration): string[] {
+  const [old, fresh] = [fixedParts(before), fixedParts(after)]
+  return Object.keys(old).filter((part) => canonicalJson(old[part]) !== canonicalJson(fresh[part]))
+}
+
+/** Whether claims of tokens may differ under the new settings (BRK-01). */
+export function changesTokens(before: Settings, after: Settings): boolean {
+  const of = ({ configuration: { verifier, issuer } }: Settings) => canonicalJson({ verifier, issuer })
+  return of(before) !== of(after)
+}
+
+export type ReloadOutcome = { readonly settings: Settings } | { readonly errors: readonly string[] }
+
+/** Reads the file again and checks all of it; nothing is changed here (BRK-142: all or nothing). */
+export async function reloadSettings(file: string, before: Settings): Promise<ReloadOutcome> {
+  try {
+    const settings = await composeSettings(await readConfiguration(file))
+    const parts = needsRestart(before.configuration, settings.configuration)
+    if (parts.length === 0) return { settings }
+    const error = agentErrors.error('CONFIGURATION_INVALID', `${file}: a change of ${parts.join(', ')} needs a restart`)
+    return { errors: [error.message] }
+  } catch (error) {
+    if (!(error instanceof AttestdError)) throw error
+    return { errors: error.message.split('\n') }
+  }
+}

@@ -1,0 +1,133 @@
+import type { AttestdError } from '../../base/errors.ts'
+import { type AudiencePolicy, defaultSizeBudget } from '../../issuer/audience-policies.ts'
+import type { TokenRequest } from '../../passport/token-request.ts'
+import type { CallerPolicy } from '../../policies/caller-policy.ts'
+import { CallerRulesError, parseCallerRules } from '../../policies/caller-rules.ts'
+import type { SubjectRule } from '../../results/subject.ts'
+import type { TpmRequirements } from '../../verifier/index.ts'
+import type { TokenSettings } from '../../workload-api/token-provider.ts'
+import { invalidAt } from '../configuration/load.ts'
+import type { LoadedConfiguration } from '../configuration/read.ts'
+import { type Configuration, requireDuration } from '../configuration/schema.ts'
+import { type AccountNumbers, readAccountNumbers } from './accounts.ts'
+import { type EkTrust, readEkTrust } from './trust-files.ts'
+
+export const localIssuer = 'local'
+
+/** One configuration, checked whole and turned into what the rooms take. Replaced as one on reload. */
+export interface Settings {
+  readonly configuration: Configuration
+  readonly callers: CallerPolicy
+  readonly tokens: TokenSettings
+  readonly requirements: TpmRequirements
+  readonly trust: EkTrust
+  readonly fallbackAudience: AudiencePolicy
+  readonly listedAudiences: readonly { readonly audience: string; readonly policy: AudiencePolicy }[]
+  readonly warm: readonly TokenRequest[]
+}
+
+const secondsOf = (duration: string) => Math.floor(requireDuration(duration) / 1000)
+
+function requirementsOf({ verifier, tpm }: Configuration): TpmRequirements {
+  return {
+    banks: tpm.banks,
+    pcrs: verifier.required_pcrs,
+    eventLog: verifier.event_log,
+    ima: verifier.ima,
+    imaPcr: 10,
+    firmwareVersions: 'any',
+  }
+}
+
+function subjectRule(mode: 'ek' | 'workload' | 'key', { issuer }: Configuration): SubjectRule {
+  return mode === 'workload' ? { mode, claimPaths: issuer.subject_claims } : { mode }
+}
+
+function audiencePolicy(
+  configuration: Configuration,
+  entry: Partial<Configuration['issuer']['audiences'][number]>,
+): AudiencePolicy {
+  const { issuer } = configuration
+  return {
+    subject: subjectRule(entry.subject ?? issuer.subject, configuration),
+    algorithm: issuer.algorithm,
+    lifetimeS: secondsOf(entry.lifetime ?? issuer.lifetime),
+    consumer: entry.consumer ?? null,
+    maxCharacters: defaultSizeBudget,
+  }
+}
+
+export function plainRequest(audience: string): TokenRequest {
+  const shape = {
+    issuer: localIssuer,
+    tokenType: 'OIDC',
+    nonces: [],
+    ttlS: null,
+    policyIds: [],
+    cnf: null,
+    fresh: false,
+  } as const
+  return { ...shape, audience: [audience] }
+}
+
+function tokensOf({ callers, issuer }: Configuration): TokenSettings {
+  const facts = { name: localIssuer, usualLifetimeS: secondsOf(issuer.lifetime), fixedAudience: null, policyIds: [] }
+  return { issuers: [facts], defaultIssuer: localIssuer, defaultAudiences: callers.default_audiences }
+}
+
+function callersOf({ file, text, configuration }: LoadedConfiguration, accounts: AccountNumbers): CallerPolicy {
+  const { rules, default_rule, default_audiences } = configuration.callers
+  try {
+    return parseCallerRules(rules, {
+      defaultIssuer: localIssuer,
+      ...(default_rule ? { defaultAudiences: default_audiences } : {}),
+      resolveUser: accounts.user,
+      resolveGroup: accounts.group,
+      unmapped: accounts.unmapped,
+    })
+  } catch (error) {
+    if (!(error instanceof CallerRulesError)) throw error
+    throw rulesInvalid(file, text, error)
+  }
+}
+
+function rulesInvalid(file: string, text: string, { problems }: CallerRulesError): AttestdError {
+  const errors = problems.map(({ path, says }) => invalidAt(file, text, ['callers', 'rules', ...path], says))
+  const [first] = errors
+  if (!first || errors.length === 1) return first ?? invalidAt(file, text, ['callers', 'rules'], 'are not valid')
+  return Object.assign(first, { message: errors.map(({ message }) => message).join('\n') })
+}
+
+/** A workload subject without claims would name every machine alike (TOK-40). */
+function requireSubjectClaims({ file, text, configuration }: LoadedConfiguration): void {
+  const { issuer } = configuration
+  const uses = issuer.subject === 'workload' || issuer.audiences.some(({ subject }) => subject === 'workload')
+  if (uses && issuer.subject_claims.length === 0) {
+    throw invalidAt(
+      file,
+      text,
+      ['issuer', 'subject_claims'],
+      'must list claims, such as "tpm.pcr.4", for subject mode workload',
+    )
+  }
+}
+
+/** Checks everything that the schema cannot, reads the files that are named, and gives the settings or throws. */
+export async function composeSettings(loaded: LoadedConfiguration): Promise<Settings> {
+  const { configuration } = loaded
+  requireSubjectClaims(loaded)
+  const accounts = await readAccountNumbers()
+  return {
+    configuration,
+    callers: callersOf(loaded, accounts),
+    tokens: tokensOf(configuration),
+    requirements: requirementsOf(configuration),
+    trust: await readEkTrust(configuration.verifier),
+    fallbackAudience: audiencePolicy(configuration, {}),
+    listedAudiences: configuration.issuer.audiences.map((entry) => ({
+      audience: entry.audience,
+      policy: audiencePolicy(configuration, entry),
+    })),
+    warm: configuration.broker.warm.map(plainRequest),
+  }
+}

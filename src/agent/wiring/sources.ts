@@ -1,0 +1,57 @@
+import type { Logger } from 'pino'
+import { Challenges } from '../../issuer/challenges.ts'
+import type { TokenSource } from '../../passport/token-source.ts'
+import { acceptOwnToken } from '../embedded/accept-own-token.ts'
+import { createWorkerAppraiser } from '../embedded/appraiser.ts'
+import { createEmbeddedSource } from '../embedded/embedded-source.ts'
+import { createEnrolments } from '../embedded/enrolments.ts'
+import type { LastAppraisals } from '../embedded/last-appraisal.ts'
+import type { Host } from './host.ts'
+import type { IssuingWiring } from './issuing.ts'
+import { localIssuer, type Settings } from './settings.ts'
+import type { TpmWiring } from './tpm.ts'
+
+export interface SourceParts {
+  readonly host: Host
+  readonly log: Logger
+  readonly tpm: TpmWiring
+  readonly issuing: IssuingWiring
+  readonly appraisals: LastAppraisals
+}
+
+export interface SourceFactory extends AsyncDisposable {
+  /** The bundled verifier and issuer under these settings. */
+  sourceFor(settings: Settings, generation: number): TokenSource
+}
+
+/** Sources share one appraisal thread and one table of challenges; enrolment is each source's own. */
+export function wireSources({ host, log, tpm, issuing, appraisals }: SourceParts): SourceFactory {
+  const { clock, random } = host
+  const appraiser = createWorkerAppraiser()
+  const challenges = new Challenges({ clock, random })
+  return {
+    sourceFor: (settings, generation) => {
+      const simulator = settings.configuration.tpm.simulator
+      const own = { issuer: issuing.url, jwks: () => issuing.keys.jwks(), simulator, clock }
+      return createEmbeddedSource({
+        name: localIssuer,
+        generation,
+        issuerUrl: issuing.url,
+        usualLifetimeS: settings.fallbackAudience.lifetimeS,
+        attester: tpm.attester,
+        enrolments: createEnrolments({ attester: tpm.attester, settings, simulator, clock, random, appraisals, log }),
+        appraiser,
+        challenges,
+        issuer: issuing.issuerFor(settings),
+        acceptToken: (token, request) => acceptOwnToken(token, request, own),
+        requirements: settings.requirements,
+        simulator,
+        selection: 'any',
+        appraisals,
+        clock,
+        random,
+      })
+    },
+    [Symbol.asyncDispose]: () => appraiser[Symbol.asyncDispose](),
+  }
+}
