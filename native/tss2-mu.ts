@@ -70,8 +70,12 @@ function convert(read: Read, write: Write, size: number, wire: Uint8Array): MuAn
   return { accepted: true, consumed: Number(offset.readBigUInt64LE(0)), marshalled: marshal(write, value) }
 }
 
-/** Opens libtss2-mu; throws `NATIVE_LIBRARY_MISSING` where it is not installed. Functions are bound when first used. */
+/**
+ * Opens libtss2-mu; throws `NATIVE_LIBRARY_MISSING` where it is not installed. Functions are bound when first used.
+ * The library would print a line for every refusal: an operator's setting of `TSS2_LOG` is kept.
+ */
 export function openMuLibrary(): MuLibrary {
+  process.env['TSS2_LOG'] ??= 'all+NONE'
   const library = openLibrary('libtss2-mu.so.0')
   const bound = new Map<MuStructure, readonly [Read, Write]>()
   const functionsFor = (structure: MuStructure): readonly [Read, Write] => {

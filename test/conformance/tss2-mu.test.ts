@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type MuAnswer, type MuLibrary, type MuStructure, openMuLibrary } from '../../native/tss2-mu.ts'
+import { type MuAnswer, type MuLibrary, type MuStructure, muStructures, openMuLibrary } from '../../native/tss2-mu.ts'
 import { AttestdError, MalformedError } from '../../src/base/errors.ts'
 import { encode, type Layout, parsePrefix } from '../../src/base/layout.ts'
 import { attestLayout } from '../../src/evidence/tpm/attest.ts'
@@ -9,6 +9,7 @@ import * as structures from '../../src/evidence/tpm/command-structures.ts'
 import { pcrSelectionList } from '../../src/evidence/tpm/pcr-selection.ts'
 import { publicLayout, sizedPublicLayout } from '../../src/evidence/tpm/public-area.ts'
 import { signatureLayout } from '../../src/evidence/tpm/signature.ts'
+import { haveHeader, runProgram } from '../support/c-compiler.ts'
 import { tpmStructures as values } from '../support/tpm-arbitraries.ts'
 
 /**
@@ -152,5 +153,14 @@ describe.skipIf(library === null)('our layouts and libtss2-mu', () => {
 
   it('agreed in at least 100 000 cases', () => {
     expect(compared).toBeGreaterThanOrEqual(100_000)
+  })
+})
+
+describe.skipIf(!haveHeader('tss2/tss2_tpm2_types.h'))('the sizes of the C structures (NAT-204)', () => {
+  it('are those of the headers', () => {
+    const lines = Object.keys(muStructures).map((name) => `printf("${name} %zu\\n", sizeof(${name}));`)
+    const source = `#include <stdio.h>\n#include <tss2/tss2_tpm2_types.h>\nint main(void) { ${lines.join(' ')} return 0; }\n`
+    const printed = Object.entries(muStructures).map(([name, size]) => `${name} ${size}\n`)
+    expect(runProgram(source)).toBe(printed.join(''))
   })
 })

@@ -15,12 +15,12 @@ import {
 import { Reader } from '../../base/layout-cursor.ts'
 
 /** TPM_ST_NO_SESSIONS, TPM_ST_SESSIONS, and TPM_ST_RSP_COMMAND, with which a TPM answers a tag it does not know. */
-export const tagNoSessions = 0x8001
-export const tagSessions = 0x8002
-export const tagUnknown = 0x00c4
+const tagNoSessions = 0x8001
+const tagSessions = 0x8002
+const tagUnknown = 0x00c4
 
 /** Bytes of a header: tag u16, size u32, command or response code u32. */
-export const headerSize = 10
+const headerSize = 10
 
 const headerLayout = struct({ tag: u16be, size: u32be, code: u32be })
 
@@ -39,7 +39,7 @@ export const responseSessionLayout = struct({
   attributes: u8,
   hmac: sizedBytes(u16be, { max: 64 }),
 })
-export type ResponseSession = TypeOf<typeof responseSessionLayout>
+type ResponseSession = TypeOf<typeof responseSessionLayout>
 
 const empty = new Uint8Array()
 
@@ -63,8 +63,8 @@ export interface TpmCommand<Request, Response> {
   readonly authorised: number
   readonly handles: Layout<object>
   readonly parameters: Layout<object>
-  /** The handle area of the response: one handle, or nothing. */
-  readonly returns: Layout<object>
+  /** Name of the handle in the handle area of the response; null where there is none. */
+  readonly returns: string | null
   readonly response: Layout<object>
   /** Carries the types only; never set. */
   readonly types?: { readonly request: Request; readonly response: Response }
@@ -85,6 +85,10 @@ interface Declaration<H extends string, P, N extends string, R> {
   readonly response?: Layout<R>
 }
 
+function returnedHandle({ returns }: AnyTpmCommand): Layout<object> {
+  return returns === null ? nothing : struct({ [returns]: u32be })
+}
+
 type Flat<T> = { [K in keyof T]: T[K] }
 
 /** Declares a command. `handles` and `returns` name u32 handles; what is left out is empty. */
@@ -101,7 +105,7 @@ export function declareCommand<
     authorised,
     handles: struct(Object.fromEntries(handles.map((handle) => [handle, u32be]))),
     parameters: (parameters ?? nothing) as Layout<object>,
-    returns: returns === undefined ? nothing : struct({ [returns]: u32be }),
+    returns: returns ?? null,
     response: (response ?? nothing) as Layout<object>,
   }
 }
@@ -203,7 +207,7 @@ export function parseResponse<Response>(
     return { outcome: 'refused', rc: code }
   }
   if (tag !== (command.authorised > 0 ? tagSessions : tagNoSessions)) throw reader.malformed('wrong tag', 0)
-  const handle = command.returns.read(reader)
+  const handle = returnedHandle(command).read(reader)
   const { parameters, sessions } = readBody(command, reader)
   reader.requireEnd()
   return { outcome: 'done', response: { ...handle, ...parameters } as Response, sessions }
@@ -228,7 +232,7 @@ export function encodeResponse<Response extends object>(
   command: TpmCommand<unknown, Response>,
   response: Response,
 ): Uint8Array {
-  const handle = encode(command.returns, response, command.name)
+  const handle = encode(returnedHandle(command), response, command.name)
   const parameters = encode(command.response, response, command.name)
   if (command.authorised === 0) return framed(0, false, handle, parameters)
   const sessions = Array.from({ length: command.authorised }, () => encode(responseSessionLayout, plainSession))

@@ -43,7 +43,7 @@ export const encryptedSecretBuffer = sizedBytes(u16be, { max: 512 })
 export const digestList = listOf(u32be, digestBuffer, { max: 8 })
 
 /** TPML_HANDLE, within NAT-52. */
-export const handleList = listOf(u32be, u32be, { max: 1000 })
+const handleList = listOf(u32be, u32be, { max: 1000 })
 
 const taggedDigest = tagged('hash', u16be, {
   sha1: [hashAlgorithms.sha1.id, struct({ digest: exactly(hashAlgorithms.sha1.size) })],
@@ -132,7 +132,6 @@ export const capabilityData = tagged('capability', u32be, {
   pcrs: [5, struct({ banks: pcrSelectionList })],
   properties: [6, struct({ properties: listOf(u32be, struct({ property: u32be, value: u32be }), { max: 1000 }) })],
 })
-export type CapabilityData = TypeOf<typeof capabilityData>
 
 /** TPM_CAP. */
 export const capabilities = { handles: 1, pcrs: 5, properties: 6 } as const

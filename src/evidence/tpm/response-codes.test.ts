@@ -42,7 +42,7 @@ describe('response codes', () => {
     [0xa9d, 'POLICY_FAIL', { kind: 'session', number: 2 }, 'give-up'],
     [0x1df, 'INTEGRITY', { kind: 'parameter', number: 1 }, 'give-up'],
     [0xfd5, 'SIZE', { kind: 'parameter', number: 15 }, 'give-up'],
-  ])('0x%s is %s', (rc, name, part, reaction) => {
+  ])('rc %i is %s', (rc, name, part, reaction) => {
     expect(decodeResponseCode(rc)).toEqual({ rc, layer: 0, name, part, reaction })
   })
 

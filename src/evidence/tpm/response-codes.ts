@@ -105,7 +105,7 @@ const formatZero = new Map<number, string>([
 ])
 
 /** What of a command was refused; `number` counts from 1. */
-export interface RefusedPart {
+interface RefusedPart {
   readonly kind: 'handle' | 'session' | 'parameter'
   readonly number: number
 }

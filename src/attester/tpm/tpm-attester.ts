@@ -1,0 +1,193 @@
+import type { Clock } from '../../base/clock.ts'
+import type { RandomSource } from '../../base/random.ts'
+import { abandonable } from '../../base/tasks.ts'
+import type { HashName } from '../../evidence/tpm/algorithms.ts'
+import type { ImaLogPart, TpmEvidence } from '../../evidence/tpm/evidence.ts'
+import { encodeSizedPublic, nameOf } from '../../evidence/tpm/public-area.ts'
+import { attesterErrors } from '../errors.ts'
+import { type AkScheme, activateCredential, encodeKeptKey, type KeptKey, parseKeptKey } from './attestation-key.ts'
+import type { EkChoice } from './endorsement-key.ts'
+import { TpmFlowRunner } from './flow-runner.ts'
+import { selectPcrs } from './pcrs.ts'
+import { quotePcrs } from './quote.ts'
+import type { TpmConnection } from './tpm-connection.ts'
+import { type EndorsementIdentity, TpmKeys } from './tpm-keys.ts'
+
+/** Where the attestation key is kept across restarts: a file of mode 0600 in the state directory (TPM-05). */
+export interface KeyStore {
+  /** Null: no key was kept yet. */
+  load(): Promise<Uint8Array | null>
+  save(key: Uint8Array): Promise<void>
+}
+
+export interface TpmAttesterOptions {
+  /** Opens the way to the TPM; called when it is first needed, and again after the TPM spoke no sense. */
+  readonly connect: () => Promise<TpmConnection>
+  readonly keyStore: KeyStore
+  readonly clock: Clock
+  readonly random: RandomSource
+  /** Default: RSA-2048 of the low range. */
+  readonly ek?: EkChoice
+  /** Kind of the attestation key. Default: `ecdsa-p256`. */
+  readonly scheme?: AkScheme
+  /** Banks that every quote covers. Default: SHA-256. SHA-384 is added where it is active. */
+  readonly banks?: readonly HashName[]
+  /** PCRs that every quote covers, 0 to 23. */
+  readonly pcrs: readonly number[]
+  /** `binary_bios_measurements` to its end; null where the machine has none (TPM-08). */
+  readonly readEventLog?: () => Promise<Uint8Array | null>
+  /**
+   * The binary IMA log from the record `from` on (counted since boot), or the whole of it; bytes alone mean the
+   * whole log with its SHA-1 column. Null where the kernel keeps none (TPM-09).
+   */
+  readonly readImaLog?: (from: number) => Promise<ImaLogPart | Uint8Array | null>
+}
+
+export interface TpmIdentity {
+  readonly ek: EndorsementIdentity
+  readonly ak: {
+    /** TPM2B_PUBLIC. */
+    readonly publicArea: Uint8Array
+    /** nameAlg (u16) and digest. */
+    readonly name: Uint8Array
+    /** The key was created by this call: no verifier knows it yet. */
+    readonly isNew: boolean
+  }
+  readonly simulated: boolean
+}
+
+export interface CollectOptions {
+  /** Replace those of the attester for this quote. */
+  readonly banks?: readonly HashName[]
+  readonly pcrs?: readonly number[]
+  /** Default true. */
+  readonly eventLog?: boolean
+  /** First IMA record wanted; null leaves the log out. Default 0: all. */
+  readonly imaFrom?: number | null
+}
+
+/** Collects TPM evidence and takes part in enrolment; one flow at a time, first come first served. */
+export interface TpmAttester extends AsyncDisposable {
+  /**
+   * The keys of this machine, for enrolment. Creates and keeps an attestation key where none is kept, or where
+   * `renewKey` asks for another; a kept key that cannot be loaded is `AK_LOST` and never replaced silently.
+   */
+  identity(options?: { readonly renewKey?: boolean }, signal?: AbortSignal): Promise<TpmIdentity>
+  /**
+   * Opens a verifier's challenge: content of TPM2B_ID_OBJECT and of TPM2B_ENCRYPTED_SECRET. Gives the secret,
+   * at most 64 bytes. Throws `TPM_CREDENTIAL_REFUSED` for a challenge to other keys, `AK_LOST` without a key.
+   */
+  activate(idObject: Uint8Array, encryptedSecret: Uint8Array, signal?: AbortSignal): Promise<Uint8Array>
+  /**
+   * Quotes PCRs over `qualifyingData` (8 to 64 bytes; BRK-91 makes 32) and adds the logs: IMA is read after the
+   * quote, so it may be ahead of PCR 10, never behind (TPM-09). Throws `AK_LOST` without a key.
+   */
+  collect(qualifyingData: Uint8Array, options?: CollectOptions, signal?: AbortSignal): Promise<TpmEvidence>
+}
+
+/** Makes the attester of one TPM; nothing is opened or read before its first use. */
+export function createTpmAttester(options: TpmAttesterOptions): TpmAttester {
+  return new TurnwiseAttester(options)
+}
+
+const never = new AbortController().signal
+
+class TurnwiseAttester implements TpmAttester {
+  #options: TpmAttesterOptions
+  #scheme: AkScheme
+  #runner: TpmFlowRunner
+  #keys: TpmKeys
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(options: TpmAttesterOptions) {
+    const { ek = { template: 'rsa-2048' }, scheme = 'ecdsa-p256' } = options
+    this.#options = options
+    this.#scheme = scheme
+    this.#runner = new TpmFlowRunner(options.connect, options.clock)
+    this.#keys = new TpmKeys({ ek, scheme, random: options.random })
+  }
+
+  identity({ renewKey = false } = {}, signal = never): Promise<TpmIdentity> {
+    return this.#inTurn(signal, async () => {
+      const kept = renewKey ? null : await this.#loadKept()
+      const { value, simulated } = await this.#runner.run((tpm) => this.#keys.loadBoth(tpm, kept), signal)
+      if (kept === null) await this.#options.keyStore.save(encodeKeptKey(value.kept))
+      const { publicArea } = value.kept
+      const ak = { publicArea: encodeSizedPublic(publicArea), name: nameOf(publicArea), isNew: kept === null }
+      return { ek: value.identity, ak, simulated }
+    })
+  }
+
+  activate(idObject: Uint8Array, encryptedSecret: Uint8Array, signal = never): Promise<Uint8Array> {
+    return this.#inTurn(signal, async () => {
+      const kept = await this.#requireKept()
+      const { value } = await this.#runner.run(async (tpm) => {
+        const { ek, ak } = await this.#keys.loadBoth(tpm, kept)
+        return activateCredential(tpm, { ek, ak: ak.handle }, { idObject, encryptedSecret }, this.#options.random)
+      }, signal)
+      return value
+    })
+  }
+
+  collect(qualifyingData: Uint8Array, options: CollectOptions = {}, signal = never): Promise<TpmEvidence> {
+    return this.#inTurn(signal, async () => {
+      if (qualifyingData.length < 8 || qualifyingData.length > 64) {
+        throw new TypeError(`qualifying data takes 8 to 64 bytes, got ${qualifyingData.length}`)
+      }
+      const kept = await this.#requireKept()
+      const { value, simulated } = await this.#runner.run(async (tpm) => {
+        const { identity, ak } = await this.#keys.loadSigning(tpm, kept)
+        const selection = await selectPcrs(tpm, this.#wanted(options))
+        return { ek: identity, quote: await quotePcrs(tpm, ak, { qualifyingData, selection }) }
+      }, signal)
+      return {
+        ak: { publicArea: encodeSizedPublic(kept.publicArea), certificate: null },
+        ek: value.ek,
+        quotes: [value.quote],
+        ...(await this.#readLogs(options)),
+        simulated,
+      }
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#inTurn(never, () => this.#runner.close())
+  }
+
+  #wanted({ banks = this.#options.banks ?? ['sha256'], pcrs = this.#options.pcrs }: CollectOptions) {
+    return { banks, banksIfActive: ['sha384'] as const, pcrs }
+  }
+
+  async #readLogs({ eventLog = true, imaFrom = 0 }: CollectOptions): Promise<Pick<TpmEvidence, 'eventLog' | 'ima'>> {
+    const { readEventLog, readImaLog } = this.#options
+    const ima = imaFrom === null ? null : await readImaLog?.(imaFrom)
+    return {
+      eventLog: (eventLog ? await readEventLog?.() : null) ?? null,
+      ima: ima instanceof Uint8Array ? { from: 0, column: 'sha1', data: ima } : (ima ?? null),
+    }
+  }
+
+  async #loadKept(): Promise<KeptKey | null> {
+    const bytes = await this.#options.keyStore.load()
+    return bytes === null ? null : parseKeptKey(bytes, this.#scheme)
+  }
+
+  async #requireKept(): Promise<KeptKey> {
+    const kept = await this.#loadKept()
+    if (kept === null) throw attesterErrors.error('AK_LOST', 'no attestation key is kept')
+    return kept
+  }
+
+  /**
+   * Waits for its turn, then runs. Who aborts gets an answer at once; the work under way still ends in order,
+   * and flushes what it loaded, before the next turn begins.
+   */
+  #inTurn<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(() => {
+      signal.throwIfAborted()
+      return work()
+    })
+    this.#turn = done.catch(() => undefined)
+    return abandonable(done, signal)
+  }
+}
