@@ -3,6 +3,8 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterEach, describe, expect, it } from 'vitest'
 import { execute } from '../../mocks/swtpm/execute.ts'
 import { loadTctildr } from '../../native/tctildr.ts'
@@ -111,6 +113,23 @@ describe.each(kinds)('over $transport (NAT-209)', ({ transport, possible }) => {
         await clock.sleep(100)
       }
       await draw()
+    })
+
+    it('300 answers are right although memory is collected while commands are in flight (NAT-203)', async () => {
+      setFlagsFromString('--expose-gc')
+      const collect = runInNewContext('gc') as () => void
+      const { send } = connect()
+      const selection = [{ hash: 0x0b, pcrs: [0, 1, 2, 3, 16, 17, 18, 23] }]
+      const expected = await execute(send, tpm2.pcrRead, { selection })
+      for (let round = 0; round < 300; round++) {
+        const answer = execute(send, tpm2.pcrRead, { selection })
+        if (round % 5 === 0) {
+          await new Promise((resolve) => setImmediate(resolve))
+          for (let junk = 0; junk < 50; junk++) Buffer.alloc(4096, 0xee)
+          collect()
+        }
+        expect((await answer).values).toEqual(expected.values)
+      }
     })
 
     it('opening and closing 20 times leaves no descriptor', async () => {
