@@ -2,6 +2,10 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { configurationSchema } from '../../src/agent/configuration/schema.ts'
+import { openHost } from '../../src/agent/wiring/host.ts'
+import { wireTpm } from '../../src/agent/wiring/tpm.ts'
+import { parseSizedPublic, publicKeyOf } from '../../src/evidence/tpm/public-area.ts'
 import { simulateFirmware } from '../swtpm/measured-boot.ts'
 import { simulateIma } from '../swtpm/measured-files.ts'
 import { provisionSwtpm } from '../swtpm/provision.ts'
@@ -47,16 +51,31 @@ export async function simulatedMachine(folder: string): Promise<DemoMachine> {
   }
 }
 
-/** SHA-256 of a SubjectPublicKeyInfo, as `verifier.ek_pinned` wants it. */
-export const pinOf = (spki: Uint8Array) => createHash('sha256').update(spki).digest('hex')
+/** SHA-256 of the SubjectPublicKeyInfo of the EK that the TPM makes from its template. */
+async function pinOfThisTpm(folder: string): Promise<string> {
+  const host = openHost()
+  const tpm = wireTpm(demoConfiguration(folder), host)
+  await using _closed = tpm
+  const { ek } = await tpm.attester.identity()
+  const key = publicKeyOf(parseSizedPublic(ek.publicArea)).export({ type: 'spki', format: 'der' })
+  return createHash('sha256').update(key).digest('hex')
+}
+
+const demoConfiguration = (folder: string) =>
+  configurationSchema.parse({
+    agent: { state_directory: folder },
+    tpm: { tcti: `device:${deviceOfThisMachine}` },
+    issuer: { url: 'https://unused.example' },
+  })
 
 /** The TPM of this machine. Its owner pins the EK that is found: who stands before a machine may say "this one". */
-export function realMachine(ekPin: string): DemoMachine {
+export async function machineOfThisHost(folder: string): Promise<DemoMachine> {
+  const pin = await pinOfThisTpm(folder)
   return {
     simulated: false,
     describes: `the TPM of this machine (${deviceOfThisMachine}), its endorsement key pinned as found`,
     tpm: [`tcti = "device:${deviceOfThisMachine}"`],
-    verifier: [`ek_pinned = ["${ekPin}"]`],
+    verifier: [`ek_pinned = ["${pin}"]`],
     stop: async () => {},
   }
 }

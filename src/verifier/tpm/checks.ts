@@ -157,7 +157,7 @@ const declared = {
     remedy: 'send binary_bios_measurements as it is; if it stays, the firmware writes a log that cannot be judged',
   },
   'tpm.eventlog.replay': {
-    title: 'the event log replays to the quoted PCRs, and its data to its digests',
+    title: 'the event log replays to the quoted PCRs',
     rule: 'ELOG-09',
     remedy: 'restart the machine; a log that does not lead to the quoted PCRs is incomplete or was changed',
   },

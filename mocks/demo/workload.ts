@@ -1,0 +1,29 @@
+import { randomBytes } from 'node:crypto'
+import { request } from 'node:http'
+
+/**
+ * A sample workload, in a process of its own: it knows the socket, its audience and a nonce that the relying party gave
+ * it, and prints the token that it got. It has no library, key or secret.
+ */
+const [socketPath = '', audience = '', nonce = randomBytes(16).toString('base64url')] = process.argv.slice(2)
+
+const asking = request(
+  {
+    socketPath,
+    path: '/v1/token',
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'application/jwt' },
+  },
+  (answer) => {
+    answer.setEncoding('utf8')
+    answer.pipe(answer.statusCode === 200 ? process.stdout : process.stderr)
+    answer.on('end', () => {
+      process.exitCode = answer.statusCode === 200 ? 0 : 1
+    })
+  },
+)
+asking.on('error', (error) => {
+  process.stderr.write(`${error.message}\n`)
+  process.exitCode = 1
+})
+asking.end(JSON.stringify({ audience, nonces: [nonce] }))

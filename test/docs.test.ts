@@ -1,0 +1,30 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { generatedPages } from '../scripts/docs/render.ts'
+
+const root = resolve(import.meta.dirname, '..')
+const read = (path: string) => readFileSync(join(root, path), 'utf8')
+
+describe('the documentation', () => {
+  it.each(Object.entries(generatedPages()))('%s says what the code says (npm run docs writes it)', (path, text) => {
+    expect(read(path)).toBe(text)
+  })
+
+  it('has no link that leads nowhere', () => {
+    const pages = ['README.md', 'CONTRIBUTING.md', ...readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
+    const broken = pages.flatMap((page) =>
+      [...read(page).matchAll(/\]\((?!https?:|#)([^)#]+)/g)]
+        .map(([, target]) => ({ page, target: target ?? '' }))
+        .filter(({ target }) => {
+          try {
+            readFileSync(resolve(root, page, '..', target))
+            return false
+          } catch (error) {
+            return (error as NodeJS.ErrnoException).code !== 'EISDIR'
+          }
+        }),
+    )
+    expect(broken).toEqual([])
+  })
+})
