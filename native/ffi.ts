@@ -35,7 +35,7 @@ export type CType = keyof Values
 /** A function never returns a buffer: memory that C owns is an `address` (NAT-05). */
 export type CResult = Exclude<CType, 'buffer'> | 'void'
 export type CArguments<P extends readonly CType[]> = { [K in keyof P]: Values[P[K]] }
-export type CValue<R extends CResult> = R extends 'void' ? undefined : R extends CType ? Values[R] : never
+type CValue<R extends CResult> = R extends 'void' ? undefined : R extends CType ? Values[R] : never
 
 export interface NativeFunction<P extends readonly CType[] = readonly CType[], R extends CResult = CResult> {
   /** Calls at once, on this thread: only for functions that cannot block (NAT-10). */

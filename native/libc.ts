@@ -54,7 +54,7 @@ export const layouts = {
 } as const
 
 /** Value of a call, and errno: 0 unless the value is negative. */
-export interface CallResult {
+interface CallResult {
   readonly value: number
   readonly errno: number
 }

@@ -123,3 +123,6 @@ export const platformErrors = declareErrors({
     remedy: 'let the collector run as root: the kernel gives the list to root only',
   },
 })
+
+/** What keeps native code from being called: for the catalogue of all codes. */
+export { nativeErrors } from '../../native/errors.ts'

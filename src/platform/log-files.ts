@@ -10,13 +10,13 @@ import { isAbsent } from './file-errors.ts'
 import { readToEnd } from './protected-file.ts'
 
 /** Where the kernel shows the logs. */
-export const logPaths = {
+const logPaths = {
   eventLog: '/sys/kernel/security/tpm0/binary_bios_measurements',
   ima: '/sys/kernel/security/ima/binary_runtime_measurements',
 } as const
 
 /** In bytes. Firmware writes some ten kilobytes; IMA about 150 bytes a record. */
-export const logLimits = { eventLog: 8 << 20, ima: 512 << 20 } as const
+const logLimits = { eventLog: 8 << 20, ima: 512 << 20 } as const
 
 type LogCode = 'eventlog_unreadable' | 'ima_unreadable'
 
