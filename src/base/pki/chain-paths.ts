@@ -33,7 +33,7 @@ export function findPaths(
     if (complete.length + dead.length >= limits.candidates) return
     const last = certificates[certificates.length - 1] ?? leaf
     const anchored = anchors.filter(({ authority }) => equalBytes(authority.subject.der, last.issuer.der))
-    const steps = stepsFrom(last, certificates, pool, anchors)
+    const steps = stepsFrom(last, certificates, pool)
     const isFull = certificates.length + 1 >= limits.depth
     complete.push(...anchored.map((anchor) => ({ certificates, anchor, deadEnd: null })))
     if (!isFull) for (const step of steps) extend([...certificates, step])
@@ -45,18 +45,12 @@ export function findPaths(
   return [...complete, ...dead].slice(0, limits.candidates)
 }
 
-function stepsFrom(
-  last: Certificate,
-  path: readonly Certificate[],
-  pool: readonly Certificate[],
-  anchors: readonly TrustAnchor[],
-): Certificate[] {
+function stepsFrom(last: Certificate, path: readonly Certificate[], pool: readonly Certificate[]): Certificate[] {
   return pool.filter(
     (candidate) =>
       equalBytes(candidate.subject.der, last.issuer.der) &&
       !isSelfIssued(candidate) &&
-      !path.some(({ fingerprint }) => fingerprint === candidate.fingerprint) &&
-      !anchors.some(({ fingerprints }) => fingerprints.includes(candidate.fingerprint)),
+      !path.some(({ fingerprint }) => fingerprint === candidate.fingerprint),
   )
 }
 

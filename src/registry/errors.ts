@@ -1,0 +1,61 @@
+import { declareErrors } from '../base/errors.ts'
+
+export const registryErrors = declareErrors({
+  enrolment_challenge_expired: {
+    kind: 'refused',
+    status: 410,
+    title: 'there is no such open enrolment challenge',
+    remedy: 'request a new challenge; one is good for five minutes, for one requester and for one right answer',
+    retryable: true,
+  },
+  enrolment_challenge_refused: {
+    kind: 'distrusted',
+    title: 'the answer to an enrolment challenge is wrong',
+    remedy: 'let the TPM that holds both keys open the challenge; after three wrong answers request a new one',
+  },
+  enrolment_challenges_exhausted: {
+    kind: 'unavailable',
+    status: 429,
+    title: 'too many enrolment challenges are open',
+    remedy: 'answer the open challenges, or wait five minutes until they end',
+  },
+  enrolment_conflict: {
+    kind: 'unavailable',
+    title: 'other changes of the same enrolment were faster, again and again',
+    remedy: 'try again; if it lasts, find out who enrols the same TPM at the same time',
+  },
+  registry_full: {
+    kind: 'unavailable',
+    title: 'the registry holds as many enrolments as it may',
+    remedy: 'release enrolments of machines that no longer exist, or raise the limit',
+    retryable: false,
+  },
+  ak_unknown: {
+    kind: 'forbidden',
+    title: 'the attestation key is not enrolled',
+    remedy: 'enrol the attestation key: request a challenge and answer it',
+  },
+  enrolment_state: {
+    kind: 'forbidden',
+    title: 'the enrolment is suspended or revoked',
+    remedy:
+      'a suspended enrolment can be resumed by the operator of the verifier; after a revocation a new attestation key must be enrolled',
+  },
+  ek_revoked: {
+    kind: 'forbidden',
+    title: 'the EK certificate of the enrolment has expired or was revoked',
+    remedy: 'obtain a current EK certificate and enrol again, or compare the clock of the verifier',
+  },
+  identity_conflict: {
+    kind: 'forbidden',
+    status: 409,
+    title: 'another TPM is enrolled under this identity',
+    remedy: 'if the instance was replaced, let the operator of the verifier release the old enrolment',
+  },
+  rollback: {
+    kind: 'distrusted',
+    status: 409,
+    title: 'the counters moved since the appraisal began',
+    remedy: 'collect the evidence again; of two appraisals at the same time only one is accepted',
+  },
+})

@@ -1,0 +1,61 @@
+import { type EnrolmentRecord, holdsIdentity, isLive } from './enrolment-record.ts'
+import { registryErrors } from './errors.ts'
+import type { RecordChange, RegistryStore, StoredRecord } from './registry-store.ts'
+
+const defaultCapacity = 10_000
+
+/** A store that lasts as long as the process. Throws `registry_full` above its capacity. */
+export class MemoryStore implements RegistryStore {
+  #records = new Map<string, StoredRecord>()
+  #capacity: number
+
+  constructor({ capacity = defaultCapacity }: { readonly capacity?: number } = {}) {
+    this.#capacity = capacity
+  }
+
+  async findByAk(akName: string): Promise<StoredRecord | null> {
+    return this.#records.get(akName) ?? null
+  }
+
+  async findByEk(ekName: string): Promise<readonly StoredRecord[]> {
+    return this.#where(({ record }) => record.ekName === ekName)
+  }
+
+  async findByIdentity(identity: string): Promise<readonly StoredRecord[]> {
+    return this.#where(({ record }) => record.identity === identity)
+  }
+
+  async list(): Promise<readonly StoredRecord[]> {
+    return [...this.#records.values()]
+  }
+
+  async commit(changes: readonly RecordChange[]): Promise<boolean> {
+    if (!changes.every(({ record, expected }) => this.#versionOf(record.akName) === expected)) return false
+    const next = new Map(this.#records)
+    for (const { record, expected } of changes) next.set(record.akName, { record, version: (expected ?? 0) + 1 })
+    if (next.size > this.#capacity) {
+      throw registryErrors.error('registry_full', `the registry holds at most ${this.#capacity} enrolments`)
+    }
+    const records = [...next.values()].map(({ record }) => record)
+    if (!changes.every(({ record }) => isUnique(record, records))) return false
+    this.#records = next
+    return true
+  }
+
+  #versionOf(akName: string): number | null {
+    return this.#records.get(akName)?.version ?? null
+  }
+
+  #where(holds: (stored: StoredRecord) => boolean): StoredRecord[] {
+    return [...this.#records.values()].filter(holds)
+  }
+}
+
+function isUnique(record: EnrolmentRecord, all: readonly EnrolmentRecord[]): boolean {
+  const sameEk = all.filter((other) => isLive(other) && other.ekName === record.ekName)
+  if (isLive(record) && sameEk.length > 1) return false
+  if (!holdsIdentity(record)) return true
+  return all.every(
+    (other) => !holdsIdentity(other) || other.identity !== record.identity || other.ekName === record.ekName,
+  )
+}

@@ -1,0 +1,26 @@
+import type { EnrolmentRecord } from './enrolment-record.ts'
+
+/** A record as it lies in the store; the version grows with every change of it. */
+export interface StoredRecord {
+  readonly record: EnrolmentRecord
+  readonly version: number
+}
+
+export interface RecordChange {
+  readonly record: EnrolmentRecord
+  /** The version that the record has now; null: there must be none. */
+  readonly expected: number | null
+}
+
+/**
+ * Where enrolments are kept. `commit` applies all changes or none, and they are durable when it resolves (ENR-06,
+ * ENR-12). It gives false, and changes nothing, where a record does not have the expected version, or where
+ * afterwards two live records would have one EK (ENR-08), or two EKs would hold one identity (ENR-09).
+ */
+export interface RegistryStore {
+  findByAk(akName: string): Promise<StoredRecord | null>
+  findByEk(ekName: string): Promise<readonly StoredRecord[]>
+  findByIdentity(identity: string): Promise<readonly StoredRecord[]>
+  list(): Promise<readonly StoredRecord[]>
+  commit(changes: readonly RecordChange[]): Promise<boolean>
+}

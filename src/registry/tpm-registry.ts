@@ -1,0 +1,255 @@
+import { toHex } from '../base/bytes.ts'
+import type { Clock } from '../base/clock.ts'
+import { secondOf } from '../base/pki/whole-second.ts'
+import type { RandomSource } from '../base/random.ts'
+import type { EnrolmentChallenge } from '../evidence/tpm/enrolment.ts'
+import type { EnrolmentCandidate } from '../verifier/tpm/enrolment.ts'
+import type { TpmCounters, TpmEnrolment } from '../verifier/tpm/inputs.ts'
+import { ChallengeTable } from './challenge-table.ts'
+import {
+  type EnrolmentRecord,
+  type EnrolmentState,
+  enrolmentOf,
+  holdsIdentity,
+  isLive,
+  recordOf,
+  type SuspensionReason,
+} from './enrolment-record.ts'
+import { registryErrors } from './errors.ts'
+import type { RecordChange, RegistryStore, StoredRecord } from './registry-store.ts'
+
+export interface TpmRegistryOptions {
+  readonly store: RegistryStore
+  readonly clock: Pick<Clock, 'now' | 'boottime'>
+  readonly random: RandomSource
+}
+
+export interface ChallengeAnswer {
+  /** Id of the challenge, 16 bytes. */
+  readonly id: Uint8Array
+  /** What `proveActivation` gives, 32 bytes. */
+  readonly answer: Uint8Array
+}
+
+/** What an affirmed appraisal leaves behind. */
+export interface Progress {
+  readonly counters: TpmCounters
+  /** Encoded IMA checkpoint; null where none holds for the present boot (IMA-11). */
+  readonly checkpoint: Uint8Array | null
+}
+
+/** Says why an active enrolment may not stay so, or null. */
+export type RecordJudge = (record: EnrolmentRecord) => SuspensionReason | null
+
+/** How often a change is tried again when others changed the same records meanwhile. */
+const attempts = 8
+
+/**
+ * The verifier's memory of TPMs (tpm.md section 10): challenges, enrolments and their counters. A candidate has
+ * passed `appraiseEnrolment`; the registry proves by a challenge that its keys are in one TPM, and remembers it.
+ * Safe for concurrent use: every change is a compare-and-set on the store.
+ */
+export class TpmRegistry {
+  #store: RegistryStore
+  #clock: Pick<Clock, 'now' | 'boottime'>
+  #challenges: ChallengeTable
+
+  constructor({ store, clock, random }: TpmRegistryOptions) {
+    this.#store = store
+    this.#clock = clock
+    this.#challenges = new ChallengeTable(clock, random)
+  }
+
+  /**
+   * Opens a challenge for a candidate (ENR-02, ENR-03). `requester` is what the transport knows of the sender; only
+   * it can answer. Says nothing about what is enrolled: public keys and certificates can be sent by anybody.
+   */
+  openChallenge(candidate: EnrolmentCandidate, requester: string): EnrolmentChallenge {
+    return this.#challenges.open(candidate, requester)
+  }
+
+  /**
+   * Takes the answer to a challenge and enrols its candidate (ENR-05 to ENR-09); the record is durable when this
+   * resolves. Another AK of the same EK is superseded. The same AK keeps its counters: enrolling it again must not
+   * let an older state of its TPM pass. Throws `enrolment_challenge_expired`, `enrolment_challenge_refused`,
+   * `enrolment_state` and `identity_conflict`.
+   */
+  async acceptAnswer({ id, answer }: ChallengeAnswer, requester: string): Promise<EnrolmentRecord> {
+    const candidate = this.#challenges.redeem(id, answer, requester)
+    const made = recordOf(candidate, this.#clock.now())
+    return this.#change(async () => {
+      const sameEk = await this.#store.findByEk(made.ekName)
+      const sameAk = await this.#store.findByAk(made.akName)
+      await this.#requireIdentity(made)
+      requireEnrollable(made, sameEk, sameAk)
+      const record = sameAk ? renewed(sameAk.record, made) : made
+      const others = sameEk.filter((stored) => isLive(stored.record) && stored.record.akName !== made.akName)
+      const superseded: EnrolmentState = { is: 'revoked', reason: 'superseded', since: made.created }
+      const changes = [...others.map((stored) => moved(stored, superseded)), changeTo(record, sameAk)]
+      return { changes, result: record }
+    })
+  }
+
+  /**
+   * What an appraisal needs of the active enrolment of a key. An EK certificate that has run out suspends it on the
+   * way (ENR-10). Throws `ak_unknown`, `enrolment_state`, `ek_revoked`.
+   */
+  async requireEnrolment(akName: Uint8Array): Promise<TpmEnrolment> {
+    return enrolmentOf(await this.#requireActive(toHex(akName)))
+  }
+
+  /** Everything that is known of a key, in any state; null if it was never enrolled. */
+  async describe(akName: Uint8Array): Promise<EnrolmentRecord | null> {
+    return (await this.#store.findByAk(toHex(akName)))?.record ?? null
+  }
+
+  /**
+   * Keeps what an affirmed appraisal found. `before` are the counters that it was compared with: if they are no
+   * longer those of the record, another appraisal was faster, and this one is refused with `rollback` (ENR-12).
+   * Whether the counters may follow each other is judged by the appraisal, not here.
+   */
+  async keepProgress(akName: Uint8Array, before: TpmCounters | null, progress: Progress): Promise<void> {
+    const stored = await this.#requireStored(toHex(akName))
+    requireState(stored.record)
+    const lastSeen = this.#clock.now()
+    const record = { ...stored.record, ...progress, lastSeen }
+    if (sameCounters(stored.record.counters, before) && (await this.#store.commit([changeTo(record, stored)]))) return
+    throw registryErrors.error('rollback', 'the counters of the enrolment are not those that the appraisal began with')
+  }
+
+  /** An operator lets an enrolment rest (ENR-07). Throws `ak_unknown`, and `enrolment_state` if it is revoked. */
+  suspend(akName: Uint8Array): Promise<EnrolmentRecord> {
+    return this.#move(toHex(akName), { is: 'suspended', reason: 'operator', since: this.#clock.now() })
+  }
+
+  /** An operator makes a suspended enrolment active again. Throws as `suspend` does. */
+  resume(akName: Uint8Array): Promise<EnrolmentRecord> {
+    return this.#move(toHex(akName), { is: 'active' })
+  }
+
+  /** An operator ends an enrolment for good; its EK cannot be enrolled until it is released. Throws as `suspend` does. */
+  revoke(akName: Uint8Array): Promise<EnrolmentRecord> {
+    return this.#move(toHex(akName), { is: 'revoked', reason: 'operator', since: this.#clock.now() })
+  }
+
+  /**
+   * An operator gives an EK and its identity free: all its enrolments end, and the identity may be enrolled with
+   * another EK (ENR-09; clouds reuse instance ids). Gives the number of enrolments that were released.
+   */
+  release(ekName: Uint8Array): Promise<number> {
+    const state: EnrolmentState = { is: 'revoked', reason: 'released', since: this.#clock.now() }
+    return this.#change(async () => {
+      const held = (await this.#store.findByEk(toHex(ekName))).filter(({ record }) => !isReleased(record))
+      return { changes: held.map((stored) => moved(stored, state)), result: held.length }
+    })
+  }
+
+  /** The daily check of ENR-10: suspends every active enrolment for which `judge` names a reason. Gives their number. */
+  async recheck(judge: RecordJudge): Promise<number> {
+    let suspended = 0
+    for (const { record } of await this.#store.list()) {
+      const reason = record.state.is === 'active' ? (this.#expiry(record) ?? judge(record)) : null
+      if (reason !== null && (await this.#suspendFor(record.akName, reason))) suspended += 1
+    }
+    return suspended
+  }
+
+  async #requireActive(akName: string): Promise<EnrolmentRecord> {
+    const { record } = await this.#requireStored(akName)
+    requireState(record)
+    const reason = this.#expiry(record)
+    if (reason === null) return record
+    await this.#suspendFor(akName, reason)
+    throw registryErrors.error('ek_revoked', 'the EK certificate of the enrolment has expired')
+  }
+
+  #expiry({ ekNotAfter }: EnrolmentRecord): SuspensionReason | null {
+    return ekNotAfter !== null && secondOf(this.#clock.now()) > ekNotAfter ? 'certificate_expired' : null
+  }
+
+  #suspendFor(akName: string, reason: SuspensionReason): Promise<boolean> {
+    return this.#change(async () => {
+      const stored = await this.#requireStored(akName)
+      if (stored.record.state.is !== 'active') return { changes: [], result: false }
+      return { changes: [moved(stored, { is: 'suspended', reason, since: this.#clock.now() })], result: true }
+    })
+  }
+
+  #move(akName: string, state: EnrolmentState): Promise<EnrolmentRecord> {
+    return this.#change(async () => {
+      const stored = await this.#requireStored(akName)
+      if (stored.record.state.is === 'revoked') throw stateError(stored.record)
+      const change = moved(stored, state)
+      return { changes: [change], result: change.record }
+    })
+  }
+
+  async #requireStored(akName: string): Promise<StoredRecord> {
+    const stored = await this.#store.findByAk(akName)
+    if (!stored) throw registryErrors.error('ak_unknown', 'the attestation key is not enrolled')
+    return stored
+  }
+
+  async #requireIdentity({ identity, ekName }: EnrolmentRecord): Promise<void> {
+    if (identity === null) return
+    const holders = await this.#store.findByIdentity(identity)
+    if (holders.every(({ record }) => record.ekName === ekName || !holdsIdentity(record))) return
+    throw registryErrors.error('identity_conflict', 'the identity of this TPM is held by another endorsement key')
+  }
+
+  /** Decides on fresh records, commits, and begins anew where others were faster. */
+  async #change<T>(decide: () => Promise<{ changes: readonly RecordChange[]; result: T }>): Promise<T> {
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      const { changes, result } = await decide()
+      if (changes.length === 0 || (await this.#store.commit(changes))) return result
+    }
+    throw registryErrors.error('enrolment_conflict', `the enrolment changed ${attempts} times meanwhile`)
+  }
+}
+
+function changeTo(record: EnrolmentRecord, stored: StoredRecord | null): RecordChange {
+  return { record, expected: stored?.version ?? null }
+}
+
+function moved(stored: StoredRecord, state: EnrolmentState): RecordChange {
+  return changeTo({ ...stored.record, state }, stored)
+}
+
+/** The same AK, proven again: new facts about its EK, its old history. */
+function renewed(before: EnrolmentRecord, made: EnrolmentRecord): EnrolmentRecord {
+  const { created, counters, checkpoint } = before
+  return { ...made, created, counters, checkpoint }
+}
+
+function isReleased({ state }: EnrolmentRecord): boolean {
+  return state.is === 'revoked' && state.reason === 'released'
+}
+
+/** Enrolling anew must not undo what an operator decided about this TPM, nor revive a key that ended. */
+function requireEnrollable(made: EnrolmentRecord, sameEk: readonly StoredRecord[], sameAk: StoredRecord | null): void {
+  if (sameAk && (sameAk.record.state.is === 'revoked' || sameAk.record.ekName !== made.ekName)) {
+    throw stateError(sameAk.record)
+  }
+  const stopped = sameEk.find(({ record }) => record.state.is !== 'active' && record.state.reason === 'operator')
+  if (stopped) throw stateError(stopped.record)
+}
+
+function requireState(record: EnrolmentRecord): void {
+  if (record.state.is !== 'active') throw stateError(record)
+}
+
+function stateError({ state }: EnrolmentRecord): Error {
+  const reason = state.is === 'active' ? 'another endorsement key has it' : state.reason
+  const facts = { state: state.is, reason }
+  return registryErrors.error('enrolment_state', `the enrolment is ${state.is} (${reason})`, { facts })
+}
+
+function sameCounters(left: TpmCounters | null, right: TpmCounters | null): boolean {
+  if (left === null || right === null) return left === right
+  return (
+    left.resetCount === right.resetCount &&
+    left.restartCount === right.restartCount &&
+    left.clock === right.clock &&
+    left.safe === right.safe
+  )
+}
