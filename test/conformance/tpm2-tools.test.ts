@@ -114,4 +114,19 @@ describe.skipIf(!haveSwtpm || !haveTools)('tpm2-tools', () => {
       await remove(index)
     })
   })
+
+  /** Last: persistent keys are gone after it. */
+  it('clear the TPM: the endorsement key stays, the attestation key is lost and not replaced silently', async () => {
+    const { attester, store } = attestingMachine(connection)
+    const before = await attester.identity()
+    const { kept } = store
+    await tool('tpm2_clear', '-c', 'p')
+    await expect(attester.collect(draw(32))).rejects.toMatchObject({ code: 'AK_LOST', facts: { rc: '0x1df' } })
+    await expect(attester.identity()).rejects.toMatchObject({ code: 'AK_LOST' })
+    expect(store.kept).toBe(kept)
+    const renewed = await attester.identity({ renewKey: true })
+    expect(renewed.ek.name).toEqual(before.ek.name)
+    expect(renewed.ak.name).not.toEqual(before.ak.name)
+    expect((await attester.collect(draw(32))).quotes).toHaveLength(1)
+  })
 })

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { createTpmAttester, type TpmAttester, type TpmAttesterOptions } from '../../src/attester/tpm/tpm-attester.ts'
+import type { TpmConnection } from '../../src/attester/tpm/tpm-connection.ts'
 import { encodeCommand, parseResponse } from '../../src/evidence/tpm/command-codec.ts'
 import { tpm2 } from '../../src/evidence/tpm/commands.ts'
 import { FakeClock } from './fake-clock.ts'
-import type { SwtpmConnection } from './swtpm-connection.ts'
 
 /** Keeps the attestation key as a file would. */
 export class MemoryKeyStore {
@@ -21,7 +21,7 @@ export interface AttestingMachine {
 
 /** An attester over a simulated TPM, with the store that the test may look into. */
 export function attestingMachine(
-  connection: SwtpmConnection,
+  connection: TpmConnection,
   options: Partial<TpmAttesterOptions> & { readonly store?: MemoryKeyStore } = {},
 ): AttestingMachine {
   const { store = new MemoryKeyStore(), ...given } = options

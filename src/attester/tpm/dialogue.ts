@@ -90,8 +90,9 @@ export class TpmDialogue {
     return answer
   }
 
-  /** Flushes an object or session before the end of the flow, to free its slot. */
-  async flush(handle: number): Promise<void> {
+  /** Flushes an object or session before the end of the flow, to free its slot; what is not ours stays. */
+  async release(handle: number): Promise<void> {
+    if (!this.#owned.has(handle)) return
     await this.execute(tpm2.flushContext, { flushed: handle })
     this.#owned.delete(handle)
   }

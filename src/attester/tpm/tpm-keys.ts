@@ -47,6 +47,7 @@ interface SavedKey {
 export class TpmKeys {
   #choices: KeyChoices
   #saved: SavedKey | null = null
+  #identity: EndorsementIdentity | null = null
 
   constructor(choices: KeyChoices) {
     this.#choices = choices
@@ -67,22 +68,28 @@ export class TpmKeys {
   /** Loads the attestation key to sign with, the short way if possible. */
   async loadSigning(tpm: TpmDialogue, kept: KeptKey): Promise<Pick<LoadedKeys, 'identity' | 'ak'>> {
     const saved = this.#saved
+    // Forgotten first: a context that makes the flow fail is not tried again.
+    this.#saved = null
     if (saved !== null && equalBytes(saved.name, nameOf(kept.publicArea))) {
       const answer = await tpm.attempt(tpm2.contextLoad, { context: saved.context })
       if (answer.outcome === 'done') {
         const { identity, qualifiedName } = saved
+        this.#saved = saved
         return { identity, ak: { handle: answer.response.object, area: kept.publicArea, qualifiedName } }
       }
     }
-    return this.loadBoth(tpm, kept)
+    const { ek, identity, ak } = await this.loadBoth(tpm, kept)
+    await tpm.release(ek.handle)
+    return { identity, ak }
   }
 
   /** NV is read once for each endorsement key: its certificate does not change while this process runs. */
   async #identify(tpm: TpmDialogue, ek: EndorsementKey): Promise<EndorsementIdentity> {
-    const known = this.#saved?.identity
-    if (known && equalBytes(known.name, ek.name)) return known
+    const known = this.#identity
+    if (known !== null && equalBytes(known.name, ek.name)) return known
     const certificate = await readEkCertificate(tpm, this.#choices.ek, ek.area)
-    return { publicArea: encodeSizedPublic(ek.area), name: ek.name, ...certificate }
+    this.#identity = { publicArea: encodeSizedPublic(ek.area), name: ek.name, ...certificate }
+    return this.#identity
   }
 
   async #save(tpm: TpmDialogue, handle: number, key: Omit<SavedKey, 'context'>): Promise<void> {
