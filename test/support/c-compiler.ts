@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
 
 /** True where `cc` is installed: tests that need it are skipped (and counted) elsewhere. */
 export const haveCompiler = spawnSync('cc', ['--version'], { stdio: 'ignore' }).status === 0
@@ -15,6 +16,7 @@ export function haveHeader(name: string): boolean {
 
 function compile(source: string, output: string, flags: readonly string[]): string {
   const folder = mkdtempSync(join(tmpdir(), 'attestd-cc-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
   const path = join(folder, 'source.c')
   writeFileSync(path, source)
   const made = spawnSync('cc', ['-O1', '-Wall', '-Werror', ...flags, '-o', join(folder, output), path])
@@ -22,7 +24,7 @@ function compile(source: string, output: string, flags: readonly string[]): stri
   return join(folder, output)
 }
 
-/** Compiles a shared library in a folder of its own under the temporary directory; gives its path. */
+/** Compiles a shared library for the running test, after which it is removed; gives its path. */
 export function compileLibrary(source: string): string {
   return compile(source, 'library.so', ['-shared', '-fPIC'])
 }
