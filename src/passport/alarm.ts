@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts'
+import { timerSliceMs } from './refresh-points.ts'
 
 /** A sleep that a change elsewhere can cut short: whoever sleeps looks again after every ring. */
 export class Alarm {
@@ -13,7 +14,7 @@ export class Alarm {
     for (const wake of [...this.#sleepers]) wake()
   }
 
-  /** Resolves after `ms` or at the next ring; rejects with the signal's reason when it aborts first. */
+  /** Resolves after `ms`, a slice of it (BRK-23) or at the next ring: the sleeper looks again; rejects with the signal's reason when it aborts first. */
   async sleep(ms: number, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     const woken = new AbortController()
@@ -21,7 +22,7 @@ export class Alarm {
     this.#sleepers.add(wake)
     signal.addEventListener('abort', wake, { once: true })
     try {
-      await this.#clock.sleep(ms, woken.signal)
+      await this.#clock.sleep(timerSliceMs(ms), woken.signal)
     } catch (error) {
       if (!woken.signal.aborted) throw error
     } finally {

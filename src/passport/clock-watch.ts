@@ -16,14 +16,17 @@ export type ClockEvent =
 const toleranceMs = 2_000
 const longestSampleAgeMs = 5_000
 
-/** Tells suspend, steps of the wall clock and restored snapshots apart (BRK-61). A snapshot hides the other two. */
+/**
+ * Tells suspend, steps of the wall clock and restored snapshots apart (BRK-61). A snapshot hides the other two. Boot time
+ * counts all that monotonic time counts, so that one which falls behind has been set back.
+ */
 export function compareInstants(before: Instant, after: Instant): readonly ClockEvent[] {
   const [wall, monotonic, boot] = [
     after.wall - before.wall,
     after.monotonic - before.monotonic,
     after.boot - before.boot,
   ]
-  if (monotonic < 0 || boot < 0) return [{ kind: 'snapshot' }]
+  if (monotonic < 0 || boot < 0 || boot - monotonic < -toleranceMs) return [{ kind: 'snapshot' }]
   const events: ClockEvent[] = []
   if (boot - monotonic > toleranceMs) events.push({ kind: 'suspend', ms: boot - monotonic })
   if (Math.abs(wall - boot) > toleranceMs) events.push({ kind: 'wall-step', ms: wall - boot })
@@ -31,14 +34,16 @@ export function compareInstants(before: Instant, after: Instant): readonly Clock
 }
 
 /**
- * Reads the clocks and notices when they moved: every reading is compared with a sample at most 5 s old (BRK-60), and the
- * listener has acted on what happened before the reading is given out, so that no decision is made on the old state.
+ * Reads the clocks and notices when they moved: every reading is compared with a sample at most 5 s old (BRK-60), for small
+ * steps that add up, and with the reading before it. The listener has acted on what happened before the reading is given
+ * out, so that no decision is made on the old state.
  */
 export class ClockWatch {
   readonly #clock: Clock
   readonly #builtAt: number
   readonly #listener: (events: readonly ClockEvent[], instant: Instant) => void
   #sample: Instant
+  #latest: Instant
   #newestIssuedAt = Number.NEGATIVE_INFINITY
 
   constructor(clock: Clock, builtAtS: number, listener: (events: readonly ClockEvent[], instant: Instant) => void) {
@@ -46,6 +51,7 @@ export class ClockWatch {
     this.#builtAt = builtAtS * 1000
     this.#listener = listener
     this.#sample = this.#readings()
+    this.#latest = this.#sample
   }
 
   #readings(): Instant {
@@ -54,7 +60,9 @@ export class ClockWatch {
 
   read(): Instant {
     const instant = this.#readings()
-    const events = compareInstants(this.#sample, instant)
+    const wentBack = instant.boot < this.#latest.boot || instant.monotonic < this.#latest.monotonic
+    const events = compareInstants(wentBack ? this.#latest : this.#sample, instant)
+    this.#latest = instant
     if (events.length > 0 || instant.boot - this.#sample.boot >= longestSampleAgeMs) this.#sample = instant
     if (events.length > 0) this.#listener(events, instant)
     return instant

@@ -42,22 +42,30 @@ function concerns(invalidation: Invalidation, { request, held }: CacheEntry): bo
  */
 export function invalidateEntries({ issuers, cache }: Stock, invalidation: Invalidation, instant: Instant): number {
   let count = 0
+  const softened: CacheEntry[] = []
   for (const entry of cache.all()) {
     if (concerns(invalidation, entry)) {
       count++
       if (invalidation.hard) entry.emptied()
-      else soften(entry, issuers.find(entry.request.issuer), instant)
+      else softened.push(entry)
     } else if (invalidation.hard && mayBring(invalidation, entry.request)) entry.returned()
   }
   if (invalidation.hard) supersedeUnshared(issuers, (request) => mayBring(invalidation, request))
+  for (const issuer of issuers.all()) soften(softened.filter(isOf(issuer)), issuer, instant)
   return count
 }
 
-function soften(entry: CacheEntry, issuer: Issuer | undefined, instant: Instant): void {
-  entry.softened(instant)
-  if (failureIn(entry.state) === null || issuer === undefined) return
-  const at = issuer.gate.noteEvent(instant)
-  entry.encouraged(at, at)
+const isOf =
+  ({ source }: Issuer) =>
+  ({ request }: CacheEntry) =>
+    request.issuer === source.name
+
+function soften(entries: readonly CacheEntry[], { gate }: Issuer, instant: Instant): void {
+  for (const entry of entries) entry.softened(instant)
+  const failing = entries.filter(({ state }) => failureIn(state) !== null)
+  if (failing.length === 0) return
+  const at = gate.noteEvent(instant)
+  for (const entry of failing) entry.encouraged(at, at)
 }
 
 function supersedeUnshared(issuers: Issuers, which: (request: TokenRequest) => boolean): void {

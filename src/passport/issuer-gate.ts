@@ -104,11 +104,10 @@ export class IssuerGate {
     this.#badTokens = 0
   }
 
-  /** An event makes an early attempt worth while: gives the boot time at which it may be made (BRK-45). */
+  /** An event makes an early attempt worth while: gives the boot time from which on it may be made (BRK-45). Once per event. */
   noteEvent({ boot }: Instant): number {
-    const same = this.#lastEventAt === boot
-    const at = same ? boot : Math.max(boot, this.#lastEventAt + eventSpacingMs)
-    if (at === boot) this.#lastEventAt = boot
+    if (this.#lastEventAt <= boot) this.#lastEventAt = Math.max(boot, this.#lastEventAt + eventSpacingMs)
+    const at = this.#lastEventAt
     if (this.#breaker.kind === 'open')
       this.#breaker = { ...this.#breaker, probeAt: Math.min(this.#breaker.probeAt, at) }
     return at
