@@ -55,6 +55,13 @@ describe('an EK certificate', () => {
     expect(() => parseTpmCertificate(index.with(-1, 1))).toThrow(MalformedError)
   })
 
+  it('fills an index of at most 64 KiB', () => {
+    const der = issueDer(healthy)
+    const index = (size: number) => Uint8Array.of(...der, ...new Uint8Array(size - der.length))
+    expect(parseTpmCertificate(index(65_536)).certificate.der).toEqual(der)
+    expect(() => parseTpmCertificate(index(65_537))).toThrow('limit is 65536')
+  })
+
   it('has at most 4096 bytes without the filling', () => {
     const filler = { id: '1.2.3', critical: false, value: new Uint8Array(4000) }
     expect(() => parseTpmCertificate(issueDer({ ...healthy, extensions: [filler] }))).toThrow('limit is 4096')

@@ -1,14 +1,15 @@
 import { type Certificate, parsePaddedCertificate } from '../base/pki/certificate.ts'
 import { attributeTexts, commonNameOf } from '../base/pki/distinguished-name.ts'
 import { extensionIds } from '../base/pki/extensions.ts'
+import { requireSize } from '../base/pki/signed-object.ts'
 
 /** Key purposes of the TCG (TCG EK Credential Profile, section 3.5). */
 export const tcgPurposes = { endorsementKey: '2.23.133.8.1', attestationKey: '2.23.133.8.3' } as const
 
 const tcgAttributes = { manufacturer: '2.23.133.2.1', model: '2.23.133.2.2', version: '2.23.133.2.3' } as const
 
-/** Bytes, without the filling of an NV index (EVD-05). */
-const maximumSize = 4096
+/** Bytes: of the certificate (EVD-05), and of the NV index that it fills. */
+const limits = { certificate: 4096, index: 65_536 }
 
 /** The TPM that a certificate names in its subjectAltName, as its maker wrote it: `id:414C4942`, `vTPM`, `id:00010000`. */
 export interface TpmDescription {
@@ -27,10 +28,11 @@ export interface TpmCertificate {
 
 /**
  * Parses the content of an NV index or of the evidence: DER, cut at the outer length, followed by zeros or FF only
- * (EKC-02). At most 4096 bytes without the filling. Throws only `MalformedError`; `path` begins its field path.
+ * (EKC-02). At most 4096 bytes, and 64 KiB with the filling. Throws only `MalformedError`; `path` begins its field path.
  */
 export function parseTpmCertificate(content: Uint8Array, path = 'ek.certificate'): TpmCertificate {
-  const certificate = parsePaddedCertificate(content, path, { maximum: maximumSize })
+  requireSize(content, path, limits.index)
+  const certificate = parsePaddedCertificate(content, path, { maximum: limits.certificate })
   return { certificate, commonName: commonNameOf(certificate.subject), tpm: describeTpm(certificate) }
 }
 

@@ -98,6 +98,7 @@ describe('a certificate', () => {
     expect(issue({ ...healthy, issuer: { CN: 'same' } }).issuer.der).toEqual(utf8.der)
     expect(commonNameOf(utf8)).toBe('same')
     expect(commonNameOf(issue({ ...healthy, subject: { O: 'no common name' } }).subject)).toBeNull()
+    expect(commonNameOf(issue({ ...healthy, subject: { CN: '' } }).subject)).toBeNull()
     const twice = issue({
       ...healthy,
       edit: (tbs) => {

@@ -49,7 +49,7 @@ export function measureElement(bytes: Uint8Array, name: string): number {
   return reader.offset + length
 }
 
-function readElement(reader: Reader, depth: number): Uint8Array {
+function readElement(reader: Reader, depth: number): void {
   const start = reader.offset
   if (depth > maximumDepth) throw reader.malformed(`nests deeper than ${maximumDepth} levels`)
   const identifier = reader.integer(1, false)
@@ -61,17 +61,12 @@ function readElement(reader: Reader, depth: number): Uint8Array {
     throw reader.malformed(`tag ${tag} is in the wrong one of primitive and constructed form`, start)
   }
   const length = readLength(reader)
-  const content = peek(reader, length)
-  if (isConstructed) readChildren(reader, length, isUniversal && tag === universal.set, depth)
-  else reader.bytes(length)
-  if (isUniversal && !isConstructed) requirePrimitive(tag, content, (problem) => reader.malformed(problem, start))
-  return content
-}
-
-function peek(reader: Reader, length: number): Uint8Array {
+  if (isConstructed) {
+    readChildren(reader, length, isUniversal && tag === universal.set, depth)
+    return
+  }
   const content = reader.bytes(length)
-  reader.offset -= length
-  return content
+  if (isUniversal) requirePrimitive(tag, content, (problem) => reader.malformed(problem, start))
 }
 
 function readLength(reader: Reader): number {

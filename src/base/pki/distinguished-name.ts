@@ -56,10 +56,10 @@ export function attributeTexts(name: DistinguishedName, type: string): (string |
   return name.attributes.filter((attribute) => attribute.type === type).map(({ text }) => text)
 }
 
-/** The only common name, or null where there is none, more than one, or one that is not text. */
+/** The only common name, or null where there is none, more than one, or one that is empty or not text. */
 export function commonNameOf(name: DistinguishedName): string | null {
   const [first, ...others] = attributeTexts(name, attributeTypes.commonName)
-  return others.length === 0 ? (first ?? null) : null
+  return first && others.length === 0 ? first : null
 }
 
 /** `C=CN, O=Aliyun, CN=…` for messages: escaped, at most 200 characters. Never compare it. */
