@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts'
 import { AttestdError } from '../base/errors.ts'
 import type { CallerIdentity } from '../policies/caller-identity.ts'
 import type { CallerHandle, CallerIdentifier } from './caller-identifier.ts'
-import { withDeadline } from './deadline.ts'
+import { settlesAtOnce, withDeadline } from './deadline.ts'
 import { workloadApiErrors } from './errors.ts'
 
 const lost = {
@@ -21,6 +21,10 @@ function identityError(error: unknown): AttestdError {
   return workloadApiErrors.error('identity_unavailable', 'the kernel did not say in time who is calling', {
     cause: error,
   })
+}
+
+function rethrowIdentityError(error: unknown): never {
+  throw identityError(error)
 }
 
 export interface CallerWatchOptions {
@@ -62,7 +66,8 @@ export class CallerWatch {
   /** Who connected, provided that it is still there: `caller_gone`, `caller_changed`, `identity_unavailable`. */
   async requireThere(): Promise<CallerIdentity> {
     const handle = await this.#handle
-    const state = await this.#limited(() => handle.check())
+    const check = handle.check()
+    const state = await ((await settlesAtOnce(check)) ? check.catch(rethrowIdentityError) : this.#limited(() => check))
     if (state !== 'there') throw callerLost(state)
     return handle.caller
   }
