@@ -3,13 +3,13 @@ import { baseErrors, type ErrorDeclaration } from '../base/errors.ts'
 import { endorsementErrors } from '../endorsements/errors.ts'
 import { issuerErrors } from '../issuer/errors.ts'
 import { passportErrors } from '../passport/errors.ts'
-import { platformErrors } from '../platform/errors.ts'
+import { nativeErrors, platformErrors } from '../platform/errors.ts'
 import { registryErrors } from '../registry/errors.ts'
 import { relyingPartyErrors, tokenChecks } from '../relying-party/index.ts'
 import type { CheckDeclaration } from '../results/appraisal.ts'
 import { resultsErrors } from '../results/errors.ts'
 import { tpmChecks } from '../verifier/index.ts'
-import { enrolmentChecks } from '../verifier/tpm/enrolment-checks.ts'
+import { akCertificateChecks, enrolmentChecks } from '../verifier/tpm/enrolment-checks.ts'
 import { workloadApiErrors } from '../workload-api/errors.ts'
 import { appraiserErrors } from './embedded/appraiser.ts'
 import { embeddedErrors } from './embedded/errors.ts'
@@ -28,6 +28,12 @@ export const checkCatalogues: readonly CheckTable[] = [
     explains:
       'Before the first quote: is the endorsement key genuine, and is the attestation key one that a TPM keeps?',
     checks: enrolmentChecks,
+  },
+  {
+    title: 'Certificate of an attestation key',
+    explains:
+      'In place of an enrolment, where the provider of the machine certified the attestation key and policy allows it.',
+    checks: akCertificateChecks,
   },
   { title: 'TPM evidence', explains: 'On every appraisal of a quote with its logs.', checks: tpmChecks },
   { title: 'Token', explains: 'What a relying party checks before it believes a token.', checks: tokenChecks },
@@ -50,6 +56,7 @@ export const errorVocabularies: readonly ErrorTable[] = [
   { room: 'endorsements', declared: endorsementErrors.declared },
   { room: 'results', declared: resultsErrors.declared },
   { room: 'attester', declared: attesterErrors.declared },
+  { room: 'native', declared: nativeErrors.declared },
   { room: 'platform', declared: platformErrors.declared },
   { room: 'relying party', declared: relyingPartyErrors.declared },
   { room: 'registry', declared: registryErrors.declared },

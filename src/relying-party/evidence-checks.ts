@@ -20,7 +20,7 @@ const judgeReportData: JudgeEvidence = ({ expected, view, list }) => {
   const [inQuote, copy] = view.reportData
   if (inQuote !== copy) return list.fail('token.reportData', 'the two copies of the report data differ')
   if (expected.reportData === undefined)
-    return list.waive('token.reportData', 'no report data are expected: freshness is unbound')
+    return list.waive('token.reportData', 'no report data are expected')
   const problem = () => (inQuote === undefined ? 'the token has no report data' : 'the report data are others')
   list.judge('token.reportData', inQuote === expected.reportData, problem)
 }

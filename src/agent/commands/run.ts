@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { Command } from 'commander'
+import { forbidCoreDumps } from '../../platform/core-dumps.ts'
 import { takeLock } from '../../platform/lock-file.ts'
 import { Agent } from '../agent.ts'
 import { defaultConfigurationFile, readConfiguration } from '../configuration/read.ts'
@@ -34,6 +35,7 @@ async function runAgent({ config, allowRoot = false }: RunOptions): Promise<void
   const { agent } = loaded.configuration
   const host = openHost()
   const log = createLog(agent.log_level, { journal: process.env['JOURNAL_STREAM'] !== undefined })
+  if (host.libc) forbidCoreDumps(host.libc)
   await requireStateDirectory(agent.state_directory)
   const lock = host.libc ? await takeLock(join(agent.state_directory, 'lock'), host.libc) : null
   const stop = new AbortController()

@@ -107,7 +107,8 @@ class ProcessEnrolments implements Enrolments {
       revocation,
       simulator,
       ...(simulator ? { simulatorAnchors: trust.anchors } : {}),
-      pinnedEks: ek_pinned.map((spkiSha256) => ({ spkiSha256, instanceId: null })),
+      // Who pins the key of this machine and names its instance says that the two belong together.
+      pinnedEks: ek_pinned.map((spkiSha256) => ({ spkiSha256, instanceId: instance_id ?? null })),
       expectedInstance: instance_id ?? null,
     })
     appraisals.keepEnrolment({ affirmed, findings, at: Math.floor(now / 1000) })
