@@ -25,12 +25,22 @@ export interface Enrolments {
   forget(): void
 }
 
+/** The attester, as far as quotes go. What it is to quote is settled before the challenge, so that it can be compared. */
+export interface QuotingAttester {
+  selection(signal: AbortSignal): Promise<readonly PcrBankSelection[]>
+  collect(
+    qualifyingData: Uint8Array,
+    options: { readonly selection: readonly PcrBankSelection[] },
+    signal: AbortSignal,
+  ): Promise<TpmEvidence>
+}
+
 export interface EmbeddedSourceOptions {
   readonly name: string
   readonly generation: number
   readonly issuerUrl: string
   readonly usualLifetimeS: number
-  readonly attester: { collect(qualifyingData: Uint8Array, options: object, signal: AbortSignal): Promise<TpmEvidence> }
+  readonly attester: QuotingAttester
   readonly enrolments: Enrolments
   readonly appraiser: Appraiser
   readonly challenges: Challenges
@@ -38,8 +48,6 @@ export interface EmbeddedSourceOptions {
   readonly acceptToken: (token: string, request: TokenRequest) => Promise<AcceptedToken>
   readonly requirements: TpmRequirements
   readonly simulator: boolean
-  /** What the attester was told to quote, so that the verifier can compare (TPM-21). */
-  readonly selection: readonly PcrBankSelection[] | 'any'
   readonly appraisals: LastAppraisals
   readonly clock: Clock
   readonly random: RandomSource
@@ -69,14 +77,15 @@ export function createEmbeddedSource(options: EmbeddedSourceOptions): TokenSourc
 /** Challenge, evidence, appraisal; what the enrolment remembers is moved before anything is issued. */
 async function attest(options: EmbeddedSourceOptions, request: TokenRequest, signal: AbortSignal): Promise<Affirmed> {
   const enrolment = await options.enrolments.require(signal)
+  const selection = await options.attester.selection(signal)
   const challenge = options.challenges.issue()
   const salt = drawSalt(options.random)
   const qualifyingData = qualifyingDataOf({ verifier: options.issuerUrl, challenge: challenge.nonce, request, salt })
-  const evidence = await options.attester.collect(qualifyingData, {}, signal)
+  const evidence = await options.attester.collect(qualifyingData, { selection }, signal)
   if (!options.challenges.redeem(challenge.nonce)) {
     throw embeddedErrors.error('CHALLENGE_SPENT', `no evidence within ${challenge.lifetimeS} s`)
   }
-  const appraisal = await appraise(options, evidence, { enrolment, qualifyingData })
+  const appraisal = await appraise(options, evidence, { enrolment, qualifyingData, selection })
   await options.enrolments.keepCounters(enrolment, appraisal)
   return { appraisal, enrolment, simulated: options.simulator || evidence.simulated, at: secondsOf(options.clock) }
 }
@@ -91,6 +100,8 @@ function requireOneAudience({ audience }: TokenRequest): void {
 interface Expected {
   readonly enrolment: TpmEnrolment
   readonly qualifyingData: Uint8Array
+  /** What the attester was told to quote (TPM-21). */
+  readonly selection: readonly PcrBankSelection[]
 }
 
 async function appraise(
@@ -98,8 +109,8 @@ async function appraise(
   evidence: TpmEvidence,
   expected: Expected,
 ): Promise<TpmAppraisal> {
-  const { appraiser, appraisals, clock, requirements, simulator, selection } = options
-  const { enrolment, qualifyingData } = expected
+  const { appraiser, appraisals, clock, requirements, simulator } = options
+  const { enrolment, qualifyingData, selection } = expected
   const now = clock.now()
   const inputs = { now, expected: { qualifyingData, selection }, enrolment, requirements, simulator }
   const appraisal = await appraiser.appraise(evidence, inputs)

@@ -46,7 +46,6 @@ export function wireSources({ host, log, tpm, issuing, appraisals }: SourceParts
         acceptToken: (token, request) => acceptOwnToken(token, request, own),
         requirements: settings.requirements,
         simulator,
-        selection: 'any',
         appraisals,
         clock,
         random,

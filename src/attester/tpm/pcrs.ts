@@ -9,6 +9,13 @@ import { requireConsistent } from './refusals.ts'
 /** Bank → PCR index → value. */
 export type PcrValues = ReadonlyMap<HashName, ReadonlyMap<number, Uint8Array>>
 
+/** One bank with the PCRs of it that a quote covers. */
+export interface BankSelection {
+  readonly hash: HashName
+  /** 0 to 23, ascending. */
+  readonly pcrs: readonly number[]
+}
+
 /** How often reading or quoting starts again because PCRs changed meanwhile (NAT-55, TPM-06). */
 export const pcrAttempts = 5
 
@@ -46,6 +53,24 @@ export async function selectPcrs(tpm: TpmDialogue, wanted: WantedPcrs): Promise<
   if (missing !== undefined) throw bankInactive(missing)
   return [...new Set([...wanted.banks, ...wanted.banksIfActive.filter(holds)])]
     .map((bank) => ({ hash: hashAlgorithms[bank].id as number, pcrs }))
+    .sort((a, b) => a.hash - b.hash)
+}
+
+/** A selection by the names of its banks; banks of hashes that we do not know are never selected here. */
+export function namedBanks(selection: readonly PcrSelection[]): BankSelection[] {
+  return selection.flatMap(({ hash, pcrs }) => {
+    const name = hashNameOf(hash)
+    return name === undefined ? [] : [{ hash: name, pcrs }]
+  })
+}
+
+/** A selection as the TPM takes it: banks in the order of their algorithm numbers, PCRs ascending. */
+export function numberedBanks(selection: readonly BankSelection[]): PcrSelection[] {
+  return selection
+    .map(({ hash, pcrs }) => ({
+      hash: hashAlgorithms[hash].id as number,
+      pcrs: [...new Set(pcrs)].sort((a, b) => a - b),
+    }))
     .sort((a, b) => a.hash - b.hash)
 }
 

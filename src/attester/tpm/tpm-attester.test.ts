@@ -165,6 +165,33 @@ describe.skipIf(!haveSwtpm)('an attester with a simulated TPM', () => {
       })
     })
 
+    it('exactly the selection that it told before, whatever its own settings say (TPM-21)', async () => {
+      const { attester } = machine({ pcrs: [10, 0, 7, 7] })
+      await attester.identity()
+      const told = await attester.selection()
+      expect(told).toEqual([
+        { hash: 'sha256', pcrs: [0, 7, 10] },
+        { hash: 'sha384', pcrs: [0, 7, 10] },
+      ])
+      const quotedBy = async (selection: typeof told) => {
+        const { quotes } = await attester.collect(draw(32), { selection, banks: ['sha512'] })
+        return parseTpmAttest(quotes[0]?.attest ?? new Uint8Array()).pcrSelect
+      }
+      expect(await quotedBy(told)).toEqual([
+        { hash: 11, pcrs: [0, 7, 10] },
+        { hash: 12, pcrs: [0, 7, 10] },
+      ])
+      expect(await quotedBy([{ hash: 'sha256', pcrs: [3, 1] }])).toEqual([{ hash: 11, pcrs: [1, 3] }])
+    })
+
+    it('and tells no selection with a bank that is not active, nor quotes one that it never told', async () => {
+      const { attester } = machine({ banks: ['sha512'] })
+      await attester.identity()
+      await expect(attester.selection()).rejects.toMatchObject({ code: 'TPM_BANK_INACTIVE' })
+      const selection = [{ hash: 'sha512' as const, pcrs: [0] }]
+      await expect(attester.collect(draw(32), { selection })).rejects.toMatchObject({ code: 'TPM_BANK_INACTIVE' })
+    })
+
     it.each([7, 65])('not over %i bytes of qualifying data', async (size) => {
       const { attester } = machine()
       await expect(attester.collect(draw(size))).rejects.toThrow(TypeError)

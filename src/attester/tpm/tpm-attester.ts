@@ -8,7 +8,7 @@ import { attesterErrors } from '../errors.ts'
 import { type AkScheme, activateCredential, encodeKeptKey, type KeptKey, parseKeptKey } from './attestation-key.ts'
 import type { EkChoice } from './endorsement-key.ts'
 import { TpmFlowRunner } from './flow-runner.ts'
-import { selectPcrs } from './pcrs.ts'
+import { type BankSelection, namedBanks, numberedBanks, selectPcrs } from './pcrs.ts'
 import { quotePcrs } from './quote.ts'
 import type { TpmConnection } from './tpm-connection.ts'
 import { type EndorsementIdentity, TpmKeys } from './tpm-keys.ts'
@@ -60,6 +60,8 @@ export interface CollectOptions {
   /** Replace those of the attester for this quote. */
   readonly banks?: readonly HashName[]
   readonly pcrs?: readonly number[]
+  /** Exactly what to quote, as `selection` gave it; then `banks` and `pcrs` are not looked at. */
+  readonly selection?: readonly BankSelection[]
   /** Default true. */
   readonly eventLog?: boolean
   /** First IMA record wanted; null leaves the log out. Default 0: all. */
@@ -78,6 +80,12 @@ export interface TpmAttester extends AsyncDisposable {
    * at most 64 bytes. Throws `TPM_CREDENTIAL_REFUSED` for a challenge to other keys, `AK_LOST` without a key.
    */
   activate(idObject: Uint8Array, encryptedSecret: Uint8Array, signal?: AbortSignal): Promise<Uint8Array>
+  /**
+   * What a quote of this TPM covers, banks in the order of their algorithm numbers: the PCRs of the attester in each of
+   * its banks, and in SHA-384 where that is active. A verifier that says what it expects (TPM-21) asks here first. Throws
+   * `TPM_BANK_INACTIVE`.
+   */
+  selection(signal?: AbortSignal): Promise<readonly BankSelection[]>
   /**
    * Quotes PCRs over `qualifyingData` (8 to 64 bytes; BRK-91 makes 32) and adds the logs: IMA is read after the
    * quote, so it may be ahead of PCR 10, never behind (TPM-09). Throws `AK_LOST` without a key.
@@ -129,6 +137,13 @@ class TurnwiseAttester implements TpmAttester {
     })
   }
 
+  selection(signal = never): Promise<readonly BankSelection[]> {
+    return this.#inTurn(signal, async () => {
+      const { value } = await this.#runner.run((tpm) => selectPcrs(tpm, this.#wanted({})), signal)
+      return namedBanks(value)
+    })
+  }
+
   collect(qualifyingData: Uint8Array, options: CollectOptions = {}, signal = never): Promise<TpmEvidence> {
     return this.#inTurn(signal, async () => {
       if (qualifyingData.length < 8 || qualifyingData.length > 64) {
@@ -137,7 +152,9 @@ class TurnwiseAttester implements TpmAttester {
       const kept = await this.#requireKept()
       const { value, simulated } = await this.#runner.run(async (tpm) => {
         const { identity, ak } = await this.#keys.loadSigning(tpm, kept)
-        const selection = await selectPcrs(tpm, this.#wanted(options))
+        const selection = options.selection
+          ? numberedBanks(options.selection)
+          : await selectPcrs(tpm, this.#wanted(options))
         return { ek: identity, quote: await quotePcrs(tpm, ak, { qualifyingData, selection }) }
       }, signal)
       return {
