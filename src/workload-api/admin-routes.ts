@@ -1,8 +1,7 @@
-import type { JsonObject } from '../base/json.ts'
 import { invalidRequest, workloadApiErrors } from './errors.ts'
 import type { Exchange } from './exchange.ts'
+import { MemberReader, requireKnownMembers } from './members.ts'
 import { encodeProblem } from './problem.ts'
-import { MemberReader } from './query.ts'
 import type { Route } from './route.ts'
 import { requireAudiences } from './token-parameters.ts'
 
@@ -72,8 +71,7 @@ async function invalidate(admin: AdminActions, exchange: Exchange): Promise<void
 }
 
 function requireNothing(exchange: Exchange): void {
-  const members: JsonObject = exchange.body.length === 0 ? {} : exchange.jsonBody()
-  new MemberReader(members, [])
+  if (exchange.body.length > 0) requireKnownMembers(exchange.jsonBody(), [])
 }
 
 async function reload(admin: AdminActions, exchange: Exchange): Promise<void> {

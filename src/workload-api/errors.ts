@@ -1,4 +1,4 @@
-import { declareErrors } from '../base/errors.ts'
+import { type AttestdError, declareErrors } from '../base/errors.ts'
 
 const readContract = 'compare the request with the description of the workload API'
 
@@ -146,6 +146,6 @@ export const workloadApiErrors = declareErrors({
 })
 
 /** The error of a member or header that is not what the API prescribes; `field` names it. */
-export function invalidRequest(field: string, says: string): Error {
+export function invalidRequest(field: string, says: string): AttestdError {
   return workloadApiErrors.error('invalid_request', `${field}: ${says}`, { facts: { field } })
 }

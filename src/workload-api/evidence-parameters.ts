@@ -3,8 +3,8 @@ import { MalformedError } from '../base/errors.ts'
 import type { JsonObject } from '../base/json.ts'
 import { invalidRequest } from './errors.ts'
 import type { EvidenceRequest } from './evidence-collector.ts'
+import { MemberReader } from './members.ts'
 import { quoted } from './problem.ts'
-import { MemberReader } from './query.ts'
 import { defaultTimeoutMs } from './token-parameters.ts'
 
 export interface EvidenceParameters extends EvidenceRequest {

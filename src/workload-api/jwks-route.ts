@@ -2,7 +2,7 @@ import { isJsonObject, type JsonObject } from '../base/json.ts'
 import { callerRequest } from '../policies/caller-policy.ts'
 import { type ApiContext, requireAllowed } from './api-context.ts'
 import type { Exchange } from './exchange.ts'
-import { MemberReader } from './query.ts'
+import { MemberReader } from './members.ts'
 import type { Route } from './route.ts'
 import { requireIssuer } from './token-parameters.ts'
 

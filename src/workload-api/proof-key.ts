@@ -3,7 +3,7 @@ import { MalformedError } from '../base/errors.ts'
 import type { JsonObject } from '../base/json.ts'
 import { jwkThumbprint, publicJwk } from '../base/jwk.ts'
 import { invalidRequest } from './errors.ts'
-import { MemberReader } from './query.ts'
+import { MemberReader, requireKnownMembers } from './members.ts'
 import type { TokenRequest } from './token-provider.ts'
 
 const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
@@ -47,7 +47,7 @@ export function parseProofKey(cnf: JsonObject): NonNullable<TokenRequest['cnf']>
   if (jwk === null) throw invalidRequest('cnf.jwk', 'is missing')
   const secret = privateMembers.find((member) => Object.hasOwn(jwk, member))
   if (secret !== undefined) throw invalidRequest(`cnf.jwk.${secret}`, 'is a private member')
-  new MemberReader(jwk, publicMembers, 'cnf.jwk.')
+  requireKnownMembers(jwk, publicMembers, 'cnf.jwk.')
   const key = requirePublicJwk(jwk)
   requireSigningKey(key)
   return { jkt: jwkThumbprint(key), jwk: key }

@@ -1,8 +1,9 @@
 import type { JsonObject } from '../base/json.ts'
 import { invalidRequest, workloadApiErrors } from './errors.ts'
+import { MemberReader } from './members.ts'
 import { quoted } from './problem.ts'
 import { parseProofKey } from './proof-key.ts'
-import { MemberReader, type ParameterForm } from './query.ts'
+import type { ParameterForm } from './query.ts'
 import type { IssuerFacts, TokenRequest, TokenSettings } from './token-provider.ts'
 
 /** What a caller said about a token (section 6.1), checked; null where it said nothing. */
