@@ -153,6 +153,33 @@ describe('waivers', () => {
     expect(Object.keys(tpmClaims(appraisal)).filter((name) => /_count|firmware|new_boot/.test(name))).toEqual([])
   })
 
+  it('of a key that is known by its Name alone are about its parent and its history, and claims say nothing of either', () => {
+    const named: TpmInputs = {
+      ...inputs,
+      enrolment: { ...tpm.enrolment(), akTrust: 'none', akParent: { under: 'unknown' } },
+      requirements: { ...inputs.requirements, withoutMemory: true },
+    }
+    const appraisal = appraiseTpm(evidence, named)
+    const waived = appraisal.findings.filter(({ outcome }) => outcome === 'waived')
+    expect(waived.map(({ id, detail }) => [id, detail])).toEqual([
+      ['tpm.ek.current', 'enrolment.akParent is unknown'],
+      ['tpm.quote.signer', 'enrolment.akParent is unknown'],
+      ['tpm.counters.rollback', 'requirements.withoutMemory is true'],
+    ])
+    expect(appraisal).toMatchObject({ affirmed: true, newBoot: null })
+    expect(tpmClaims(appraisal)).toMatchObject({ ak_trusted: false, clock_safe: true })
+    expect(Object.keys(tpmClaims(appraisal)).filter((name) => /_count|firmware|new_boot/.test(name))).toEqual([])
+    const firmware = { ...named, requirements: { ...named.requirements, firmwareVersions: [1n] } }
+    expect(outcomesOf(appraiseTpm(evidence, firmware))['tpm.quote.firmware']).toBe('failed')
+  })
+
+  it('without memory do not excuse counters that are known', () => {
+    const counters = { resetCount: 8, restartCount: 0, clock: 0n, safe: true }
+    const requirements = { ...inputs.requirements, withoutMemory: true as const }
+    const known = { ...inputs, requirements, enrolment: { ...tpm.enrolment(), counters } }
+    expect(outcomesOf(appraiseTpm(evidence, known))['tpm.counters.rollback']).toBe('failed')
+  })
+
   it('do not excuse an enrolled key that is another one', () => {
     const other = { ...unenrolled, enrolment: new SoftwareTpm({ ek: tpm.ek }).enrolment() }
     expect(outcomesOf(appraiseTpm(evidence, other))['tpm.ak.known']).toBe('failed')

@@ -2,7 +2,7 @@ import type { TpmEvidence, TpmQuote } from '../../evidence/tpm/evidence.ts'
 import { tpmEvidenceLimits } from '../../evidence/tpm/evidence-json.ts'
 import type { Appraisal, Finding } from '../../results/appraisal.ts'
 import { Checklist } from '../../results/checklist.ts'
-import { type AttestationKey, judgeAttestationKey, unenrolled } from './attestation-key.ts'
+import { type AttestationKey, judgeAttestationKey, unenrolled, unknownParent } from './attestation-key.ts'
 import { type TpmCheckId, tpmChecks } from './checks.ts'
 import { tpmClaims } from './claims.ts'
 import { countersOf, isNewBoot } from './counters.ts'
@@ -20,7 +20,10 @@ export interface TpmAppraisal extends Appraisal {
   readonly akName: Uint8Array | null
   /** To be kept for the key, by compare-and-set against those of the inputs (ENR-12). */
   readonly counters: TpmCounters | null
-  /** True if the machine was reset since the counters of the inputs; what was kept of its boot is void (TPM-27). */
+  /**
+   * True if the machine was reset since the counters of the inputs; what was kept of its boot is void (TPM-27). Null also
+   * where `requirements.withoutMemory` says that there is nothing to compare with.
+   */
   readonly newBoot: boolean | null
   /** The signed values of all quotes, bank → PCR → value, each of its bank's length. */
   readonly pcrs: PcrValues | null
@@ -36,7 +39,8 @@ function judgeCount(checklist: TpmChecklist, quotes: readonly TpmQuote[]): reado
 /** ENR-10, at appraisal; the daily check of the registry may come too late. */
 function judgeEkCurrent(checklist: TpmChecklist, { enrolment, requirements, now }: TpmInputs): void {
   const id = 'tpm.ek.current'
-  if (enrolment !== null) {
+  if (enrolment?.akParent.under === 'unknown') checklist.waive(id, unknownParent)
+  else if (enrolment !== null) {
     const end = enrolment.ekNotAfter
     const problem = end !== null && now > end ? 'the certificate has expired' : null
     judgeProblem(checklist, id, problem, end === null ? 'there is no certificate' : undefined)
@@ -53,13 +57,14 @@ function judgeHardware(checklist: TpmChecklist, { simulated }: TpmEvidence, { si
 function affirmed(
   checklist: TpmChecklist,
   evidence: TpmEvidence,
-  { enrolment }: TpmInputs,
+  { enrolment, requirements }: TpmInputs,
   { key, quotes }: { key: AttestationKey; quotes: JudgedQuotes },
 ): Omit<TpmAppraisal, 'findings' | 'affirmed'> | null {
   const last = quotes.attests.at(-1)
   if (last === undefined || quotes.values === null) return null
   const counters = countersOf(last)
-  const newBoot = isNewBoot(enrolment?.counters ?? null, counters)
+  const before = enrolment?.counters ?? null
+  const newBoot = before === null && requirements.withoutMemory === true ? null : isNewBoot(before, counters)
   const { values } = quotes
   const claims = tpmClaims(checklist, { key, enrolment, attest: last, values, newBoot, evidence })
   return { claims, akName: key.name, counters, newBoot, pcrs: values }

@@ -53,6 +53,9 @@ function judgeKnown(checklist: TpmChecklist, name: Uint8Array, { enrolment, requ
 /** The detail of every check that has nothing to compare with, because policy admits keys without an enrolment. */
 export const unenrolled = 'requirements.allowUnenrolled is true, and the attestation key is not enrolled'
 
+/** The detail of what cannot be compared, because of the enrolled key only its Name is known. */
+export const unknownParent = 'enrolment.akParent is unknown'
+
 /** Judges the public area of the attestation key and whether it is the enrolled one; null if it does not parse. */
 export function judgeAttestationKey(
   checklist: TpmChecklist,
@@ -74,7 +77,7 @@ export function judgeAttestationKey(
 }
 
 /** The qualified name that a quote by this key carries (TPM-13). Throws `MalformedError` for an EK name that is none. */
-export function qualifiedNameOf(name: Uint8Array, parent: AkParent): Uint8Array {
+export function qualifiedNameOf(name: Uint8Array, parent: Exclude<AkParent, { under: 'unknown' }>): Uint8Array {
   if (parent.under === 'hierarchy') return qualifiedNameUnderHierarchy(name, parent.hierarchy)
   return qualifiedNameUnderParent(qualifiedNameUnderHierarchy(parent.ekName, 'endorsement'), name)
 }

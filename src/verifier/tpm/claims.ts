@@ -14,7 +14,8 @@ export interface AffirmedTpm {
   /** The last quote of the evidence. */
   readonly attest: TpmAttest
   readonly values: PcrValues
-  readonly newBoot: boolean
+  /** Null where there is nothing to compare with. */
+  readonly newBoot: boolean | null
   readonly evidence: TpmEvidence
 }
 
@@ -45,7 +46,8 @@ function enrolmentClaims(enrolment: TpmEnrolment | null): Claims {
 /** True where the TPM signs its counters and firmware version as they are (TPM-29). */
 export function isUnderEndorsement(enrolment: TpmEnrolment | null): boolean {
   if (enrolment === null) return false
-  return enrolment.akParent.under === 'ek' || enrolment.akParent.hierarchy === 'endorsement'
+  const { akParent } = enrolment
+  return akParent.under === 'ek' || (akParent.under === 'hierarchy' && akParent.hierarchy === 'endorsement')
 }
 
 /** 16 hexadecimal digits. */
@@ -63,7 +65,7 @@ function counterClaims({ attest, enrolment, newBoot }: AffirmedTpm): Claims {
   return {
     ...(isUnderEndorsement(enrolment) ? absolute : {}),
     clock_safe: attest.safe === 1,
-    ...(enrolment === null ? {} : { new_boot: newBoot }),
+    ...(enrolment === null || newBoot === null ? {} : { new_boot: newBoot }),
   }
 }
 

@@ -14,10 +14,15 @@ export interface TpmCounters {
 /** Why the attestation key is believed to live in a genuine TPM; `none`: it is not (tpm.md section 11, ENR-11). */
 export type AkTrust = 'ek-certificate' | 'ek-pinned' | 'ak-certificate' | 'td-bound' | 'none'
 
-/** Where the attestation key hangs: under an EK by its Name, or as a primary key of a hierarchy (TPM-13). */
+/**
+ * Where the attestation key hangs: under an EK by its Name, or as a primary key of a hierarchy (TPM-13). `unknown`: the
+ * key is known by its Name alone. That waives TPM-13 and the validity of the EK certificate, and makes no claim that
+ * rests on the parent.
+ */
 export type AkParent =
   | { readonly under: 'ek'; readonly ekName: Uint8Array }
   | { readonly under: 'hierarchy'; readonly hierarchy: HierarchyName }
+  | { readonly under: 'unknown' }
 
 /** What the verifier remembers of an active enrolment (ENR-06). Text fields become claims as they are. */
 export interface TpmEnrolment {
@@ -58,6 +63,11 @@ export interface TpmRequirements {
   readonly firmwareVersions: readonly bigint[] | 'any'
   /** Waives TPM-12, TPM-13 and TPM-26 where there is no enrolment; the claims then say `ak_trust: none`. */
   readonly allowUnenrolled?: true
+  /**
+   * For appraisals outside of a verifier that remembers: waives TPM-26 where no counters are given, and claims nothing of
+   * a new boot. Without it an enrolment without counters means that no quote of the key was accepted before.
+   */
+  readonly withoutMemory?: true
 }
 
 /** Everything that an appraisal depends on besides the evidence. */

@@ -9,7 +9,7 @@ import {
 } from '../../evidence/tpm/attest.ts'
 import type { TpmQuote } from '../../evidence/tpm/evidence.ts'
 import { parseTpmSignature } from '../../evidence/tpm/signature.ts'
-import { type AttestationKey, qualifiedNameOf, unenrolled } from './attestation-key.ts'
+import { type AttestationKey, qualifiedNameOf, unenrolled, unknownParent } from './attestation-key.ts'
 import { firmwareText, isUnderEndorsement } from './claims.ts'
 import { countersOf, oneBootProblem, rollbackProblem } from './counters.ts'
 import { allOf, attempt, type EachQuote, judgeEach, judgeProblem, parseEach, type TpmChecklist } from './each-quote.ts'
@@ -104,8 +104,13 @@ function judgeSigner(
     if (requirements.allowUnenrolled === true) checklist.waive(id, unenrolled)
     return
   }
+  const { akParent } = enrolment
+  if (akParent.under === 'unknown') {
+    checklist.waive(id, unknownParent)
+    return
+  }
   if (key === null) return
-  const { value: expected, problem } = attempt(() => qualifiedNameOf(key.name, enrolment.akParent))
+  const { value: expected, problem } = attempt(() => qualifiedNameOf(key.name, akParent))
   if (expected === null) {
     checklist.fail(id, `the enrolled EK ${problem}`)
     return
@@ -150,8 +155,9 @@ function judgeCounters(checklist: TpmChecklist, attests: EachQuote<TpmAttest>, i
   judgeProblem(checklist, 'tpm.quotes.boot', oneBootProblem(all))
   if (enrolment === null) return
   const { counters } = enrolment
-  if (counters === null) checklist.pass(id, 'the first quote of this key')
-  else judgeProblem(checklist, id, rollbackProblem(counters, countersOf(first)))
+  if (counters !== null) judgeProblem(checklist, id, rollbackProblem(counters, countersOf(first)))
+  else if (requirements.withoutMemory === true) checklist.waive(id, 'requirements.withoutMemory is true')
+  else checklist.pass(id, 'the first quote of this key')
 }
 
 /** TPM-22, 23 and 28. Gives the values of all quotes, null unless every digest is right. */
