@@ -2,15 +2,15 @@ import type { ServedToken, TokenRequest } from './token-provider.ts'
 
 export interface GuardDemand {
   readonly minValidS: number | null
-  /** Whole seconds since the epoch, read after all waiting. */
-  readonly nowS: number
+  /** Milliseconds since the epoch, read after all waiting. */
+  readonly now: number
   readonly floorS: number
 }
 
 /** Seconds that must be left (API-90, section 6.1): what was asked for, and never less than the floor. */
-export function requiredLifeS({ issuedAt, expiresAt }: ServedToken, minValidS: number | null, floorS: number): number {
+function requiredLifeS({ issuedAt, expiresAt }: ServedToken, minValidS: number | null, floorS: number): number {
   if (minValidS === 0) return Math.min(1, floorS)
-  return Math.max(floorS, minValidS ?? Math.min(60, Math.floor((expiresAt - issuedAt) / 5)))
+  return Math.max(floorS, minValidS ?? Math.min(60, 0.2 * (expiresAt - issuedAt)))
 }
 
 /**
@@ -20,12 +20,12 @@ export function requiredLifeS({ issuedAt, expiresAt }: ServedToken, minValidS: n
 export function unservableBecause(
   token: ServedToken,
   request: TokenRequest,
-  { minValidS, nowS, floorS }: GuardDemand,
+  { minValidS, now, floorS }: GuardDemand,
 ): 'expires_too_soon' | 'wrong_audience' | 'not_a_token' | null {
   if (!/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/.test(token.token)) return 'not_a_token'
   const named = new Set(token.audience)
   if (named.size !== request.audience.length || !request.audience.every((one) => named.has(one)))
     return 'wrong_audience'
-  const left = token.expiresAt - nowS
+  const left = token.expiresAt - now / 1000
   return left >= requiredLifeS(token, minValidS, floorS) ? null : 'expires_too_soon'
 }

@@ -405,8 +405,18 @@ describe('the last look at a token (API-90)', () => {
     const { path, provider } = await openRoom({ clock: clock() })
     provider.answer = async () => ({ ...expiringIn(20), issuedAt: 1_767_225_600 - 80 })
     expect((await rawRequest(path, request('GET', '/v1/token'))).status).toBe(200)
-    provider.answer = async () => ({ ...expiringIn(19), issuedAt: 1_767_225_600 - 81 })
+    provider.answer = async () => ({ ...expiringIn(20), issuedAt: 1_767_225_600 - 81 })
     expect((await rawRequest(path, request('GET', '/v1/token'))).status).toBe(500)
+  })
+
+  it('counts milliseconds', async () => {
+    const fake = clock()
+    const { path, provider } = await openRoom({ clock: fake })
+    provider.answer = async () => expiringIn(10)
+    fake.jump(5000)
+    expect((await rawRequest(path, post('/v1/token', { min_valid_s: 5 }))).status).toBe(200)
+    fake.jump(1)
+    expect((await rawRequest(path, post('/v1/token', { min_valid_s: 5 }))).status).toBe(500)
   })
 
   it('is taken after all waiting: a token that grew old behind a slow answer is obtained again', async () => {

@@ -135,7 +135,7 @@ async function serveToken(context: ApiContext, job: TokenJob): Promise<void> {
     const token = await obtain(context, job)
     requireShortLife(job, token)
     await exchange.readyToWrite()
-    const demand = { minValidS: parameters.minValidS, nowS: secondsOf(clock), floorS: limits.servingFloorS }
+    const demand = { minValidS: parameters.minValidS, now: clock.now(), floorS: limits.servingFloorS }
     const why = unservableBecause(token, request, demand)
     if (why === null) {
       exchange.write(tokenAnswer(job, token))
