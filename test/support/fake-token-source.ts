@@ -63,7 +63,10 @@ export class FakeTokenSource implements TokenSource {
   /** Called at the start of every call, for what must hold there. */
   onCall: (call: SourceCall) => void = () => undefined
   /** Called when a call has ended for the broker. */
-  onEnd: (call: SourceCall) => void = () => undefined
+  onEnd: (call: SourceCall, error: unknown) => void = () => undefined
+  /** Called when a token has passed verification, just before the broker hears of it. */
+  onAccept: (issued: IssuedToken) => void = () => undefined
+  #hanging: (() => void)[] = []
   #clock: Clock
 
   constructor(clock: Clock, about: { name?: string; usualLifetimeS?: number; generation?: number } = {}) {
@@ -81,10 +84,14 @@ export class FakeTokenSource implements TokenSource {
     const { behaviour } = this
     const call = this.#newCall(request, signal)
     try {
-      return await this.#answer(behaviour, call)
-    } finally {
+      const token = await this.#answer(behaviour, call)
       call.active = false
-      this.onEnd(call)
+      this.onEnd(call, undefined)
+      return token
+    } catch (error) {
+      call.active = false
+      this.onEnd(call, error)
+      throw error
     }
   }
 
@@ -119,7 +126,15 @@ export class FakeTokenSource implements TokenSource {
   }
 
   #untilAborted(signal: AbortSignal): Promise<never> {
-    return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    return new Promise((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason))
+      this.#hanging.push(() => reject(upstreamErrors.error('UPSTREAM_DOWN', 'the connection was reset')))
+    })
+  }
+
+  /** Whatever hangs fails now. */
+  endHangs(): void {
+    for (const end of this.#hanging.splice(0)) end()
   }
 
   #issue(behaviour: Extract<Behaviour, { kind: 'issue' | 'forge' }>, call: SourceCall): string {
@@ -151,6 +166,7 @@ export class FakeTokenSource implements TokenSource {
     if (issued.acceptAfterMs > 0) await this.#clock.sleep(issued.acceptAfterMs)
     if (issued.refusedWith !== undefined) throw issued.refusedWith
     const { issuer, audience, issuedAt, expiresAt, jti, kid } = issued
+    this.onAccept(issued)
     return { issuer, audience, issuedAt, expiresAt, jti, kid }
   }
 }

@@ -1,0 +1,556 @@
+import fc from 'fast-check'
+import { type Broker, createBroker } from '../../src/passport/broker.ts'
+import { passportErrors } from '../../src/passport/errors.ts'
+import type { ServedToken } from '../../src/passport/served-token.ts'
+import type { TokenRequest } from '../../src/passport/token-request.ts'
+import { FakeClock, settled } from './fake-clock.ts'
+import {
+  type Behaviour,
+  FakeTokenSource,
+  type IssuedToken,
+  type SourceCall,
+  tokenRequest,
+  upstreamErrors,
+} from './fake-token-source.ts'
+import { seededRandom } from './seeded-random.ts'
+
+/**
+ * The broker against a model of what it must never do (broker.md section 15). The model knows what the issuers did, what callers
+ * asked, and the clocks; it does not look into the broker. Every step is data, so that a failing run shrinks.
+ */
+export type Step =
+  | {
+      readonly do: 'request'
+      readonly key: number
+      readonly own: Own
+      readonly minValidS: number | null
+      readonly timeoutMs: number
+    }
+  | { readonly do: 'leave'; readonly which: number }
+  | { readonly do: 'tick'; readonly ms: number }
+  | { readonly do: 'upstream'; readonly issuer: number; readonly behaviour: Behaviour }
+  | {
+      readonly do: 'invalidate'
+      readonly key: number
+      readonly by: 'issuer' | 'kid' | 'audience' | 'all'
+      readonly hard: boolean
+    }
+  | { readonly do: 'suspend'; readonly ms: number }
+  | { readonly do: 'wall'; readonly ms: number }
+  | { readonly do: 'restore'; readonly ms: number }
+  | { readonly do: 'reload'; readonly issuer: number }
+  | { readonly do: 'drain' }
+
+type Own = 'shared' | 'fresh' | 'nonces'
+
+const issuers = [
+  { name: 'one', usualLifetimeS: 300 },
+  { name: 'two', usualLifetimeS: 3_600 },
+] as const
+/** Requests by number: two issuers with three audience sets each; the first of each issuer is declared. */
+const keys: readonly TokenRequest[] = issuers.flatMap(({ name }) =>
+  [['a'], ['a', 'b'], ['c']].map((audience) => tokenRequest({ issuer: name, audience })),
+)
+const isWarm = (key: number) => key % 3 === 0
+
+const retryLater = passportErrors.error('issuer_unavailable', 'busy', { facts: { retry_after_ms: 100_000 } })
+const failures = [
+  passportErrors.error('issuer_unavailable', 'no answer'),
+  upstreamErrors.error('UPSTREAM_DOWN', 'no device'),
+  upstreamErrors.error('UPSTREAM_REFUSED', 'not compliant'),
+  upstreamErrors.error('UPSTREAM_MISSET', 'misset'),
+  upstreamErrors.error('UPSTREAM_UNFIT', 'unfit'),
+  retryLater,
+]
+const slowProbe = new Set(['UPSTREAM_REFUSED', 'UPSTREAM_MISSET', 'UPSTREAM_UNFIT'])
+
+const delay = fc.constantFrom(0, 0, 50, 1_500, 8_000)
+const behaviour: fc.Arbitrary<Behaviour> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record(
+      {
+        kind: fc.constant('issue' as const),
+        afterMs: delay,
+        lifeS: fc.constantFrom(12, 60, 300, 3_600),
+        acceptAfterMs: fc.constantFrom(0, 700),
+        stubborn: fc.boolean(),
+        kid: fc.constantFrom('k1', 'k2'),
+      },
+      { requiredKeys: ['kind'] },
+    ),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant('fail' as const), error: fc.constantFrom(...failures), afterMs: delay }),
+  },
+  { weight: 1, arbitrary: fc.constant<Behaviour>({ kind: 'hang' }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('forge' as const), afterMs: delay }) },
+  { weight: 1, arbitrary: fc.constant<Behaviour>({ kind: 'issue', audience: ['evil'] }) },
+  { weight: 1, arbitrary: fc.constant<Behaviour>({ kind: 'issue', lifeS: 9 }) },
+  { weight: 1, arbitrary: fc.constant<Behaviour>({ kind: 'issue', datedS: 40 }) },
+)
+
+const key = fc.nat(keys.length - 1)
+const issuer = fc.nat(issuers.length - 1)
+const request = fc.record({
+  do: fc.constant('request' as const),
+  key,
+  own: fc.constantFrom<Own>('shared', 'shared', 'shared', 'shared', 'fresh', 'nonces'),
+  minValidS: fc.constantFrom(null, null, 0, 1, 30, 100, 250, 2_000, 5_000),
+  timeoutMs: fc.constantFrom(1, 200, 2_000, 15_000, 60_000),
+})
+const steps: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 12, arbitrary: request },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('leave' as const), which: fc.nat(9) }) },
+  {
+    weight: 10,
+    arbitrary: fc.record({
+      do: fc.constant('tick' as const),
+      ms: fc.oneof(fc.nat(2_000), fc.nat(20_000), fc.nat(400_000)),
+    }),
+  },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant('upstream' as const), issuer, behaviour }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('invalidate' as const),
+      key,
+      by: fc.constantFrom('issuer' as const, 'kid' as const, 'audience' as const, 'all' as const),
+      hard: fc.boolean(),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('suspend' as const),
+      ms: fc.constantFrom(1_000, 10_000, 400_000, 7_200_000),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('wall' as const),
+      ms: fc.constantFrom(-86_400_000, -3_600_000, -200_000, -60_000, 60_000, 200_000, 400_000, 3_600_000),
+    }),
+  },
+)
+const rareSteps: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 60, arbitrary: steps },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('restore' as const), ms: fc.constantFrom(1, 5_000, 600_000) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('reload' as const), issuer }) },
+)
+
+/** A run: seed of the broker's chance, what happens, and what still happens after `drain`. */
+export const runs = fc.record({
+  seed: fc.nat(0xffff),
+  before: fc.array(rareSteps, { maxLength: 150, size: 'max' }),
+  after: fc.array(steps, { maxLength: 8, size: 'max' }),
+})
+
+/** A token as the model remembers it: usable by the model's own reckoning. */
+interface Stored {
+  readonly token: string
+  readonly issued: IssuedToken
+  readonly endWall: number
+  readonly endBoot: number
+}
+
+interface Open {
+  readonly number: number
+  readonly key: number
+  readonly own: Own
+  readonly minValidS: number | null
+  readonly deadline: number
+  readonly leave: () => void
+}
+
+/** Runs steps and collects what must not have happened. */
+export class BrokerModel {
+  readonly clock = new FakeClock(Date.UTC(2026, 0, 1), 1)
+  readonly trace: string[] = []
+  readonly violations: string[] = []
+  steps = 0
+  #sources: FakeTokenSource[]
+  readonly #broker: Broker
+  readonly #stop = new AbortController()
+  readonly #keeping: Promise<void>
+  readonly #open = new Map<number, Open>()
+  readonly #stored = new Map<number, Stored>()
+  readonly #issuedTo = new Map<string, IssuedToken>()
+  readonly #own = new Set<string>()
+  readonly #lastServed = new Map<
+    number,
+    { readonly call: number; readonly token: string; readonly generation: number }
+  >()
+  readonly #callsBefore = new Map<number, number>()
+  readonly #lastStart = new Map<number, number>()
+  readonly #lastUse = new Map<number, { readonly at: number; readonly lifeMs: number }>()
+  /** Monotonic time of the last failure that may pass by itself, by key, and of the last end of any call, by issuer. */
+  readonly #lastFailure = new Map<number, number>()
+  readonly #lastEnd = new Map<string, number>()
+  /** All calls in their order, from 1. */
+  readonly #order = new Map<SourceCall, number>()
+  #requests = 0
+  #draining = false
+  #newestIat = 0
+
+  constructor(seed: number) {
+    this.#sources = issuers.map((about) => this.#watched(new FakeTokenSource(this.clock, about)))
+    this.#broker = createBroker({
+      sources: this.#sources,
+      clock: this.clock,
+      random: seededRandom(seed),
+      limits: { entries: 4, entriesPerCaller: 4 },
+      warm: keys.filter((_, key) => isWarm(key)),
+    })
+    this.#keeping = this.#broker.keepFresh(this.#stop.signal)
+  }
+
+  #watched(source: FakeTokenSource): FakeTokenSource {
+    source.onCall = (call) => this.#called(source, call)
+    source.onEnd = (call, error) => this.#ended(source, call, error)
+    source.onAccept = (issued) => this.#accepted(issued)
+    return source
+  }
+
+  #require(invariant: string, holds: boolean, detail: () => string): void {
+    if (!holds) this.violations.push(`${invariant}: ${detail()}`)
+  }
+
+  #keyOf(request: TokenRequest): number {
+    if (request.fresh || request.nonces.length > 0) return -1
+    return keys.findIndex(
+      ({ issuer, audience }) => issuer === request.issuer && `${audience}` === `${request.audience}`,
+    )
+  }
+
+  #left(stored: Stored): number {
+    return Math.min(stored.endWall - this.clock.now(), stored.endBoot - this.clock.boottime())
+  }
+
+  #called(source: FakeTokenSource, call: SourceCall): void {
+    const key = this.#keyOf(call.request)
+    this.trace.push(`${this.clock.monotonic()} call ${source.name} ${key}`)
+    this.#order.set(call, this.#order.size + 1)
+    this.#require('I15', !this.#draining, () => `call for key ${key} while draining`)
+    this.#lastFailure.delete(key)
+    if (key < 0) return
+    const same = source.active.filter(({ request }) => this.#keyOf(request) === key)
+    this.#require('I3', same.length === 0, () => `second call for key ${key}`)
+    const since = call.boot - (this.#lastStart.get(key) ?? Number.NEGATIVE_INFINITY)
+    this.#require('I9', since >= 999.999, () => `key ${key} called again after ${since} ms`)
+    this.#lastStart.set(key, call.boot)
+    this.#requireDemand(key)
+  }
+
+  /** I7: without anybody waiting, and two lives after the last use, nothing is asked for. */
+  #requireDemand(key: number): void {
+    if (isWarm(key) || [...this.#open.values()].some((open) => open.key === key && open.own === 'shared')) return
+    const use = this.#lastUse.get(key)
+    const idleFor = use === undefined ? Number.POSITIVE_INFINITY : this.clock.monotonic() - use.at
+    this.#require(
+      'I7',
+      use !== undefined && idleFor <= 2 * use.lifeMs,
+      () => `key ${key} asked for, unused for ${idleFor} ms`,
+    )
+  }
+
+  #ended(source: FakeTokenSource, call: SourceCall, error: unknown): void {
+    this.#lastEnd.set(source.name, this.clock.monotonic())
+    if (call.signal.aborted || error === undefined) return
+    const [key, code] = [this.#keyOf(call.request), (error as { code?: string }).code ?? '']
+    if (!slowProbe.has(code) && error !== retryLater) this.#lastFailure.set(key, this.clock.monotonic())
+    // BRK-47: the verdict also ends the service of the token at hand.
+    if (code === 'UPSTREAM_REFUSED') this.#stored.delete(key)
+  }
+
+  #accepted(issued: IssuedToken): void {
+    this.#issuedTo.set(issued.token, issued)
+    const { call, issuedAt, expiresAt } = issued
+    if (call.signal.aborted) return
+    const [now, boot] = [this.clock.now(), this.clock.boottime()]
+    const life = Math.min(
+      expiresAt * 1_000 - now,
+      expiresAt * 1_000 - (call.wall + boot - call.boot),
+      (expiresAt - issuedAt) * 1_000,
+    )
+    const usable =
+      `${issued.audience}` === `${call.request.audience}` &&
+      issuedAt * 1_000 <= now + 30_000 &&
+      issuedAt >= Math.floor(call.wall / 1_000) - 30 &&
+      life >= 10_000
+    if (!usable) return
+    this.#newestIat = Math.max(this.#newestIat, issuedAt)
+    const key = this.#keyOf(call.request)
+    if (key < 0) return
+    this.#stored.set(key, { token: issued.token, issued, endWall: expiresAt * 1_000, endBoot: boot + life })
+    const use = this.#lastUse.get(key)
+    if (use !== undefined) this.#lastUse.set(key, { ...use, lifeMs: Math.max(use.lifeMs, life) })
+  }
+
+  async run(steps: readonly Step[]): Promise<void> {
+    for (const step of steps) {
+      this.steps++
+      await this.#do(step)
+      await settled(1)
+      this.#afterStep()
+      if (this.violations.length > 0) return
+    }
+  }
+
+  async #do(step: Step): Promise<void> {
+    switch (step.do) {
+      case 'request':
+        return await this.#request(step)
+      case 'leave':
+        return [...this.#open.values()][step.which]?.leave()
+      case 'tick':
+        return await this.clock.advance(step.ms)
+      case 'upstream':
+        this.#sources[step.issuer] = Object.assign(this.#source(step.issuer), { behaviour: step.behaviour })
+        return
+      case 'invalidate':
+        return this.#invalidate(step)
+      case 'suspend':
+        return this.clock.suspend(step.ms)
+      case 'wall':
+        return this.clock.jump(step.ms)
+      case 'restore':
+        return this.#restore(step.ms)
+      case 'reload':
+        return this.#reload(step.issuer)
+      case 'drain':
+        return this.#drain()
+    }
+  }
+
+  #source(index: number): FakeTokenSource {
+    const source = this.#sources[index]
+    if (source === undefined) throw new TypeError('no such source')
+    return source
+  }
+
+  async #request(step: Extract<Step, { do: 'request' }>): Promise<void> {
+    const wanted = keys[step.key]
+    if (wanted === undefined) throw new TypeError('no such key')
+    const caller = new AbortController()
+    const number = this.#requests++
+    const open: Open = {
+      ...step,
+      number,
+      deadline: this.clock.monotonic() + step.timeoutMs,
+      leave: () => caller.abort(new Error('left')),
+    }
+    const satisfying = this.#satisfying(open)
+    this.#open.set(number, open)
+    const own = { fresh: step.own === 'fresh', nonces: step.own === 'nonces' ? ['nonce-0001'] : [] }
+    const demand = { minValidS: step.minValidS, timeoutMs: step.timeoutMs, caller: `uid:${number % 3}` }
+    this.#broker.obtainToken({ ...wanted, ...own }, demand, caller.signal).then(
+      (served) => this.#served(open, served),
+      (error) => this.#answered(open, String(error.code ?? error.message)),
+    )
+    await settled(1)
+    if (satisfying === undefined) return
+    this.#require('I5', !this.#open.has(number), () => `request ${number} waits although ${satisfying.token} would do`)
+  }
+
+  /** The token that must answer this request at once; with a margin of some ms, for reckoning in fractions. */
+  #satisfying(open: Open): Stored | undefined {
+    const stored = this.#stored.get(open.key)
+    if (open.own !== 'shared' || stored === undefined) return undefined
+    return this.#left(stored) >= this.#requiredMs(open, stored.issued) + 5 ? stored : undefined
+  }
+
+  #requiredMs({ minValidS }: Open, { issuedAt, expiresAt }: IssuedToken): number {
+    if (minValidS === 0) return 1_000
+    return 1_000 * Math.max(5, minValidS ?? Math.min(60, (expiresAt - issuedAt) / 5))
+  }
+
+  #answered(open: Open, what: string): void {
+    const now = this.clock.monotonic()
+    this.trace.push(`${now} answer ${open.number} ${what}`)
+    this.#require('I6', this.#open.delete(open.number), () => `second answer to request ${open.number}`)
+    this.#require(
+      'I6',
+      now <= open.deadline + 50,
+      () => `request ${open.number} answered ${now - open.deadline} ms late`,
+    )
+  }
+
+  #served(open: Open, served: ServedToken): void {
+    this.#answered(open, served.token)
+    const issued = this.#issuedTo.get(served.token)
+    this.#require(
+      'I19',
+      issued !== undefined && issued.refusedWith === undefined,
+      () => `${served.token} did not verify`,
+    )
+    if (issued === undefined) return
+    const wanted = keys[open.key]?.audience
+    this.#require('I2', `${served.audience}` === `${wanted}`, () => `audience ${served.audience} instead of ${wanted}`)
+    this.#require('I2', `${issued.audience}` === `${wanted}`, () => `token for ${issued.audience} instead of ${wanted}`)
+    if (open.own === 'shared') this.#servedShared(open, served, issued)
+    else this.#servedOwn(open, served, issued)
+  }
+
+  #servedOwn(open: Open, { token }: ServedToken, issued: IssuedToken): void {
+    this.#require('I11', !this.#own.has(token), () => `${token} served twice`)
+    this.#own.add(token)
+    this.#require('I11', this.#keyOf(issued.call.request) === -1, () => `shared ${token} for request ${open.number}`)
+    const left = issued.expiresAt * 1_000 - this.clock.now()
+    this.#require('I1', left >= this.#requiredMs(open, issued) - 1, () => `${left} ms left for request ${open.number}`)
+  }
+
+  #servedShared(open: Open, served: ServedToken, issued: IssuedToken): void {
+    const { key } = open
+    const stored = this.#stored.get(key)
+    this.#require('I10', stored?.token === served.token, () => `${served.token} instead of ${stored?.token}`)
+    if (stored === undefined) return
+    const left = this.#left(stored)
+    this.#require('I1', left >= this.#requiredMs(open, issued) - 1, () => `${left} ms left for request ${open.number}`)
+    this.#requireOrder(key, served, issued)
+    this.#lastUse.set(key, { at: this.clock.monotonic(), lifeMs: (issued.expiresAt - issued.issuedAt) * 1_000 })
+  }
+
+  #requireOrder(key: number, served: ServedToken, issued: IssuedToken): void {
+    const last = this.#lastServed.get(key)
+    const call = this.#order.get(issued.call) ?? 0
+    this.#require(
+      'I4',
+      call > (this.#callsBefore.get(key) ?? 0),
+      () => `${served.token} is from before an invalidation`,
+    )
+    this.#lastServed.set(key, { call, token: served.token, generation: served.generation })
+    if (last === undefined) return
+    const grows =
+      served.token === last.token ? served.generation === last.generation : served.generation > last.generation
+    this.#require('I4', grows && call >= last.call, () => `generation ${served.generation} after ${last.generation}`)
+  }
+
+  #invalidate({ key, by, hard }: Extract<Step, { do: 'invalidate' }>): void {
+    const about = keys[key]
+    if (about === undefined) throw new TypeError('no such key')
+    const which = {
+      issuer: { issuer: about.issuer },
+      kid: { kid: 'k1' },
+      audience: { audience: about.audience[0] ?? '' },
+      all: { all: true },
+    }[by]
+    this.#broker.invalidate({ ...which, hard })
+    if (!hard) return
+    for (const [index, request] of keys.entries()) {
+      const stored = this.#stored.get(index)
+      const hit = {
+        issuer: request.issuer === about.issuer,
+        kid: stored?.issued.kid === 'k1',
+        audience: request.audience.includes(about.audience[0] ?? ''),
+        all: true,
+      }[by]
+      if (!hit) continue
+      this.#stored.delete(index)
+      this.#callsBefore.set(index, this.#order.size)
+    }
+  }
+
+  #restore(ms: number): void {
+    this.#broker.status()
+    this.clock.restore(ms)
+    this.#broker.status()
+    this.#stored.clear()
+    this.#lastStart.clear()
+    for (const key of keys.keys()) this.#callsBefore.set(key, this.#order.size)
+  }
+
+  #reload(index: number): void {
+    const old = this.#source(index)
+    const { name, usualLifetimeS, generation } = old
+    const source = new FakeTokenSource(this.clock, { name, usualLifetimeS, generation: generation + 1 })
+    source.behaviour = old.behaviour
+    this.#sources = this.#sources.with(index, this.#watched(source))
+    this.#broker.replaceSources(this.#sources)
+    for (const [key, request] of keys.entries()) if (request.issuer === name) this.#forget(key)
+  }
+
+  #forget(key: number): void {
+    this.#stored.delete(key)
+    this.#lastServed.delete(key)
+    this.#lastStart.delete(key)
+    this.#callsBefore.set(key, this.#order.size)
+  }
+
+  #drain(): void {
+    this.#broker.drain()
+    this.#draining = true
+  }
+
+  #afterStep(): void {
+    const now = this.clock.monotonic()
+    for (const open of this.#open.values()) {
+      this.#require('I6', now <= open.deadline + 50, () => `request ${open.number} is not answered`)
+    }
+    const status = this.#broker.status()
+    // Once over is over, whatever the wall clock says later (BRK-62).
+    for (const [key, stored] of this.#stored) if (this.#left(stored) <= 0) this.#stored.delete(key)
+    for (const [key, request] of keys.entries()) {
+      const there = status.entries.some(
+        ({ issuer, audience }) => issuer === request.issuer && `${audience}` === `${request.audience}`,
+      )
+      if (!there) this.#lastServed.delete(key)
+    }
+    if (status.clock === 'unsafe' || this.#draining) this.#lastFailure.clear()
+    const open = new Set(status.issuers.filter(({ breaker }) => breaker === 'open').map(({ name }) => name))
+    for (const [key, request] of keys.entries()) if (isWarm(key)) this.#requireAttempts(key, request, open)
+  }
+
+  /** I9: while a valid token exists, attempts that may help are at most a minute apart; one a time where the breaker is open. */
+  #requireAttempts(key: number, request: TokenRequest, open: ReadonlySet<string>): void {
+    const [stored, failedAt] = [this.#stored.get(key), this.#lastFailure.get(key)]
+    const busy = this.#sources.some(({ name, active }) => name === request.issuer && active.length > 0)
+    if (stored === undefined || failedAt === undefined || busy) return
+    if (this.#broker.describe(request).state !== 'degraded') return
+    const since = open.has(request.issuer) ? (this.#lastEnd.get(request.issuer) ?? failedAt) : failedAt
+    const pause = this.clock.monotonic() - since
+    this.#require('I9', pause <= 61_500, () => `no attempt for key ${key} for ${pause} ms`)
+  }
+
+  /** I8: the issuers work again and the clock is right; then every declared token is there again. */
+  async recover(): Promise<void> {
+    if (this.#draining || this.violations.length > 0) return
+    for (const source of this.#sources) {
+      source.behaviour = { kind: 'issue' }
+      source.endHangs()
+    }
+    const behind = this.#newestIat * 1_000 - this.clock.now()
+    if (behind > 0) this.clock.jump(behind)
+    await this.clock.advance(9_000)
+    const codes = keys.map((request) => this.#broker.describe(request).lastError?.code ?? '')
+    const slow = codes.some((code) => /rejected|misconfigured|UNFIT/.test(code))
+    await this.clock.advance(slow ? 365_000 : 30_000)
+    if (!slow && codes.includes('issuer_unavailable')) await this.clock.advance(90_000)
+    for (const [key, request] of keys.entries()) {
+      const { state, expiresAt } = this.#broker.describe(request)
+      this.#require('I8', !isWarm(key) || expiresAt !== null, () => `key ${key} is ${state} after recovery`)
+    }
+    this.#afterStep()
+  }
+
+  /** I17: when all have left and the broker has stopped, nothing is left of them. */
+  async end(): Promise<void> {
+    for (const { leave } of [...this.#open.values()]) leave()
+    this.#draining = true
+    const drained = this.#broker.drain()
+    await this.clock.advance(70_000)
+    await drained
+    this.#stop.abort(new Error('stop'))
+    await this.#keeping
+    await settled(1)
+    const { flights, waiters } = this.#broker.status()
+    const left = { flights, waiters, sleeping: this.clock.sleeping, open: this.#open.size }
+    this.#require(
+      'I17',
+      Object.values(left).every((count) => count === 0),
+      () => JSON.stringify(left),
+    )
+  }
+}
