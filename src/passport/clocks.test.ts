@@ -150,6 +150,18 @@ describe('a restored snapshot (BRK-63, F15)', () => {
     await rig.stop()
   })
 
+  it('an attempt that was cut off does not take the next one of the same entry along (BRK-33)', async () => {
+    const rig = new BrokerRig()
+    rig.source.behaviour = { kind: 'issue', afterMs: 2_000 }
+    const asked = [rig.send()]
+    await rig.clock.advance(100)
+    rig.clock.restore(3_000)
+    asked.push(rig.send())
+    await rig.clock.advance(2_000)
+    expect(rig.source.calls.map(({ signal }) => signal.aborted)).toEqual([true, false])
+    expect(asked.map(({ served }) => served?.token)).toEqual(Array(2).fill(rig.source.calls[1]?.token))
+  })
+
   it('does not leave pauses or schedules in a future that is far away', async () => {
     const rig = new BrokerRig({ warm }).keepFresh()
     await rig.clock.advance(10_000_000)
