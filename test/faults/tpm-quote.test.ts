@@ -2,6 +2,7 @@ import { createECDH } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { concatBytes } from '../../src/base/bytes.ts'
 import { encode } from '../../src/base/layout.ts'
+import { parseEventLog } from '../../src/evidence/event-log/event-log.ts'
 import { digestOf, type HashName, hashAlgorithms } from '../../src/evidence/tpm/algorithms.ts'
 import { attestLayout, type TpmAttest } from '../../src/evidence/tpm/attest.ts'
 import type { TpmEvidence, TpmQuote } from '../../src/evidence/tpm/evidence.ts'
@@ -489,6 +490,19 @@ const faults: Record<string, readonly [Change, ...TpmCheckId[]]> = {
     })),
     'tpm.pcrs.map',
   ],
+  'pcrs: an empty bank that is not signed': [
+    quoteWith(({ pcrs }) => ({ pcrs: new Map([...pcrs, ['sha384' as const, new Map()]]) })),
+    'tpm.pcrs.map',
+  ],
+  'pcrs: the bank of the first quote, empty beside the second, and a log that is wrong in it': [
+    both(twoQuotes(), ({ evidence, tpm }) => {
+      const [first, second] = evidence.quotes
+      if (!first || !second) throw new TypeError('no quotes')
+      const hiding = { ...second, pcrs: new Map([...second.pcrs, ['sha256' as const, new Map<number, Uint8Array>()]]) }
+      return { evidence: { ...evidence, quotes: [first, hiding], eventLog: withWrongDigests(tpm, 'sha256') } }
+    }),
+    'tpm.pcrs.map',
+  ],
   'pcrs: the values of another bank': [
     quoteWith(({ pcrs }) => ({ pcrs: new Map([['sha384' as const, pcrs.get('sha256') ?? new Map()]]) })),
     'tpm.pcrs.map',
@@ -589,6 +603,12 @@ const faults: Record<string, readonly [Change, ...TpmCheckId[]]> = {
     evidenceWith(({ eventLog }) => ({ eventLog: eventLog && flippedAt(eventLog, -80) })),
     'tpm.eventlog.replay',
   ],
+  'eventlog: wrong in one of two banks': [
+    both(twoQuotes(), ({ evidence, tpm }) => ({
+      evidence: { ...evidence, eventLog: withWrongDigests(tpm, 'sha256') },
+    })),
+    'tpm.eventlog.replay',
+  ],
   'eventlog: the last event left out': [
     evidenceWith((_, { tpm }) => {
       const before = tpm.eventLog()
@@ -649,6 +669,13 @@ const faults: Record<string, readonly [Change, ...TpmCheckId[]]> = {
     },
     'tpm.ima.replay',
   ],
+}
+
+/** The log of the machine with other digests in one of its banks. */
+function withWrongDigests(tpm: SoftwareTpm, bank: HashName): Uint8Array {
+  const log = tpm.eventLog()
+  for (const { digests } of parseEventLog(log).events) digests.get(bankId(bank))?.fill(0x66)
+  return log
 }
 
 /** Replaces the one selection of a healthy attest, whose bitmap is ff 04 00. */

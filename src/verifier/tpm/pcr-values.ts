@@ -59,6 +59,9 @@ export function mapProblem(selections: readonly PcrBankSelection[], values: PcrV
   if (missing.length > 0) return `no value for ${listed(missing)}`
   const surplus = [...given.keys()].filter((key) => !wanted.has(key))
   if (surplus.length > 0) return `a value for ${listed(surplus)}, which is not signed`
+  // Even an empty bank: among the values of several quotes it would hide the signed ones of that name (EVD-07).
+  const foreign = [...values.keys()].filter((bank) => !selections.some(({ hash }) => hash === bank))
+  if (foreign.length > 0) return `the bank ${listed(foreign)}, which is not signed`
   const misfits = [...values].flatMap(([hash, bank]) =>
     [...bank].filter(([, value]) => value.length !== hashAlgorithms[hash].size).map(([pcr]) => `${hash}:${pcr}`),
   )
