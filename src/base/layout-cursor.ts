@@ -18,12 +18,15 @@ export class Reader {
   #trace: TracedField[] | undefined
   #bytes: Uint8Array
   #view: DataView
-  #path: string[]
+  #path: (string | (() => string))[]
   #end: number
   offset = 0
 
-  /** `trace`, where given, receives every field in the order of reading, parents before their children. */
-  constructor(bytes: Uint8Array, name: string, trace?: TracedField[]) {
+  /**
+   * `name` begins every path; a function is asked when an error needs it, which spares hot loops a text for each item.
+   * `trace`, where given, receives every field in the order of reading, parents before their children.
+   */
+  constructor(bytes: Uint8Array, name: string | (() => string), trace?: TracedField[]) {
     this.#bytes = bytes
     this.#trace = trace
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -36,7 +39,11 @@ export class Reader {
   }
 
   malformed(problem: string, offset = this.offset): MalformedError {
-    return new MalformedError({ path: this.#path.join('.'), offset }, problem)
+    return new MalformedError({ path: this.#names().join('.'), offset }, problem)
+  }
+
+  #names(): string[] {
+    return this.#path.map((name) => (typeof name === 'string' ? name : name()))
   }
 
   require(size: number): void {
@@ -85,7 +92,7 @@ export class Reader {
 
   #begin(): TracedField | undefined {
     if (!this.#trace) return undefined
-    const traced: TracedField = { path: this.#path.slice(1), offset: this.offset, size: -1, value: undefined }
+    const traced: TracedField = { path: this.#names().slice(1), offset: this.offset, size: -1, value: undefined }
     this.#trace.push(traced)
     return traced
   }

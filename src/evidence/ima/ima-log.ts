@@ -1,3 +1,4 @@
+import { toLatin1 } from '../../base/bytes.ts'
 import { Reader } from '../../base/layout-cursor.ts'
 import { type HashName, hashAlgorithms } from '../tpm/algorithms.ts'
 
@@ -23,7 +24,6 @@ const maximumTemplateName = 255
 const maximumLegacyName = 255
 const legacyDigest = 20
 const legacyHashed = 256
-const latin1 = new TextDecoder('latin1')
 
 /** The legacy template `ima` has no data length: digest (20), name length, name; it is hashed padded to 256. */
 function readLegacy(reader: Reader): { hashed: Uint8Array; data: Uint8Array } {
@@ -41,7 +41,16 @@ function readLegacy(reader: Reader): { hashed: Uint8Array; data: Uint8Array } {
 function readTemplateName(reader: Reader): string {
   const length = reader.integer(4, true)
   if (length === 0 || length > maximumTemplateName) throw reader.malformed(`template name of ${length} bytes`)
-  return latin1.decode(reader.bytes(length))
+  return toLatin1(reader.bytes(length))
+}
+
+function readRecord(reader: Reader, index: number, columnSize: number): ImaRecord {
+  const pcr = reader.integer(4, true)
+  const column = reader.bytes(columnSize)
+  const template = readTemplateName(reader)
+  if (template === 'ima') return { index, pcr, column, template, ...readLegacy(reader) }
+  const data = reader.bytes(reader.integer(4, true))
+  return { index, pcr, column, template, hashed: data, data }
 }
 
 /**
@@ -56,17 +65,11 @@ export function* readImaLog(
 ): Generator<ImaRecord, void> {
   const { maxRecords = 4_000_000 } = limits
   const columnSize = hashAlgorithms[column].size
-  const reader = new Reader(bytes, 'ima')
-  for (let index = 0; reader.remaining > 0; index++) {
+  let index = 0
+  const reader = new Reader(bytes, () => `ima.records.${index}`)
+  for (; reader.remaining > 0; index++) {
     if (index >= maxRecords) throw reader.malformed(`more than ${maxRecords} records`)
-    yield reader.field(`records.${index}`, () => {
-      const pcr = reader.integer(4, true)
-      const digest = reader.bytes(columnSize)
-      const template = readTemplateName(reader)
-      if (template === 'ima') return { index, pcr, column: digest, template, ...readLegacy(reader) }
-      const data = reader.bytes(reader.integer(4, true))
-      return { index, pcr, column: digest, template, hashed: data, data }
-    })
+    yield readRecord(reader, index, columnSize)
   }
 }
 

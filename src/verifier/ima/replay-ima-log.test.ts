@@ -1,10 +1,13 @@
+import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { haveVectors, vector, vectorJson } from '../../../test/support/vectors.ts'
-import { parseText } from '../../base/bytes.ts'
+import { concatBytes, parseText } from '../../base/bytes.ts'
 import { MalformedError } from '../../base/errors.ts'
+import { encode, rest, sizedBytes, struct, u32le } from '../../base/layout.ts'
 import { parseImaLog } from '../../evidence/ima/ima-log.ts'
-import type { HashName } from '../../evidence/tpm/algorithms.ts'
+import { type HashName, hashAlgorithms } from '../../evidence/tpm/algorithms.ts'
+import type { BankForm } from './ima-register.ts'
 import { replayImaLog } from './replay-ima-log.ts'
 
 interface Entry {
@@ -100,6 +103,118 @@ describe.skipIf(!haveVectors)('recorded IMA logs', () => {
         }
       }),
     )
+  })
+})
+
+interface Measured {
+  readonly pcr: number
+  /** Legacy records are of template `ima`: digest and name, hashed padded (tpm.md section 8). */
+  readonly legacy: boolean
+  readonly violation: boolean
+  readonly columnIsWrong: boolean
+  readonly name: string
+}
+
+const digest = (hash: string, ...parts: Uint8Array[]) =>
+  new Uint8Array(
+    createHash(hash)
+      .update(concatBytes(...parts))
+      .digest(),
+  )
+const sizeOf = (hash: HashName) => hashAlgorithms[hash].size
+const recordLayout = struct({ pcr: u32le, column: rest, template: sizedBytes(u32le), data: rest })
+const text = (value: string) => new TextEncoder().encode(value)
+
+const hashedOf = ({ legacy, name }: Measured) =>
+  legacy ? concatBytes(digest('sha1', text(name)), text(name.padEnd(256, '\0'))) : text(`any fields of ${name}`)
+
+function columnOf(record: Measured, column: HashName): Uint8Array {
+  if (record.violation) return new Uint8Array(sizeOf(column))
+  const right = digest(column, hashedOf(record))
+  return record.columnIsWrong ? right.map((byte, at) => (at === 3 ? byte ^ 1 : byte)) : right
+}
+
+function encodeRecord(record: Measured, column: HashName): Uint8Array {
+  const { pcr, legacy, name } = record
+  const sized = (bytes: Uint8Array) => encode(sizedBytes(u32le), bytes)
+  const data = legacy ? concatBytes(digest('sha1', text(name)), sized(text(name))) : sized(hashedOf(record))
+  const template = text(legacy ? 'ima' : 'ima-ng')
+  return encode(recordLayout, { pcr, column: columnOf(record, column), template, data })
+}
+
+/** What the kernel does to a register, in the words of IMA-05 and IMA-06. */
+function extended(value: Uint8Array, record: Measured, bank: HashName, form: BankForm): Uint8Array {
+  const hash = form === 'native' ? bank : 'sha1'
+  const measured = record.violation ? new Uint8Array(sizeOf(hash)).fill(0xff) : digest(hash, hashedOf(record))
+  return digest(bank, value, measured, new Uint8Array(sizeOf(bank) - measured.length))
+}
+
+describe('any log', () => {
+  const banks: readonly HashName[] = ['sha1', 'sha256', 'sha384', 'sha512']
+  const records = fc.array(
+    fc.record({
+      pcr: fc.constantFrom(10, 10, 10, 11),
+      legacy: fc.boolean(),
+      violation: fc.nat(5).map((n) => n === 0),
+      columnIsWrong: fc.nat(9).map((n) => n === 0),
+      name: fc.string({ unit: 'grapheme-ascii', maxLength: 40 }),
+    }),
+    { maxLength: 12 },
+  )
+  const quotes = fc.dictionary(fc.constantFrom(...banks), fc.constantFrom<BankForm>('native', 'sha1-padded'), {
+    minKeys: 1,
+  }) as fc.Arbitrary<Partial<Record<HashName, BankForm>>>
+
+  it('leads where its records lead, one after the other, in every form of every bank', () => {
+    fc.assert(
+      fc.property(
+        records,
+        quotes,
+        fc.constantFrom(...banks),
+        fc.nat(12),
+        fc.boolean(),
+        (log, forms, column, at, accept) => {
+          const covered = log.slice(0, at)
+          const quoted = new Map(
+            (Object.entries(forms) as [HashName, BankForm][]).map(([bank, form]) => {
+              const start: Uint8Array = new Uint8Array(sizeOf(bank))
+              const own = covered.filter(({ pcr }) => pcr === 10)
+              return [bank, own.reduce((value, record) => extended(value, record, bank, form), start)] as const
+            }),
+          )
+          const bytes = concatBytes(...log.map((record) => encodeRecord(record, column)))
+          const replay = replayImaLog(bytes, { quoted, pcr: 10, column, acceptSha1Padded: accept })
+          const last = covered.findLastIndex(({ pcr }) => pcr === 10)
+          const takes = (bank: HashName) => accept || bank === 'sha1' || forms[bank] === 'native'
+          const reachable = last >= 0 && [...quoted.keys()].every(takes)
+          const wrong = log.findIndex(({ columnIsWrong, violation }) => columnIsWrong && !violation)
+          expect(replay).toMatchObject({
+            matched: reachable ? last + 1 : null,
+            pending: reachable ? log.length - last - 1 : 0,
+            records: log.length,
+            violations: log.filter(({ violation }) => violation).length,
+            wrongColumn: wrong < 0 ? null : wrong,
+          })
+          for (const [bank, form] of replay.forms)
+            if (bank !== 'sha1') expect([bank, form]).toEqual([bank, forms[bank]])
+        },
+      ),
+      { numRuns: 500 },
+    )
+  })
+
+  it('matches nothing where no bank is quoted, or where a value has another length', () => {
+    const log = encodeRecord({ pcr: 10, legacy: false, violation: false, columnIsWrong: false, name: 'a' }, 'sha1')
+    for (const quoted of [new Map(), new Map([['sha256' as const, new Uint8Array(31)]])]) {
+      expect(replayImaLog(log, { quoted, pcr: 10, column: 'sha1', acceptSha1Padded: true }).matched).toBeNull()
+    }
+  })
+
+  it('that is cut is refused with the number of the record and the byte (IMA-01)', () => {
+    const one = encodeRecord({ pcr: 10, legacy: false, violation: false, columnIsWrong: false, name: 'a' }, 'sha1')
+    const cut = concatBytes(one, one, one.subarray(0, 30))
+    const at = 2 * one.length + 28
+    expect(() => parseImaLog(cut)).toThrow(`ima.records.2: needs 6 bytes, has 2 (at byte ${at})`)
   })
 })
 

@@ -1,6 +1,7 @@
-import { equalBytes, isFilledWith } from '../../base/bytes.ts'
-import { type ImaRecord, readImaLog } from '../../evidence/ima/ima-log.ts'
-import { digestOf, type HashName, hashAlgorithms } from '../../evidence/tpm/algorithms.ts'
+import { isFilledWith, toLatin1 } from '../../base/bytes.ts'
+import { readImaLog } from '../../evidence/ima/ima-log.ts'
+import { digestText, type HashName } from '../../evidence/tpm/algorithms.ts'
+import { type BankForm, ImaRegister } from './ima-register.ts'
 
 export interface ImaReplayInputs {
   /** Bank → quoted value of the register that IMA extends. */
@@ -15,8 +16,6 @@ export interface ImaReplayInputs {
   readonly acceptSha1Padded: boolean
 }
 
-export type BankForm = 'native' | 'sha1-padded'
-
 export interface ImaReplay {
   /** Smallest number of records after which every quoted bank equals the register (IMA-08); null if there is none. */
   readonly matched: number | null
@@ -30,46 +29,22 @@ export interface ImaReplay {
   readonly forms: ReadonlyMap<HashName, BankForm>
 }
 
-interface Track {
-  readonly bank: HashName
-  readonly form: BankForm
-  readonly quoted: Uint8Array
-  value: Uint8Array
-}
+/** IMA-05: a violation shows as an all-zero column. */
+const isViolation = (column: Uint8Array) => column[0] === 0 && isFilledWith(column, 0)
 
-/** IMA-05: a violation shows as an all-zero column, and the kernel extended FF instead of a hash. */
-const isViolation = ({ column }: ImaRecord) => isFilledWith(column, 0)
-
-function padded(digest: Uint8Array, size: number): Uint8Array {
-  const bytes = new Uint8Array(size)
-  bytes.set(digest)
-  return bytes
-}
-
-function extension(record: ImaRecord, { bank, form }: Track): Uint8Array {
-  const { size } = hashAlgorithms[bank]
-  if (form === 'native') return isViolation(record) ? new Uint8Array(size).fill(0xff) : digestOf(bank, record.hashed)
-  return padded(isViolation(record) ? new Uint8Array(20).fill(0xff) : digestOf('sha1', record.hashed), size)
-}
-
-function tracksOf({ quoted, acceptSha1Padded }: ImaReplayInputs): Track[] {
+function registersOf({ quoted, acceptSha1Padded }: ImaReplayInputs): ImaRegister[] {
   return [...quoted].flatMap(([bank, value]) => {
-    const start = { bank, quoted: value, value: new Uint8Array(hashAlgorithms[bank].size) }
-    const native: Track = { ...start, form: 'native' }
-    if (!acceptSha1Padded || bank === 'sha1') return [native]
-    return [native, { ...start, form: 'sha1-padded' as const }]
+    const native = new ImaRegister(bank, 'native', value)
+    return acceptSha1Padded && bank !== 'sha1' ? [native, new ImaRegister(bank, 'sha1-padded', value)] : [native]
   })
 }
 
-/** The forms in which every quoted bank equals its register now; undefined if one does not. */
-function matchingForms(tracks: readonly Track[], banks: Iterable<HashName>): Map<HashName, BankForm> | undefined {
-  const forms = new Map<HashName, BankForm>()
-  for (const bank of banks) {
-    const found = tracks.find((track) => track.bank === bank && equalBytes(track.value, track.quoted))
-    if (!found) return undefined
-    forms.set(bank, found.form)
-  }
-  return forms
+/** The forms in which every quoted bank equals its register now; null if one does not. */
+function matchingForms(registers: readonly ImaRegister[], banks: number): ReadonlyMap<HashName, BankForm> | null {
+  const reached = registers.filter(({ isReached }) => isReached)
+  // The native form comes first, and stands where both are reached.
+  const forms = new Map(reached.toReversed().map(({ bank, form }) => [bank, form]))
+  return banks > 0 && forms.size === banks ? forms : null
 }
 
 /**
@@ -77,23 +52,25 @@ function matchingForms(tracks: readonly Track[], banks: Iterable<HashName>): Map
  * The log may be ahead of the quote, never behind. Throws `MalformedError` for a log that does not parse.
  */
 export function replayImaLog(bytes: Uint8Array, inputs: ImaReplayInputs): ImaReplay {
-  const tracks = tracksOf(inputs)
-  let forms: Map<HashName, BankForm> | undefined
+  const { column, quoted } = inputs
+  const registers = registersOf(inputs)
+  let forms: ReadonlyMap<HashName, BankForm> | null = null
   let matched: number | null = null
   let wrongColumn: number | null = null
   let records = 0
   let violations = 0
-  for (const record of readImaLog(bytes, inputs.column)) {
+  for (const { index, pcr, hashed, column: stated } of readImaLog(bytes, column)) {
     records++
-    const violation = isViolation(record)
-    if (violation) violations++
-    else if (wrongColumn === null && !equalBytes(digestOf(inputs.column, record.hashed), record.column)) {
-      wrongColumn = record.index
+    const digest = isViolation(stated) ? null : digestText(column, hashed)
+    if (digest === null) violations++
+    else if (digest !== toLatin1(stated)) wrongColumn ??= index
+    if (pcr !== inputs.pcr || matched !== null) continue
+    for (const register of registers) {
+      if (digest === null) register.extendViolation()
+      else register.extend(register.templateHash === column ? digest : digestText(register.templateHash, hashed))
     }
-    if (record.pcr !== inputs.pcr || matched !== null) continue
-    for (const track of tracks) track.value = digestOf(track.bank, track.value, extension(record, track))
-    forms = tracks.length > 0 ? matchingForms(tracks, inputs.quoted.keys()) : undefined
-    if (forms) matched = records
+    if (registers.some(({ isReached }) => isReached)) forms = matchingForms(registers, quoted.size)
+    if (forms !== null) matched = records
   }
   return {
     matched,
