@@ -147,6 +147,7 @@ const cut = (bytes: Uint8Array | null): Uint8Array => (bytes ?? new Uint8Array()
 const firmwarePcrs = [0, 1, 2, 3, 4, 5, 6, 7]
 const usualPcrs = [...firmwarePcrs, 10]
 const bankId = (hash: HashName) => hashAlgorithms[hash].id
+const emptyBank = (hash: HashName): [HashName, ReadonlyMap<number, Uint8Array>] => [hash, new Map()]
 
 /** Two quotes in one evidence: of SHA-256, then of SHA-384. */
 function twoQuotes(edit: (second: TpmAttest, healthy: Case) => Partial<TpmAttest> = () => ({})): Change {
@@ -491,14 +492,14 @@ const faults: Record<string, readonly [Change, ...TpmCheckId[]]> = {
     'tpm.pcrs.map',
   ],
   'pcrs: an empty bank that is not signed': [
-    quoteWith(({ pcrs }) => ({ pcrs: new Map([...pcrs, ['sha384' as const, new Map()]]) })),
+    quoteWith(({ pcrs }) => ({ pcrs: new Map([...pcrs, emptyBank('sha384')]) })),
     'tpm.pcrs.map',
   ],
   'pcrs: the bank of the first quote, empty beside the second, and a log that is wrong in it': [
     both(twoQuotes(), ({ evidence, tpm }) => {
       const [first, second] = evidence.quotes
       if (!first || !second) throw new TypeError('no quotes')
-      const hiding = { ...second, pcrs: new Map([...second.pcrs, ['sha256' as const, new Map<number, Uint8Array>()]]) }
+      const hiding = { ...second, pcrs: new Map([...second.pcrs, emptyBank('sha256')]) }
       return { evidence: { ...evidence, quotes: [first, hiding], eventLog: withWrongDigests(tpm, 'sha256') } }
     }),
     'tpm.pcrs.map',

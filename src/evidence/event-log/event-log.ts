@@ -1,5 +1,4 @@
-import { isFilledWith } from '../../base/bytes.ts'
-import { bytesOf, constant, listOf, parse, sizedBytes, struct, u8, u16le, u32le } from '../../base/layout.ts'
+import { bytesOf, listOf, parse, sizedBytes, struct, u8, u16le, u32le } from '../../base/layout.ts'
 import { Reader } from '../../base/layout-cursor.ts'
 import { type HashName, hashAlgorithms, hashNameOf } from '../tpm/algorithms.ts'
 import { evNoAction } from './event-types.ts'
@@ -54,9 +53,7 @@ const specIdLayout = struct({
   vendor: sizedBytes(u8),
 })
 
-const legacyHead = struct({ pcr: u32le, type: u32le, digest: bytesOf(20), data: sizedBytes(u32le) })
-const agileHead = struct({ pcr: u32le, type: u32le })
-const exactCount = (count: number) => constant(u32le, count)
+const eventData = sizedBytes(u32le)
 
 function startsWith(bytes: Uint8Array, start: Uint8Array): boolean {
   return bytes.length >= start.length && start.every((byte, at) => bytes[at] === byte)
@@ -78,10 +75,11 @@ function requireAlgorithms(reader: Reader, listed: readonly { id: number; size: 
 
 /** ELOG-03: each event carries each declared algorithm exactly once. */
 function readDigests(reader: Reader, algorithms: readonly LogAlgorithm[]): Map<number, Uint8Array> {
-  exactCount(algorithms.length).read(reader)
+  const count = reader.integer(4, true)
+  if (count !== algorithms.length) throw reader.malformed(`has ${count} digests, must have ${algorithms.length}`)
   const digests = new Map<number, Uint8Array>()
-  for (let left = algorithms.length; left > 0; left--) {
-    const id = u16le.read(reader)
+  for (let left = count; left > 0; left--) {
+    const id = reader.integer(2, true)
     const declared = algorithms.find((algorithm) => algorithm.id === id)
     if (!declared) throw reader.malformed(`algorithm 0x${id.toString(16)} is not in the header`)
     if (digests.has(id)) throw reader.malformed(`algorithm 0x${id.toString(16)} occurs twice`)
@@ -90,24 +88,31 @@ function readDigests(reader: Reader, algorithms: readonly LogAlgorithm[]): Map<n
   return digests
 }
 
-function readAgileEvent(reader: Reader, algorithms: readonly LogAlgorithm[]): Omit<LoggedEvent, 'index' | 'offset'> {
-  const { pcr, type } = agileHead.read(reader)
+/** What one event says; a log has up to 100 000, so that they are read by hand and not by a layout. */
+type Entry = Omit<LoggedEvent, 'index' | 'offset'>
+
+function readAgileEvent(reader: Reader, algorithms: readonly LogAlgorithm[]): Entry {
+  const pcr = reader.integer(4, true)
+  const type = reader.integer(4, true)
   const digests = reader.field('digests', () => readDigests(reader, algorithms))
-  const data = reader.field('data', () => sizedBytes(u32le).read(reader))
-  return { pcr, type, digests, data }
+  return { pcr, type, digests, data: reader.field('data', () => eventData.read(reader)) }
 }
 
-function readLegacyEvent(reader: Reader): Omit<LoggedEvent, 'index' | 'offset'> {
-  const { digest, ...event } = legacyHead.read(reader)
-  return { ...event, digests: new Map([[sha1.id, digest]]) }
+function readLegacyEvent(reader: Reader): Entry {
+  const pcr = reader.integer(4, true)
+  const type = reader.integer(4, true)
+  const digests = new Map([[sha1.id, reader.bytes(sha1.size)]])
+  return { pcr, type, digests, data: reader.field('data', () => eventData.read(reader)) }
 }
 
-/** The padding behind the last event is all zero or all FF (ELOG-02). Looked for only where an entry could not begin. */
-function isPadding(bytes: Uint8Array, offset: number): boolean {
-  const first = bytes[offset]
-  if (first !== 0 && first !== 0xff) return false
-  if (!isFilledWith(bytes.subarray(offset, offset + 12), first)) return false
-  return isFilledWith(bytes.subarray(offset), first)
+/**
+ * Where the bytes begin that are all zero or all FF up to the end: behind the last event they are padding (ELOG-02).
+ * Looked for once: asked at every event, a log of events that begin with zeros would cost the square of its size.
+ */
+function paddingStart(bytes: Uint8Array): number {
+  const fill = bytes[bytes.length - 1]
+  if (fill !== 0 && fill !== 0xff) return bytes.length
+  return bytes.findLastIndex((byte) => byte !== fill) + 1
 }
 
 function readHeader(bytes: Uint8Array): { algorithms: LogAlgorithm[]; size: number } | undefined {
@@ -130,16 +135,18 @@ export function parseEventLog(bytes: Uint8Array, limits: EventLogLimits = {}): E
   const reader = new Reader(bytes, 'eventlog')
   reader.offset = header?.size ?? 0
   const events: LoggedEvent[] = []
-  while (reader.remaining > 0 && !isPadding(bytes, reader.offset)) {
+  const end = paddingStart(bytes)
+  while (reader.offset < end) {
     if (events.length >= maxEvents) throw reader.malformed(`more than ${maxEvents} events`)
-    const place = { index: events.length, offset: reader.offset }
-    const event = reader.field(`events.${events.length}`, () =>
+    const { offset } = reader
+    const index = events.length
+    const { pcr, type, digests, data } = reader.field(`events.${index}`, () =>
       header ? readAgileEvent(reader, algorithms) : readLegacyEvent(reader),
     )
-    if (event.pcr > maxRegister && !(event.type === evNoAction && event.pcr === 0xffffffff)) {
-      throw reader.malformed(`register ${event.pcr} of event ${place.index} is above ${maxRegister}`, place.offset)
+    if (pcr > maxRegister && !(type === evNoAction && pcr === 0xffffffff)) {
+      throw reader.malformed(`register ${pcr} of event ${index} is above ${maxRegister}`, offset)
     }
-    events.push({ ...place, ...event })
+    events.push({ index, offset, pcr, type, digests, data })
   }
   return { format: header ? 'crypto-agile' : 'legacy', algorithms, events, trailingBytes: reader.remaining }
 }
