@@ -13,8 +13,16 @@ const action = (pcr: number, data = text.encode('boot')): MeasuredEvent => ({ pc
 const log = (...events: readonly MeasuredEvent[]) => encodeEventLog(events, ['sha1', 'sha256'])
 const filling = (size: number, byte: number): Uint8Array => new Uint8Array(size).fill(byte)
 
+interface LegacyEvent {
+  readonly pcr?: number
+  readonly type?: number
+  readonly digest?: Uint8Array
+  readonly data?: Uint8Array
+}
+
 /** An entry of the TCG 1.2 form; all zeros but for what is given. */
-function legacyEvent({ pcr = 0, type = 0, digest = filling(20, 0), data = filling(0, 0) } = {}): Uint8Array {
+function legacyEvent(event: LegacyEvent = {}): Uint8Array {
+  const { pcr = 0, type = 0, digest = filling(20, 0), data = filling(0, 0) } = event
   return concatBytes(u32(pcr), u32(type), digest, u32(data.length), data)
 }
 
