@@ -1,7 +1,8 @@
 import { equalBytes, isFilledWith, toHex } from '../../base/bytes.ts'
 import type { EventLog, LoggedEvent } from '../../evidence/event-log/event-log.ts'
 import { evEfiHcrtmEvent, evNoAction } from '../../evidence/event-log/event-types.ts'
-import { digestOf, type HashName, hashAlgorithms } from '../../evidence/tpm/algorithms.ts'
+import { type HashName, hashAlgorithms } from '../../evidence/tpm/algorithms.ts'
+import { ExtendedRegister } from '../extended-register.ts'
 
 export type PcrValues = ReadonlyMap<HashName, ReadonlyMap<number, Uint8Array>>
 
@@ -53,23 +54,29 @@ function initialValue(hash: HashName, pcr: number, locality: number | null): Uin
 const isReplayable = (pcr: number) => pcr < 17 || pcr > 22
 
 function replayBank(log: EventLog, hash: HashName, locality: number | null): Map<number, Uint8Array> {
-  const registers = new Map<number, Uint8Array>()
+  const registers = new Map<number, ExtendedRegister>()
   for (const { type, pcr, digests } of log.events) {
     if (type === evNoAction || !isReplayable(pcr)) continue
     const digest = digests.get(hashAlgorithms[hash].id)
     if (digest === undefined) continue
-    registers.set(pcr, digestOf(hash, registers.get(pcr) ?? initialValue(hash, pcr, locality), digest))
+    const register = registers.get(pcr) ?? new ExtendedRegister(hash, initialValue(hash, pcr, locality))
+    register.extend(digest)
+    registers.set(pcr, register)
   }
-  return registers
+  return new Map([...registers].map(([pcr, { value }]) => [pcr, value]))
 }
 
+/** For every bank. */
+const anyBank: Pick<ReadonlySet<HashName>, 'has'> = { has: () => true }
+
 /**
- * Computes the PCR values to which the log leads, for every declared bank that this project can hash (TCG PC
- * Client Platform Firmware Profile, section 10.4; ELOG-05, 06, 08). Events of type EV_NO_ACTION are never extended.
+ * Computes the PCR values to which the log leads, for every declared bank that this project can hash and that is
+ * among `wanted` (TCG PC Client Platform Firmware Profile, section 10.4; ELOG-05, 06, 08). Events of type
+ * EV_NO_ACTION are never extended.
  */
-export function replayEventLog(log: EventLog): EventLogReplay {
+export function replayEventLog(log: EventLog, wanted = anyBank): EventLogReplay {
   const start = startOf(log)
-  const banks = log.algorithms.flatMap(({ name }) => (name === undefined ? [] : [name]))
+  const banks = log.algorithms.flatMap(({ name }) => (name !== undefined && wanted.has(name) ? [name] : []))
   const registers = new Map(banks.map((hash) => [hash, replayBank(log, hash, start.startupLocality)]))
   return { registers, ...start }
 }

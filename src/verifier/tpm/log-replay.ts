@@ -58,7 +58,7 @@ export const logReplays: LogReplays = {
     const { value, problem } = attempt(() => parseEventLog(log))
     if (value === null) return malformed(problem)
     const wellFormed = { ok: true, detail: `${value.events.length} events` }
-    return { wellFormed, replay: eventLogVerdict(replayEventLog(value), quoted) }
+    return { wellFormed, replay: eventLogVerdict(replayEventLog(value, quoted), quoted) }
   },
   replayImaLog: ({ column, data }, quoted, pcr) => {
     const { value, problem } = attempt(() => replayImaLog(data, { quoted, pcr, column, acceptSha1Padded: false }))
