@@ -34,6 +34,11 @@ describe('strict JSON', () => {
     expect(refused(text)).toContain(says)
   })
 
+  it('shows no more than the start of a long name', () => {
+    const name = 'a'.repeat(100_000)
+    expect(refused(`{"${name}":1,"${name}":2}`).length).toBeLessThan(200)
+  })
+
   it('refuses bytes that are not UTF-8, and a byte order mark', () => {
     expect(refused(Uint8Array.of(0x22, 0xff, 0x22))).toContain('not valid UTF-8')
     expect(refused(Uint8Array.of(0xef, 0xbb, 0xbf, 0x7b, 0x7d))).toContain('byte order mark')
@@ -45,6 +50,40 @@ describe('strict JSON', () => {
     expect(refused('[1,2]', { maxItems: 2 })).toBe('accepted')
     expect(refused('[1,2,3]', { maxItems: 2 })).toContain('more than 2 items')
     expect(refused(`${'['.repeat(1e5)}`)).toContain('nested deeper')
+    expect(refused('[1,{"a":[2]}]', { maxValues: 5 })).toBe('accepted')
+    expect(refused('[1,{"a":[2]}]', { maxValues: 4 })).toContain('more than 4 values (line 1, column 10)')
+  })
+
+  it('takes at most 200 000 values, however they nest', () => {
+    const row = (count: number) => `[${Array.from({ length: count }, () => '{}').join()}]`
+    expect(refused(`[${row(99_999)},${row(99_998)}]`)).toBe('accepted')
+    expect(refused(`[${row(99_999)},${row(99_999)}]`)).toContain('more than 200000 values')
+  })
+
+  it.each([
+    ['line ends before an error', `${'\n'.repeat(4e6)}x`, '(line 4000001, column 1)'],
+    ['escapes', `"${'\\n\\u0041'.repeat(5e5)}\\x"`, 'escape that JSON does not have (line 1, column 4000002)'],
+  ])('answers quickly for millions of %s', (_what, text, says) => {
+    const begun = process.cpuUsage()
+    expect(refused(text)).toContain(says)
+    expect(process.cpuUsage(begun).user).toBeLessThan(2_000_000)
+  })
+
+  it.each([
+    ['"\\u004"', 'escape'],
+    ['"\\u00g1"', 'escape'],
+    ['"\\', 'escape'],
+    ['"a\\"', 'without an end'],
+    ['"\\n\n"', 'control character in a string (line 1, column 4)'],
+    ['"\\n\u0000"', 'control character'],
+  ])('refuses %j, behind an escape as well', (text, says) => {
+    expect(refused(text)).toContain(says)
+  })
+
+  it('decodes every escape', () => {
+    const text = '"\\"\\\\\\/\\b\\f\\n\\r\\t\\u20aC\\ud83d\\ude00 \\ud800."'
+    expect(parseJson(text, 'body')).toBe('"\\/\b\f\n\r\t\u20ac\u{1f600} \ud800.')
+    expect(parseJson('["", "x", "\\u0000"]', 'body')).toEqual(['', 'x', '\0'])
   })
 
   it.each(['1.0', '1e3', '9007199254740993', '-0.5'])('refuses %s where integers are asked for', (text) => {

@@ -11,6 +11,8 @@ export interface JsonLimits {
   readonly maxDepth?: number
   /** Members of one object or items of one array; default 100 000. */
   readonly maxItems?: number
+  /** Values of the whole document; default 200 000. An empty object takes two characters, and a hundred times the memory. */
+  readonly maxValues?: number
   /** Refuses `1.0`, `1e3` and integers that a double cannot hold (API-27). */
   readonly integersOnly?: boolean
   /** Refuses `__proto__`, `constructor` and `prototype` as member names (TOK-71). */
@@ -22,6 +24,7 @@ export interface JsonLimits {
 const defaultLimits: Required<JsonLimits> = {
   maxDepth: 32,
   maxItems: 100_000,
+  maxValues: 200_000,
   integersOnly: false,
   refusePrototypeNames: false,
   allowOverflow: false,
@@ -29,27 +32,23 @@ const defaultLimits: Required<JsonLimits> = {
 const prototypeNames = new Set(['__proto__', 'constructor', 'prototype'])
 const plainCharacters = /[^"\\\u0000-\u001f]*/y
 const numberForm = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y
-const escapes: Readonly<Record<string, string>> = {
-  '"': '"',
-  '\\': '\\',
-  '/': '/',
-  b: '\b',
-  f: '\f',
-  n: '\n',
-  r: '\r',
-  t: '\t',
-}
+const simpleEscapes = new Set(Array.from('"\\/bfnrt', (letter) => letter.charCodeAt(0)))
+const unicodeEscape = /\\u[0-9a-fA-F]{4}/y
 const literals: readonly (readonly [string, boolean | null])[] = [
   ['true', true],
   ['false', false],
   ['null', null],
 ]
 
+/** A name for a message: a hostile one may be as long as the document. */
+const shown = (member: string): string => JSON.stringify(member.slice(0, 64))
+
 class JsonReader {
   #text: string
   #name: string
   #limits: Required<JsonLimits>
   #at = 0
+  #values = 0
 
   constructor(text: string, name: string, limits: JsonLimits) {
     this.#text = text
@@ -65,10 +64,11 @@ class JsonReader {
   }
 
   #malformed(problem: string, at = this.#at): MalformedError {
-    const before = this.#text.slice(0, at)
-    const line = before.split('\n').length
-    const column = at - before.lastIndexOf('\n')
-    return new MalformedError({ path: this.#name }, `${problem} (line ${line}, column ${column})`)
+    let [line, start] = [1, 0]
+    for (let before = 0; before < at; before++) {
+      if (this.#text.charCodeAt(before) === 0x0a) [line, start] = [line + 1, before + 1]
+    }
+    return new MalformedError({ path: this.#name }, `${problem} (line ${line}, column ${at - start + 1})`)
   }
 
   #skipSpace(): void {
@@ -81,6 +81,7 @@ class JsonReader {
 
   #value(depth: number): JsonValue {
     this.#skipSpace()
+    if (++this.#values > this.#limits.maxValues) throw this.#malformed(`more than ${this.#limits.maxValues} values`)
     const first = this.#text[this.#at]
     if (first === '{') return this.#object(depth + 1)
     if (first === '[') return this.#array(depth + 1)
@@ -122,9 +123,9 @@ class JsonReader {
       const at = this.#at
       if (this.#text[at] !== '"') throw this.#malformed('expected a member name in double quotes')
       const member = this.#string()
-      if (Object.hasOwn(object, member)) throw this.#malformed(`duplicate member ${JSON.stringify(member)}`, at)
+      if (Object.hasOwn(object, member)) throw this.#malformed(`duplicate member ${shown(member)}`, at)
       if (this.#limits.refusePrototypeNames && prototypeNames.has(member)) {
-        throw this.#malformed(`member name ${JSON.stringify(member)} is refused`, at)
+        throw this.#malformed(`member name ${shown(member)} is refused`, at)
       }
       this.#skipSpace()
       if (this.#text[this.#at] !== ':') throw this.#malformed("expected ':'")
@@ -142,35 +143,31 @@ class JsonReader {
   }
 
   #string(): string {
+    const start = this.#at
+    plainCharacters.lastIndex = start + 1
+    const plain = plainCharacters.exec(this.#text)?.[0] ?? ''
+    this.#at = start + 1 + plain.length
+    if (this.#text[this.#at] !== '"') this.#skipToQuote()
     this.#at++
-    let value = ''
+    return this.#at === start + plain.length + 2 ? plain : JSON.parse(this.#text.slice(start, this.#at))
+  }
+
+  /** To the end of a string with escapes; what it passes is a string of JSON, so that `JSON.parse` can decode it. */
+  #skipToQuote(): void {
     for (;;) {
-      plainCharacters.lastIndex = this.#at
-      const run = plainCharacters.exec(this.#text)?.[0] ?? ''
-      this.#at += run.length
-      value += run
-      const next = this.#text[this.#at]
-      if (next === '"') {
-        this.#at++
-        return value
-      }
-      if (next !== '\\')
-        throw this.#malformed(next === undefined ? 'string without an end' : 'control character in a string')
-      value += this.#escape()
+      const code = this.#text.charCodeAt(this.#at)
+      if (code === 0x22) return
+      if (code === 0x5c) this.#skipEscape()
+      else if (code >= 0x20) this.#at++
+      else throw this.#malformed(Number.isNaN(code) ? 'string without an end' : 'control character in a string')
     }
   }
 
-  #escape(): string {
-    const letter = this.#text[this.#at + 1] ?? ''
-    const simple = escapes[letter]
-    if (simple !== undefined) {
-      this.#at += 2
-      return simple
-    }
-    const digits = this.#text.slice(this.#at + 2, this.#at + 6)
-    if (letter !== 'u' || !/^[0-9a-fA-F]{4}$/.test(digits)) throw this.#malformed('escape that JSON does not have')
-    this.#at += 6
-    return String.fromCharCode(Number.parseInt(digits, 16))
+  #skipEscape(): void {
+    unicodeEscape.lastIndex = this.#at
+    if (simpleEscapes.has(this.#text.charCodeAt(this.#at + 1))) this.#at += 2
+    else if (unicodeEscape.test(this.#text)) this.#at += 6
+    else throw this.#malformed('escape that JSON does not have')
   }
 
   #number(): number {

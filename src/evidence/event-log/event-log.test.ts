@@ -9,7 +9,11 @@ const u16 = (value: number) => Uint8Array.of(value, value >> 8)
 const u32 = (value: number) => Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24)
 const text = new TextEncoder()
 
-const action = (pcr: number, data = text.encode('boot')): MeasuredEvent => ({ pcr, type: evEfiAction, data })
+const action = (pcr: number, data: Uint8Array = text.encode('boot')): MeasuredEvent => ({
+  pcr,
+  type: evEfiAction,
+  data,
+})
 const log = (...events: readonly MeasuredEvent[]) => encodeEventLog(events, ['sha1', 'sha256'])
 const filling = (size: number, byte: number): Uint8Array => new Uint8Array(size).fill(byte)
 

@@ -205,6 +205,21 @@ describe('limits (EVD-05), at n and n + 1', () => {
     expect(problemOf(container(editAt(['quotes'], times(5, one))))).toContain('has 5 items')
   })
 
+  it('2048 values in the document, hints included', () => {
+    const withHints = (count: number) => {
+      const hints = Array.from({ length: count }, () => '{}').join()
+      return `{"version":1,"hints":{"a":[${hints}]},"quotes":[]}`
+    }
+    expect(problemOf(withHints(2043))).toContain('evidence.quotes')
+    expect(problemOf(withHints(2044))).toContain('more than 2048 values')
+  })
+
+  it('are the numbers of the specification (EVD-05, SVC-40)', () => {
+    const { document, attest, signature, publicArea, certificate, chain, quotes, eventLog } = tpmEvidenceLimits
+    expect([document, eventLog]).toEqual([33_554_432, 2_097_152])
+    expect([attest, signature, publicArea, certificate, chain, quotes]).toEqual([2304, 1024, 1024, 4096, 4, 4])
+  })
+
   it('an IMA log that fills the document', () => {
     const { ima, document } = tpmEvidenceLimits
     const whole = container(editAt(['ima', 'data'], base64(ima)))

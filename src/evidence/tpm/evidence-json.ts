@@ -12,6 +12,8 @@ const mebibyte = 1024 * 1024
 /** Bytes after decoding (EVD-05, SVC-40, SVC-41); `document` counts the bytes or characters of the JSON text. */
 export const tpmEvidenceLimits = {
   document: 32 * mebibyte,
+  /** Of the JSON document: four quotes over all banks have 420. */
+  values: 2048,
   attest: 2304,
   signature: 1024,
   publicArea: 1024,
@@ -152,7 +154,7 @@ function documentObject(document: string | Uint8Array | JsonObject): JsonObject 
   if (typeof document !== 'string' && !(document instanceof Uint8Array)) return document
   const { document: maximum } = tpmEvidenceLimits
   if (document.length > maximum) throw malformed('evidence', `is longer than ${maximum} bytes`)
-  return parseJsonObject(document, 'evidence', { integersOnly: true, maxDepth: 8 })
+  return parseJsonObject(document, 'evidence', { integersOnly: true, maxDepth: 8, maxValues: tpmEvidenceLimits.values })
 }
 
 /**
