@@ -36,7 +36,7 @@ export const agentErrors = declareErrors({
   AGENT_ANSWER: {
     kind: 'unavailable',
     title: 'what answers on the socket is not an attestd agent',
-    remedy: 'check --socket: it must be the workload socket of attestd',
+    remedy: 'check --socket: it must be a socket of an attestd of this version',
   },
   NOT_AFFIRMED: {
     kind: 'distrusted',
@@ -57,6 +57,32 @@ export const agentErrors = declareErrors({
     kind: 'configuration',
     title: 'the command line is not complete or contradicts itself',
     remedy: 'attestd help COMMAND shows the options',
+  },
+  EVIDENCE_UNSUPPORTED: {
+    kind: 'unsupported',
+    title: 'the document holds evidence of a kind that is not appraised here',
+    remedy: 'give TPM evidence: a document with "tee":"tpm", or a bare container of version 1',
+  },
+  EVIDENCE_TOO_LARGE: {
+    kind: 'unsupported',
+    title: 'the evidence is larger than a verifier takes',
+    remedy: 'leave a log out (--no-ima, --no-event-log); an IMA log of this size needs a narrower IMA policy',
+  },
+  AGENT_HOLDS_STATE: {
+    kind: 'unavailable',
+    title: 'the running agent holds what this command needs for itself',
+    remedy: 'stop the agent (systemctl stop attestd) and try again',
+  },
+  AGENT_NOT_READY: {
+    kind: 'unavailable',
+    title: 'the agent runs, and is not ready to serve tokens',
+    remedy:
+      'look at the failed findings and the last errors that `attestd status` shows; `attestd doctor` looks at the machine',
+  },
+  HOST_CANNOT_ATTEST: {
+    kind: 'unsupported',
+    title: 'this machine cannot attest as it is',
+    remedy: 'mend the items that `attestd doctor` marks as problems: each says how',
   },
   UNKNOWN_INPUT: {
     kind: 'unsupported',

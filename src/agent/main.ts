@@ -1,7 +1,11 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
+import { appraiseCommand } from './commands/appraise.ts'
+import { doctorCommand } from './commands/doctor.ts'
+import { evidenceCommand } from './commands/evidence.ts'
 import { inspectCommand } from './commands/inspect.ts'
 import { runCommand } from './commands/run.ts'
+import { statusCommand } from './commands/status.ts'
 import { tokenCommand } from './commands/token.ts'
 import { verifyCommand } from './commands/verify.ts'
 import { reportError } from './presentation/errors.ts'
@@ -18,8 +22,12 @@ function program(): Command {
     .version(version)
     .addCommand(runCommand())
     .addCommand(tokenCommand(io))
+    .addCommand(evidenceCommand(io))
+    .addCommand(appraiseCommand(io))
     .addCommand(inspectCommand(io))
     .addCommand(verifyCommand(io))
+    .addCommand(statusCommand(io))
+    .addCommand(doctorCommand(io))
 }
 
 /** Commander prints its own complaints; help and version are no complaint. */

@@ -20,7 +20,7 @@ export interface RecordedStep {
 }
 
 export interface RecordedMachine {
-  readonly aks: Record<string, { readonly file: string; readonly parent: string }>
+  readonly aks: Record<string, { readonly file: string; readonly name: string; readonly parent: string }>
   readonly steps: readonly RecordedStep[]
 }
 

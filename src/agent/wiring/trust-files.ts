@@ -16,6 +16,9 @@ export interface EkTrust {
   readonly crls: readonly RevocationList[]
 }
 
+/** Where it is found. */
+export type EkTrustFiles = Pick<Configuration['verifier'], 'ek_vendors' | 'ek_anchors' | 'ek_intermediates' | 'crls'>
+
 const latin1 = new TextDecoder('latin1')
 const largestFile = 1 << 20
 
@@ -55,7 +58,7 @@ function namedAnchor(certificate: Certificate): TrustAnchor {
 }
 
 /** Reads the files that the configuration names. Throws `INPUT_UNREADABLE` or `CONFIGURATION_INVALID` naming the file. */
-export async function readEkTrust(verifier: Configuration['verifier']): Promise<EkTrust> {
+export async function readEkTrust(verifier: EkTrustFiles): Promise<EkTrust> {
   const configured = await readCertificates(verifier.ek_anchors)
   return {
     anchors: [...verifier.ek_vendors.map((name) => vendorAnchor(name)), ...configured.map(namedAnchor)],

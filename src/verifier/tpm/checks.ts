@@ -38,8 +38,7 @@ const declared = {
   'tpm.ak.known': {
     title: 'the attestation key is the enrolled one',
     rule: 'TPM-12',
-    remedy:
-      'enrol the attestation key; after TPM2_Clear or a change of the TPM it has to be enrolled again',
+    remedy: 'enrol the attestation key; after TPM2_Clear or a change of the TPM it has to be enrolled again',
   },
   'tpm.ek.current': {
     title: 'the EK certificate under which the attestation key was enrolled has not expired',

@@ -1,0 +1,188 @@
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { runInProcess } from '../../../test/support/recorded-io.ts'
+import type { AgentStatus } from '../agent-status.ts'
+import { statusCommand } from './status.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'attestd-status-'))
+const socket = join(folder, 'admin.sock')
+let server: Server | undefined
+afterEach(() => server?.close())
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const at = Date.UTC(2026, 0, 31, 12) / 1000
+const healthy: AgentStatus = {
+  version: '9.8.7',
+  pid: 4711,
+  startedAt: at,
+  ready: true,
+  reasons: [],
+  tpm: {
+    place: '/dev/tpmrm0',
+    simulated: false,
+    connection: {
+      transport: 'device',
+      place: '/dev/tpmrm0',
+      simulated: false,
+      generation: 1,
+      open: true,
+      lastError: null,
+    },
+  },
+  identity: 'pidfd',
+  issuer: { url: 'https://issuer.example', keys: [{ kid: 'key-1', alg: 'RS256', state: 'active', since: at }] },
+  appraisals: { enrolment: null, evidence: null },
+  broker: {
+    ready: true,
+    reasons: [],
+    clock: 'safe',
+    draining: false,
+    flights: 0,
+    waiters: 0,
+    issuers: [],
+    entries: [],
+    counts: { started: 0, landed: 0, failed: 0, lateResultsDropped: 0, joins: 0 },
+  },
+  configurationError: null,
+}
+
+/** An agent that answers this to the one question. */
+async function answering(body: unknown, status = 200): Promise<string[]> {
+  const asked: string[] = []
+  server = createServer((request, response) => {
+    asked.push(`${request.method} ${request.url}`)
+    response.writeHead(status, { 'content-type': 'application/json', connection: 'close' })
+    response.end(typeof body === 'string' ? body : JSON.stringify(body))
+  }).listen(socket)
+  await once(server, 'listening')
+  return asked
+}
+
+const show = (...args: string[]) => runInProcess(statusCommand, '--socket', socket, ...args)
+
+describe('the state of an agent', () => {
+  it('that is ready is shown, with exit code 0', async () => {
+    const asked = await answering(healthy)
+    const { out, error } = await show()
+    expect(error).toBeNull()
+    expect(asked).toEqual(['GET /v1/admin/status'])
+    expect(out).toBe(
+      [
+        'ready',
+        'agent      attestd 9.8.7, process 4711, since 2026-01-31T12:00:00Z',
+        'TPM        /dev/tpmrm0, open',
+        'callers    known by pidfd',
+        'issuer     https://issuer.example',
+        '  RS256 active since 2026-01-31T12:00:00Z  key-1',
+        'enrolment  not yet',
+        'evidence   not yet',
+        'tokens     none asked for yet',
+        '',
+      ].join('\n'),
+    )
+  })
+
+  it('that is not ready says why first, with exit code 75', async () => {
+    const reasons = ['warm:0:failed', 'tpm:TPM_TIMEOUT']
+    const connection = healthy.tpm.connection && { ...healthy.tpm.connection, open: false, lastError: 'TPM_TIMEOUT' }
+    const broker = { ...healthy.broker, clock: 'unsafe' }
+    await answering({ ...healthy, ready: false, reasons, broker, tpm: { ...healthy.tpm, connection } })
+    const { out, error } = await show()
+    expect(error).toMatchObject({ code: 'AGENT_NOT_READY', exitCode: 75, message: reasons.join(', ') })
+    expect(out).toMatch(/^NOT ready: warm:0:failed, tpm:TPM_TIMEOUT\n/)
+    expect(out).toContain('TPM        /dev/tpmrm0, closed, last error TPM_TIMEOUT\n')
+    expect(out).toContain('clock      unsafe\n')
+  })
+
+  it('shows findings with what failed first and its remedy, and only counts what passed', async () => {
+    const findings = [
+      { id: 'tpm.ak.known', outcome: 'passed' },
+      { id: 'tpm.hardware', outcome: 'waived', detail: 'the verifier runs in simulator mode' },
+      { id: 'tpm.ima.replay', outcome: 'unreached' },
+      { id: 'tpm.quote.nonce', outcome: 'failed', detail: 'the qualifying data is not that of this request' },
+    ]
+    const evidence = { affirmed: false, at, findings }
+    await answering({ ...healthy, appraisals: { enrolment: null, evidence } })
+    const lines = (await show()).out.split('\n')
+    const start = lines.findIndex((line) => line.startsWith('evidence '))
+    expect(lines[start]).toBe(
+      'evidence   2026-01-31T12:00:00Z  NOT affirmed: 1 of 4 checks failed, 1 unreached, 1 waived',
+    )
+    const told = lines.slice(start + 1, start + 5).map((line) => line.trim().split(/ {2,}/)[0])
+    expect(told).toEqual(['FAILED', expect.stringMatching(/^TPM-20: fetch a new challenge/), 'unreached', 'waived'])
+  })
+
+  it('shows entries with their last error, and marks what is simulated', async () => {
+    const entry = {
+      issuer: 'local',
+      audience: ['https://rp.example'],
+      warm: true,
+      state: 'degraded',
+      expiresAt: at + 900,
+      refreshAt: null,
+      generation: 3,
+      lastError: { code: 'TPM_TIMEOUT', at },
+    }
+    const broker = { ...healthy.broker, entries: [entry] }
+    await answering({ ...healthy, broker, tpm: { place: 'swtpm', simulated: true, connection: null } })
+    const { out } = await show()
+    expect(out).toContain('TPM        swtpm, not used yet, SIMULATED: protects nothing\n')
+    expect(out).toContain(
+      '  https://rp.example  degraded, expires 2026-01-31T12:15:00Z, last error TPM_TIMEOUT at 2026-01-31T12:00:00Z, kept warm\n',
+    )
+  })
+
+  it('shows a reload that was refused, and nothing that a terminal would obey', async () => {
+    await answering({ ...healthy, configurationError: 'attestd.toml:3: \u001b[2Jtpm', identity: 'a\nb' })
+    const { out } = await show()
+    expect(out).toContain('refused    the last reload: attestd.toml:3: \\x1b[2Jtpm\n')
+    expect(out).toContain('callers    known by a\\x0ab\n')
+  })
+
+  it('as JSON is what the agent gave, with the same exit code', async () => {
+    await answering({ ...healthy, ready: false, further: 1 })
+    const { out, error } = await show('--json')
+    expect(JSON.parse(out)).toEqual({ ...healthy, ready: false, further: 1 })
+    expect(error?.message).toBe('it gives no reason')
+  })
+})
+
+describe('who answers otherwise', () => {
+  it.each<[string, unknown]>([
+    ['another object', { ready: true }],
+    ['no object', []],
+    ['no JSON', 'ok'],
+    ['a state without reasons', { ...healthy, reasons: undefined }],
+    ['a time beyond all times', { ...healthy, startedAt: 1e18 }],
+    [
+      'an outcome that there is not',
+      {
+        ...healthy,
+        appraisals: { enrolment: null, evidence: { affirmed: true, at, findings: [{ id: 'a', outcome: 'fine' }] } },
+      },
+    ],
+  ])('with %s is refused', async (_, body) => {
+    await answering(body)
+    const { error, out } = await show()
+    expect(['AGENT_ANSWER', 'MALFORMED']).toContain(error?.code)
+    expect(out).toBe('')
+  })
+
+  it('with a problem is reported as that problem', async () => {
+    const problem = { code: 'policy_denied', title: 'not for you', detail: 'no rule', remedy: 'add a rule' }
+    await answering(problem, 403)
+    expect((await show()).error).toMatchObject({ code: 'policy_denied', exitCode: 77, remedy: 'add a rule' })
+  })
+
+  it('with nothing at all is AGENT_NOT_REACHED', async () => {
+    const absent = ['--socket', join(folder, 'none.sock')]
+    expect((await runInProcess(statusCommand, ...absent)).error).toMatchObject({
+      code: 'AGENT_NOT_REACHED',
+      exitCode: 75,
+    })
+  })
+})

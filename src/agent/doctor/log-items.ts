@@ -1,0 +1,77 @@
+import type { PcrValues } from '../../attester/tpm/pcrs.ts'
+import { ImaLogFile, readEventLog } from '../../platform/log-files.ts'
+import { tpmChecks } from '../../verifier/index.ts'
+import { type LogOutcome, logReplays } from '../../verifier/tpm/log-replay.ts'
+import { attempted, type Item, ok, problem, warning } from './item.ts'
+import type { KnownSettings } from './settings-items.ts'
+
+interface Kind {
+  readonly id: 'log.event' | 'log.ima'
+  readonly what: string
+  readonly required: boolean
+  readonly remedies: { readonly absent: string; readonly malformed: string; readonly replay: string }
+}
+
+/** What a verifier requires is a problem; what it can do without is worth a warning. */
+const worse = ({ required }: Kind) => (required ? problem : warning)
+
+function absentItem(kind: Kind, path: string): Item {
+  return worse(kind)(kind.id, `there is no ${kind.what} at ${path}`, kind.remedies.absent)
+}
+
+function outcomeItem(kind: Kind, { wellFormed, replay }: LogOutcome): Item {
+  const { id, what, remedies } = kind
+  if (!wellFormed.ok) return worse(kind)(id, `the ${what} does not parse: ${wellFormed.detail}`, remedies.malformed)
+  if (replay?.ok) return ok(id, `the ${what} (${wellFormed.detail}) leads to the present PCRs: ${replay.detail}`)
+  return worse(kind)(id, `the ${what} does not lead to the present PCRs: ${replay?.detail ?? ''}`, remedies.replay)
+}
+
+const unread = (kind: Kind, size: number) =>
+  ok(kind.id, `the ${kind.what} can be read (${size} bytes); there are no PCRs to compare it with`)
+
+async function eventLogItem({ tpm, verifier }: KnownSettings, registers: PcrValues | null): Promise<Item> {
+  const kind: Kind = {
+    id: 'log.event',
+    what: 'event log of the firmware',
+    required: verifier.event_log === 'required',
+    remedies: {
+      absent: 'attach the TPM before the boot, and mount securityfs; some firmware keeps no log',
+      malformed: tpmChecks['tpm.eventlog.wellFormed'].remedy,
+      replay: tpmChecks['tpm.eventlog.replay'].remedy,
+    },
+  }
+  const { found: log, item } = await attempted(kind.id, () => readEventLog(tpm.event_log))
+  if (item !== null) return item
+  if (log === null) return absentItem(kind, tpm.event_log)
+  return registers === null ? unread(kind, log.length) : outcomeItem(kind, logReplays.replayEventLog(log, registers))
+}
+
+const imaPcr = 10
+
+async function imaLogItem({ tpm, verifier }: KnownSettings, registers: PcrValues | null): Promise<Item> {
+  const kind: Kind = {
+    id: 'log.ima',
+    what: 'IMA log',
+    required: verifier.ima === 'required',
+    remedies: {
+      absent: 'boot with an IMA policy, such as ima_policy=tcb, if files are to be attested',
+      malformed: tpmChecks['tpm.ima.wellFormed'].remedy,
+      replay: tpmChecks['tpm.ima.replay'].remedy,
+    },
+  }
+  await using file = new ImaLogFile({ path: tpm.ima_log })
+  const { found: log, item } = await attempted(kind.id, () => file.readFrom(0))
+  if (item !== null) return item
+  if (log === null || log.data.length === 0) return absentItem(kind, tpm.ima_log)
+  const present = [...(registers ?? [])].flatMap(([bank, values]) => {
+    const value = values.get(imaPcr)
+    return value === undefined ? [] : [[bank, value] as const]
+  })
+  if (present.length === 0) return unread(kind, log.data.length)
+  return outcomeItem(kind, logReplays.replayImaLog(log, new Map(present), imaPcr))
+}
+
+/** Both logs against the registers; those are read first, so that the IMA log may be ahead and never behind (TPM-09). */
+export async function lookAtLogs(settings: KnownSettings, registers: PcrValues | null): Promise<Item[]> {
+  return [await eventLogItem(settings, registers), await imaLogItem(settings, registers)]
+}

@@ -1,0 +1,121 @@
+import { z } from 'zod'
+import type { JsonObject } from '../../base/json.ts'
+import type { Finding, Outcome } from '../../results/appraisal.ts'
+import { agentErrors } from '../errors.ts'
+import { type CheckCatalogue, renderFindings, renderVerdict } from './findings.ts'
+import { type CommandIo, escaped, painted } from './terminal.ts'
+
+const seconds = z.int().min(0).max(253_402_300_799)
+const finding = z.object({
+  id: z.string().regex(/^[\w.]+$/),
+  outcome: z.enum(['passed', 'failed', 'waived', 'unreached']),
+  detail: z.string().exactOptional(),
+})
+const appraisal = z.object({ affirmed: z.boolean(), at: seconds, findings: z.array(finding) })
+const entry = z.object({
+  issuer: z.string(),
+  audience: z.array(z.string()),
+  warm: z.boolean(),
+  state: z.string(),
+  expiresAt: seconds.nullable(),
+  refreshAt: seconds.nullable(),
+  lastError: z.object({ code: z.string(), at: seconds }).nullable(),
+})
+
+/** What is shown of an `AgentStatus`; the agent may be of another version, so further members are let be. */
+const shownStatus = z.object({
+  version: z.string(),
+  pid: z.number(),
+  startedAt: seconds,
+  ready: z.boolean(),
+  reasons: z.array(z.string()),
+  tpm: z.object({
+    place: z.string(),
+    simulated: z.boolean(),
+    connection: z.object({ open: z.boolean(), lastError: z.string().nullable() }).nullable(),
+  }),
+  identity: z.string(),
+  issuer: z.object({
+    url: z.string(),
+    keys: z.array(z.object({ kid: z.string(), alg: z.string(), state: z.string(), since: seconds })),
+  }),
+  appraisals: z.object({ enrolment: appraisal.nullable(), evidence: appraisal.nullable() }),
+  broker: z.object({ clock: z.string(), entries: z.array(entry) }),
+  configurationError: z.string().nullable(),
+})
+
+export type ShownStatus = z.infer<typeof shownStatus>
+
+/** Reads what the admin socket answered; throws `AGENT_ANSWER` for anything but the state of an agent. */
+export function parseStatus(answer: JsonObject): ShownStatus {
+  const result = shownStatus.safeParse(answer)
+  if (result.success) return result.data
+  const path = result.error.issues[0]?.path.join('.') ?? ''
+  throw agentErrors.error('AGENT_ANSWER', `the answer has another form than the state of an agent: ${path}`)
+}
+
+const time = (at: number) => new Date(1000 * at).toISOString().replace('.000Z', 'Z')
+const row = (name: string, text: string) => `${name.padEnd(11)}${text}\n`
+
+function connectionLine({ place, simulated, connection }: ShownStatus['tpm']): string {
+  const state = connection === null ? 'not used yet' : connection.open ? 'open' : 'closed'
+  const failed = connection?.lastError ? `, last error ${escaped(connection.lastError)}` : ''
+  return `${escaped(place)}, ${state}${failed}${simulated ? ', SIMULATED: protects nothing' : ''}`
+}
+
+const urgency: Readonly<Record<Outcome, number>> = { failed: 0, unreached: 1, waived: 2, passed: 3 }
+
+/** What failed comes first with its remedy; what passed is only counted. */
+function appraisalLines(
+  name: string,
+  record: ShownStatus['appraisals']['evidence'],
+  catalogue: CheckCatalogue,
+  io: CommandIo,
+): string {
+  if (record === null) return row(name, 'not yet')
+  const { affirmed, at } = record
+  const findings: readonly Finding[] = record.findings
+  const told = findings
+    .filter(({ outcome }) => outcome !== 'passed')
+    .sort((a, b) => urgency[a.outcome] - urgency[b.outcome])
+  const list = told.length === 0 ? '' : indented(renderFindings(told, catalogue, io))
+  return `${row(name, `${time(at)}  ${renderVerdict({ affirmed, findings }, io).trimEnd()}`)}${list}`
+}
+
+const indented = (text: string) => text.replace(/^(?=.)/gm, '  ')
+
+function entryLine({ audience, warm, state, expiresAt, refreshAt, lastError }: ShownStatus['broker']['entries'][0]) {
+  const parts = [
+    state,
+    ...(expiresAt === null ? [] : [`expires ${time(expiresAt)}`]),
+    ...(refreshAt === null ? [] : [`refresh ${time(refreshAt)}`]),
+    ...(lastError === null ? [] : [`last error ${lastError.code} at ${time(lastError.at)}`]),
+    ...(warm ? ['kept warm'] : []),
+  ]
+  return `  ${escaped(audience.join(' '))}  ${escaped(parts.join(', '))}\n`
+}
+
+/** The state of an agent for a person: ready or why not first, then what it rests on. */
+export function renderStatus(status: ShownStatus, catalogue: CheckCatalogue, io: CommandIo): string {
+  const { version, pid, startedAt, ready, reasons, issuer, appraisals, broker, configurationError } = status
+  const head = ready
+    ? painted(io, 'green', 'ready')
+    : `${painted(io, 'red', 'NOT ready')}: ${escaped(reasons.join(', '))}`
+  const keys = issuer.keys.map(
+    ({ kid, alg, state, since }) => `  ${escaped(`${alg} ${state} since ${time(since)}  ${kid}`)}\n`,
+  )
+  return [
+    `${head}\n`,
+    row('agent', `attestd ${escaped(version)}, process ${pid}, since ${time(startedAt)}`),
+    ...(configurationError === null ? [] : [row('refused', escaped(`the last reload: ${configurationError}`))]),
+    row('TPM', connectionLine(status.tpm)),
+    row('callers', `known by ${escaped(status.identity)}`),
+    ...(broker.clock === 'safe' ? [] : [row('clock', escaped(broker.clock))]),
+    row('issuer', escaped(issuer.url)),
+    ...keys,
+    appraisalLines('enrolment', appraisals.enrolment, catalogue, io),
+    appraisalLines('evidence', appraisals.evidence, catalogue, io),
+    row('tokens', broker.entries.length === 0 ? 'none asked for yet' : `${broker.entries.length} kept`),
+    ...broker.entries.map(entryLine),
+  ].join('')
+}
