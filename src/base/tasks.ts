@@ -27,7 +27,11 @@ export async function runTogether(signal: AbortSignal, ...tasks: readonly Task[]
 
 /** Settles like `promise`, or rejects with the signal's reason as soon as it aborts. The promise itself goes on. */
 export function abandonable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) return Promise.reject(signal.reason)
+  if (signal.aborted) {
+    // Whoever gave up does not hear how it ends; a rejection that nobody hears would end the process.
+    promise.catch(() => undefined)
+    return Promise.reject(signal.reason)
+  }
   return new Promise<T>((resolve, reject) => {
     const abort = () => reject(signal.reason)
     signal.addEventListener('abort', abort, { once: true })
