@@ -1,9 +1,18 @@
 import { AsnConvert } from '@peculiar/asn1-schema'
-import { AlgorithmIdentifier, Certificate as Schema, SubjectPublicKeyInfo } from '@peculiar/asn1-x509'
+import {
+  AlgorithmIdentifier,
+  AttributeTypeAndValue,
+  AttributeValue,
+  ExtendedKeyUsage,
+  Name,
+  RelativeDistinguishedName,
+  Certificate as Schema,
+  SubjectPublicKeyInfo,
+} from '@peculiar/asn1-x509'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type CertificateSpec, createRoot, issue, issueDer, testNow } from '../../../test/support/test-ca.ts'
-import { arrayBuffer, flipBit, generateKeys, nameFrom } from '../../../test/support/test-ca-schema.ts'
+import { arrayBuffer, flipBit, generateKeys, nameFrom, rawExtension } from '../../../test/support/test-ca-schema.ts'
 import { haveVectors, vector, vectorJson } from '../../../test/support/vectors.ts'
 import { concatBytes, toHex } from '../bytes.ts'
 import { MalformedError } from '../errors.ts'
@@ -91,6 +100,21 @@ describe('a certificate', () => {
     expect(() => parseCertificate(der, 'x', { maximum: der.length - 1 })).toThrow(`the limit is ${der.length - 1}`)
     const larger = { id: '1.2.3', critical: false, value: new Uint8Array(16_384) }
     expect(outcome(issueDer({ ...healthy, extensions: [larger] }))).toContain('the limit is 16384')
+  })
+
+  const many = <T>(count: number, item: T): T[] => Array.from({ length: count }, () => item)
+  const attribute = new AttributeTypeAndValue({ type: '2.5.4.3', value: new AttributeValue({ utf8String: 'a' }) })
+  const longName = (count: number) => new Name(many(count, new RelativeDistinguishedName([attribute])))
+  const purposes = (count: number) => rawExtension('2.5.29.37', false, new ExtendedKeyUsage(many(count, '2.5.4')))
+
+  it('has at most 512 elements, and 512 in an extension: each costs a hundred times its two bytes', () => {
+    const named = (count: number) =>
+      issueDer({ ...healthy, edit: (tbs) => Object.assign(tbs, { subject: longName(count) }) })
+    expect(outcome(named(110))).toBe('parsed')
+    expect(outcome(named(130))).toContain('certificate: has too many elements')
+    const forPurposes = (count: number) => issueDer({ ...healthy, extKeyUsage: null, extensions: [purposes(count)] })
+    expect(outcome(forPurposes(511))).toBe('parsed')
+    expect(outcome(forPurposes(512))).toContain('certificate.extKeyUsage: has too many elements')
   })
 
   it('compares names as DER, whatever their text', () => {

@@ -50,14 +50,17 @@ export interface Certificate {
 
 const version3 = 2
 
+/** Elements of DER outside of extension values; certificates of real TPMs and their makers have up to 100. */
+const maximumElements = 512
+
 /**
  * Parses one DER certificate to its last byte (RFC 5280, TDX-111): strict DER, version 3, positive serial
  * number of at most 20 octets, the same algorithm identifier inside and outside, no extension twice, known
- * extensions in their one form. At most 16 KiB unless `limit` says otherwise. Throws only `MalformedError`.
+ * extensions in their one form. At most 512 elements, and 16 KiB unless `limit` says otherwise. Throws only `MalformedError`.
  */
 export function parseCertificate(der: Uint8Array, path = 'certificate', limit: SizeLimit = {}): Certificate {
   requireSize(der, path, limit.maximum ?? 16_384)
-  const schema = decodeExactly(der, CertificateSchema, path)
+  const schema = decodeExactly(der, CertificateSchema, path, maximumElements)
   const refuse = (field: string) => (problem: string) => new MalformedError({ path: `${path}.${field}` }, problem)
   const { tbsCertificate: tbs } = schema
   if (tbs.version !== version3) throw refuse('version')(`is ${tbs.version + 1}, must be 3`)

@@ -18,7 +18,9 @@ import { type Certificate, parseCertificate } from './certificate.ts'
 import { type Chain, type ChainInput, checkChain } from './chain.ts'
 import { findPaths } from './chain-paths.ts'
 import { chainProblems } from './chain-problem.ts'
-import { anchorOf } from './trust-anchor.ts'
+import { describeName } from './distinguished-name.ts'
+import { LinkVerdicts } from './link-verdicts.ts'
+import { anchorOf, authorityOf } from './trust-anchor.ts'
 
 const second = 1000
 const root = createRoot()
@@ -348,6 +350,32 @@ describe('limits', () => {
     const paths = findPaths(lost, counted, [], { depth: 5, candidates: 7 })
     expect(paths.map(({ certificates }) => certificates.length)).toEqual(Array(7).fill(4))
     expect(searches).toBeLessThan(20)
+  })
+
+  it('shows the longest of the ways that lead nowhere', () => {
+    const end = { name: nameFrom({ CN: 'end' }), keys: generateKeys(), keyId: null }
+    const far = createIntermediate(end, { subject: { CN: 'far' } })
+    const lost = { subject: { CN: 'lost' }, keys: generateKeys(), keyId: null }
+    const long = createIntermediate(far, lost)
+    const short = Array.from({ length: 6 }, () => createIntermediate(end, lost).certificate)
+    const pool = [...short, long.certificate, far.certificate]
+    const chain = check({ leaf: issue({ ...leafSpec, signer: long }), pool })
+    expect(chain.certificates.map(({ issuer }) => describeName(issuer))).toEqual(['CN=lost', 'CN=far', 'CN=end'])
+  })
+
+  it('verifies every link once, whatever the number of ways through it', () => {
+    const verdicts = new LinkVerdicts()
+    const signed = issue(leafSpec)
+    const [issuer, stranger] = [authorityOf(intermediate.certificate), authorityOf(root.certificate)]
+    expect(verdicts.signature(signed, issuer)).toBe('valid')
+    expect(verdicts.signature(signed, stranger)).toBe('invalid')
+    signed.signature.fill(0)
+    expect(verdicts.signature(signed, issuer)).toBe('valid')
+    expect(new LinkVerdicts().signature(signed, issuer)).toBe('invalid')
+    const key = verdicts.key(issuer)
+    expect(key.usable).toBe(true)
+    expect(verdicts.key(issuer)).toBe(key)
+    expect(verdicts.key(stranger)).not.toBe(key)
   })
 })
 

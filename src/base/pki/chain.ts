@@ -4,10 +4,10 @@ import { type CandidatePath, findPaths } from './chain-paths.ts'
 import { type ChainProblem, type ChainProblemCode, chainProblems } from './chain-problem.ts'
 import { describeName } from './distinguished-name.ts'
 import { extensionIds } from './extensions.ts'
-import { readPublicKey } from './public-key.ts'
+import { LinkVerdicts } from './link-verdicts.ts'
 import { findRevocation, type RevocationMode, type RevocationStatus, worstStatus } from './revocation.ts'
 import type { RevocationList } from './revocation-list.ts'
-import { type SignatureVerdict, verifySignature } from './signature.ts'
+import type { SignatureVerdict } from './signature.ts'
 import { type Authority, authorityOf, type TrustAnchor } from './trust-anchor.ts'
 import { secondOf } from './whole-second.ts'
 
@@ -48,7 +48,7 @@ export const defaultCriticalExtensions: ReadonlySet<string> = new Set([
 ])
 
 /** Certificates in a chain, the anchor included; certificates that may be given; paths that are looked at. */
-const limits = { depth: 5, certificates: 10, candidates: 32 }
+const limits = { depth: 5, certificates: 10, candidates: 32, deadEnds: 4 }
 
 /**
  * Finds and checks the chain from a leaf to an anchor: names (DER equality), key identifiers, validity, CA
@@ -60,10 +60,19 @@ const limits = { depth: 5, certificates: 10, candidates: 32 }
 export function checkChain(input: ChainInput): Chain {
   const { leaf, pool, intermediates = [], anchors } = input
   if (pool.length + 1 > limits.certificates) return refusedUnread(leaf, pool.length + 1)
-  const chains = findPaths(leaf, [...pool, ...intermediates], anchors, limits).map((path) => checkPath(path, input))
+  const paths = findPaths(leaf, [...pool, ...intermediates], anchors, limits)
+  const verdicts = new LinkVerdicts()
+  const chains = worthChecking(paths).map((path) => checkPath(path, input, verdicts))
   const [best] = chains.sort((a, b) => rank(a) - rank(b))
   if (!best) throw new TypeError('a leaf has at least one candidate path')
   return best
+}
+
+/** Where a path reaches an anchor no other one counts; else the longest show best what is missing. */
+function worthChecking(paths: readonly CandidatePath[]): readonly CandidatePath[] {
+  const anchored = paths.filter(({ anchor }) => anchor !== null)
+  if (anchored.length > 0) return anchored
+  return [...paths].sort((a, b) => b.certificates.length - a.certificates.length).slice(0, limits.deadEnds)
 }
 
 function refusedUnread(leaf: Certificate, count: number): Chain {
@@ -72,14 +81,14 @@ function refusedUnread(leaf: Certificate, count: number): Chain {
   return { accepted: false, certificates: [leaf], anchor: null, problems, revocation: 'none', notAfter: leaf.notAfter }
 }
 
-/** Accepted first, then anchored, then by the number of problems. */
-function rank({ accepted, anchor, problems }: Chain): number {
-  return accepted ? 0 : problems.length + (anchor ? 1 : 1000)
+/** Accepted first, then by the number of problems. */
+function rank({ accepted, problems }: Chain): number {
+  return accepted ? 0 : problems.length
 }
 
 type Report = (code: ChainProblemCode, at: number, addition?: string) => void
 
-function checkPath({ certificates, anchor, deadEnd }: CandidatePath, input: ChainInput): Chain {
+function checkPath({ certificates, anchor, deadEnd }: CandidatePath, input: ChainInput, verdicts: LinkVerdicts): Chain {
   const problems: ChainProblem[] = []
   const authorities = [...certificates.map(authorityOf), ...(anchor ? [anchor.authority] : [])]
   const report: Report = (code, at, addition) => {
@@ -89,12 +98,17 @@ function checkPath({ certificates, anchor, deadEnd }: CandidatePath, input: Chai
   }
   authorities.forEach((authority, at) => {
     checkOne(authority, at, input, report)
+    const reading = verdicts.key(authority)
+    if (!reading.usable) report('unusable_key', at, reading.problem)
     if (at > 0) checkIssuer(authority, at, report)
   })
   if (certificates[0]?.basicConstraints?.ca) report('leaf_is_ca', 0)
   certificates.forEach((certificate, at) => {
     const issuer = authorities[at + 1]
-    if (issuer) checkLink(certificate, issuer, at, report)
+    if (!issuer) return
+    const problem = signatureProblems[verdicts.signature(certificate, issuer)]
+    if (problem) report(problem, at)
+    if (!namesKeyOf(certificate, issuer)) report('key_id', at)
   })
   if (deadEnd) report(deadEnd, certificates.length - 1, describeIssuer(certificates))
   const revocation = checkRevocation(certificates, authorities, input, report)
@@ -118,8 +132,6 @@ function checkOne(authority: Authority, at: number, { now, knownCritical }: Chai
     if (id !== extensionIds.nameConstraints && !known.has(id)) report('unknown_critical_extension', at, id)
   }
   if (authority.constrainsNames) report('name_constraints', at)
-  const reading = readPublicKey(authority.publicKey)
-  if (!reading.usable) report('unusable_key', at, reading.problem)
 }
 
 /** `at` is also one more than the number of authorities between this one and the leaf. */
@@ -137,13 +149,6 @@ const signatureProblems: Readonly<Record<SignatureVerdict, ChainProblemCode | nu
   unsupported_algorithm: 'unsupported_signature',
   // Reported at the certificate that holds the key.
   unusable_key: null,
-}
-
-function checkLink(certificate: Certificate, issuer: Authority, at: number, report: Report): void {
-  const { signatureAlgorithm, tbs, signature } = certificate
-  const problem = signatureProblems[verifySignature(signatureAlgorithm, issuer.publicKey, tbs, signature)]
-  if (problem) report(problem, at)
-  if (!namesKeyOf(certificate, issuer)) report('key_id', at)
 }
 
 /** What the authority key identifier says must be so; what it leaves out, and what the issuer lacks, is not compared. */

@@ -98,6 +98,17 @@ describe('DER', () => {
     expect(judge(nested(17))).toContain('deeper')
   })
 
+  it('has object identifiers of 128 bytes and none longer', () => {
+    expect(judge(`06 81 80 ${'01'.repeat(128)}`)).toBe('DER')
+    expect(judge(`06 81 81 ${'01'.repeat(129)}`)).toContain('longer than 128 bytes')
+  })
+
+  it('has as many elements as the caller takes, those inside of elements counted', () => {
+    const four = bytes('30 07 30 02 05 00 02 01 00')
+    expect(() => requireDer(four, 'x', 4)).not.toThrow()
+    expect(() => requireDer(four, 'x', 3)).toThrow('x: has too many elements (at byte 6)')
+  })
+
   it('answers for any bytes with nothing but MalformedError', () => {
     fc.assert(
       fc.property(

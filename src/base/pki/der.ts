@@ -4,6 +4,11 @@ import { Reader } from '../layout-cursor.ts'
 /** Nesting of real certificates is below 12; deeper input only exists to exhaust a recursive parser (TDX-266). */
 const maximumDepth = 16
 
+/** What may still be read; the same for an element and all that is in it. */
+interface Budget {
+  elements: number
+}
+
 const universal = {
   boolean: 1,
   integer: 2,
@@ -33,11 +38,12 @@ const constructedTags = new Set<number>([universal.sequence, universal.set])
  * nothing behind the element, canonical booleans, integers, bit strings, object identifiers and times, sorted
  * sets. Contents of OCTET STRING, BIT STRING and implicitly tagged primitives are opaque here. General ASN.1
  * libraries accept BER, and two parsers that read BER differently see two certificates under one signature.
+ * `maximumElements` bounds what a decoder has to build: elements of two bytes cost it a hundred times their size.
  * Throws `MalformedError` with the byte offset; `name` begins its field path.
  */
-export function requireDer(bytes: Uint8Array, name: string): void {
+export function requireDer(bytes: Uint8Array, name: string, maximumElements = Number.POSITIVE_INFINITY): void {
   const reader = new Reader(bytes, name)
-  readElement(reader, 0)
+  readElement(reader, 0, { elements: maximumElements })
   reader.requireEnd()
 }
 
@@ -49,8 +55,10 @@ export function measureElement(bytes: Uint8Array, name: string): number {
   return reader.offset + length
 }
 
-function readElement(reader: Reader, depth: number): void {
+function readElement(reader: Reader, depth: number, budget: Budget): void {
   const start = reader.offset
+  budget.elements -= 1
+  if (budget.elements < 0) throw reader.malformed('has too many elements')
   if (depth > maximumDepth) throw reader.malformed(`nests deeper than ${maximumDepth} levels`)
   const identifier = reader.integer(1, false)
   const tag = identifier & 0x1f
@@ -62,7 +70,7 @@ function readElement(reader: Reader, depth: number): void {
   }
   const length = readLength(reader)
   if (isConstructed) {
-    readChildren(reader, length, isUniversal && tag === universal.set, depth)
+    readChildren(reader, length, isUniversal && tag === universal.set, { depth, budget })
     return
   }
   const content = reader.bytes(length)
@@ -82,12 +90,17 @@ function readLength(reader: Reader): number {
   return length
 }
 
-function readChildren(reader: Reader, length: number, isSet: boolean, depth: number): void {
+function readChildren(
+  reader: Reader,
+  length: number,
+  isSet: boolean,
+  { depth, budget }: { readonly depth: number; readonly budget: Budget },
+): void {
   reader.within(length, () => {
     let before: Uint8Array | undefined
     while (reader.remaining > 0) {
       const start = reader.offset
-      readElement(reader, depth + 1)
+      readElement(reader, depth + 1, budget)
       const size = reader.offset - start
       reader.offset = start
       const element = reader.bytes(size)
@@ -150,7 +163,11 @@ function requireBitString(content: Uint8Array, refuse: Refuse): void {
   if (content.length > 1 && (last & ((1 << unused) - 1)) !== 0) throw refuse('bit string has unused bits that are set')
 }
 
+/** Bytes; real ones have up to 13, and a decoder takes the square of their number. */
+const longestObjectIdentifier = 128
+
 function requireObjectIdentifier(content: Uint8Array, refuse: Refuse): void {
+  if (content.length > longestObjectIdentifier) throw refuse('object identifier is longer than 128 bytes')
   if (content.length === 0 || ((content[content.length - 1] ?? 0) & 0x80) !== 0) {
     throw refuse('object identifier is cut')
   }

@@ -58,6 +58,8 @@ export interface AuthorityKeyId {
 }
 
 const maximumExtensions = 32
+/** Elements of DER in one value. */
+const maximumElements = 512
 
 /** Extensions by identifier. A second one of the same type is an error: parsers disagree on which one counts. */
 export function extensionsOf(list: readonly ExtensionSchema[], path: string): Extensions {
@@ -80,7 +82,8 @@ function decoded<S, T>(
   const extension = extensions.get(extensionIds[id])
   if (!extension) return null
   const place = `${path}.${id}`
-  return read(decodeExactly(extension.value, schema, place), (problem) => new MalformedError({ path: place }, problem))
+  const value = decodeExactly(extension.value, schema, place, maximumElements)
+  return read(value, (problem) => new MalformedError({ path: place }, problem))
 }
 
 export function basicConstraintsOf(
