@@ -81,6 +81,11 @@ describe('the endorsement key', () => {
     expect(more).toEqual([])
   })
 
+  it('that is no key is a problem too: the TPM may be hostile', async () => {
+    const { ek: item } = await look({ ...certified, publicArea: Uint8Array.of(0, 1, 0) })
+    expect(item).toMatchObject({ state: 'problem', says: expect.stringContaining('MALFORMED') })
+  })
+
   it('without a certificate can be pinned: a problem once somebody decided otherwise', async () => {
     const { 'ek.certificate': item } = await look(identity(null))
     expect(item).toMatchObject({ state: 'problem', remedy: `pin the key: ${pinLine}` })

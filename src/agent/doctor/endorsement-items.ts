@@ -80,10 +80,13 @@ function judgeCertificate(
 
 /** The endorsement key, its certificate, and whether a verifier with these settings would trust it. */
 export async function lookAtEndorsement(survey: TpmSurvey, settings: KnownSettings, now: number): Promise<Item[]> {
-  const { found: identity, item } = await attempted('ek', () => survey.endorsement())
-  if (identity === null) return [item]
-  const area = parseSizedPublic(identity.publicArea)
-  const spki = sha256Hex(spkiOfKey(area))
+  const { found, item } = await attempted('ek', async () => {
+    const identity = await survey.endorsement()
+    const area = parseSizedPublic(identity.publicArea)
+    return { identity, area, spki: sha256Hex(spkiOfKey(area)) }
+  })
+  if (found === null) return [item]
+  const { identity, area, spki } = found
   const pinned = settings.verifier.ek_pinned.includes(spki)
   const pinLine = `pin the key: verifier.ek_pinned = ["${spki}"]`
   const key = ok('ek', `SHA-256 of its SubjectPublicKeyInfo: ${spki}${pinned ? ' (pinned in the configuration)' : ''}`)
