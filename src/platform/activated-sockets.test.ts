@@ -45,6 +45,13 @@ function passListener(name: string): string {
   return path
 }
 
+/** A listening TCP socket; without a call of bind(2) the kernel chooses a port, and every address. */
+function listeningTcp(family: number): number {
+  const fd = libc.socket(family, socketConstants.SOCK_STREAM, 0).value
+  expect(listen(fd, 16)).toBe(0)
+  return fd
+}
+
 const take = (environment: Record<string, string | undefined>, more: Partial<ActivationOptions> = {}) =>
   takeActivatedSockets({ environment, pid: 42, libc, names: ['api', 'admin', 'cred'], firstDescriptor, ...more })
 
@@ -114,6 +121,8 @@ describe('sockets of the service manager (SYS-11)', () => {
       'not a stream',
     ],
     ['a socket that does not listen', () => libc.socket(socketConstants.AF_UNIX, 1, 0).value, 'does not listen'],
+    ['open to the network (IPv4)', () => listeningTcp(2), 'not a Unix socket'],
+    ['open to the network (IPv6)', () => listeningTcp(10), 'not a Unix socket'],
   ]
   it.each(wrongKinds)('that are %s are refused', (_what, open, says) => {
     const fd = open()

@@ -28,11 +28,15 @@ function socketOption(libc: Libc, fd: number, option: number): number | undefine
   return errno === 0 ? value.readInt32LE(0) : undefined
 }
 
-/** A listening stream socket, and from now on not a descriptor of children. */
+/**
+ * A listening stream socket of this machine alone, and from now on not a descriptor of children. A unit that names an
+ * internet address would let the network in, where nothing but the mode of a file decides who may (API-02, API-09).
+ */
 function requireListener(fd: number, name: string, libc: Libc | null): void {
   if (!isSocket(fd)) throw refuse(`descriptor ${fd} ('${name}') is not a socket`)
   if (libc === null) return
-  const { SO_TYPE, SO_ACCEPTCONN, SOCK_STREAM } = socketConstants
+  const { AF_UNIX, SO_DOMAIN, SO_TYPE, SO_ACCEPTCONN, SOCK_STREAM } = socketConstants
+  if (socketOption(libc, fd, SO_DOMAIN) !== AF_UNIX) throw refuse(`'${name}' is not a Unix socket`)
   if (socketOption(libc, fd, SO_TYPE) !== SOCK_STREAM) throw refuse(`'${name}' is not a stream socket`)
   if (socketOption(libc, fd, SO_ACCEPTCONN) !== 1) throw refuse(`'${name}' does not listen`)
   libc.ioctl(fd, FIOCLEX, null)
@@ -57,7 +61,7 @@ function parseCount(text: string): number {
  * Takes over the sockets that the service manager opened for this process: name → descriptor, for
  * `server.listen({ fd })`. By name, never by number: the order differs between two starts (SYS-11). Empty when
  * there are none, or when they are meant for another process. Throws `SOCKET_ACTIVATION` for an unknown, missing or
- * repeated name and for a descriptor that is not a listening stream socket.
+ * repeated name and for a descriptor that is not a listening Unix stream socket.
  */
 export function takeActivatedSockets(options: ActivationOptions): ReadonlyMap<string, number> {
   const { environment, pid, libc, names, firstDescriptor = usualFirstDescriptor } = options
