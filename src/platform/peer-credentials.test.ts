@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { nativeErrors } from '../../native/errors.ts'
 import { errnoOf, type Libc, loadLibc, PIDFD_GET_INFO, socketConstants } from '../../native/libc.ts'
+import { withDescriptorsLeft } from '../../test/support/descriptor-shortage.ts'
 import { type CallerOptions, canChangeUser, startCaller, type UnixCaller } from '../../test/support/unix-caller.ts'
 import { openPeerCredentials, type PeerCredentials, type PeerIdentity } from './peer-credentials.ts'
 import { descriptorOf, readPeer } from './peer-socket.ts'
@@ -177,6 +178,20 @@ describe.each(Object.keys(kernels))('on a kernel %s', (kernel) => {
     const before = openDescriptors()
     peer.close()
     expect([await peer.check(), openDescriptors()]).toEqual(['caller_gone', before])
+  })
+
+  it.each([0, 1])('a look-up for which descriptors run out keeps none of them (%i left)', async (left) => {
+    const accepted = once(server, 'connection')
+    const client = createConnection(join(folder, 'socket'))
+    const [socket] = (await accepted) as [Socket]
+    const before = openDescriptors()
+    const lookUp = withDescriptorsLeft(left, () => credentials.identify(socket, 'api'))
+    await expect(lookUp).rejects.toThrow(/EMFILE|errno 24/)
+    expect(openDescriptors()).toBe(before)
+    const peer = await credentials.identify(socket, 'api')
+    expect(await peer.check()).toBe('there')
+    peer.close()
+    client.destroy()
   })
 
   it('300 connections, half of which vanish before the answer, leave no descriptor (NAT-206)', async () => {

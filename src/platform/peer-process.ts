@@ -140,15 +140,28 @@ class HiddenProcess implements PeerProcess {
 
 function openFiles(pid: number): { readonly stat: ProcFile; readonly status: ProcFile } | null {
   const stat = ProcFile.open(pid, 'stat')
-  const status = stat && ProcFile.open(pid, 'status')
-  if (stat && status) return { stat, status }
-  stat?.close()
-  return null
+  let status: ProcFile | null = null
+  try {
+    status = stat && ProcFile.open(pid, 'status')
+    return stat && status ? { stat, status } : null
+  } finally {
+    if (status === null) stat?.close()
+  }
+}
+
+/** When descriptors run out, those that each look-up already has must not be lost too (NAT-63). */
+function holdPidfd(libc: Libc, peer: SocketPeer, pidfd: number): PeerProcess {
+  try {
+    return new PidfdProcess(libc, peer, pidfd)
+  } catch (error) {
+    libc.close(pidfd)
+    throw error
+  }
 }
 
 /** Takes hold of the peer, and of its pidfd, by the best means that this kernel has. Does not wait. */
 export function holdPeer(libc: Libc, peer: SocketPeer): PeerProcess {
-  if (peer.pidfd !== null) return new PidfdProcess(libc, peer, peer.pidfd)
+  if (peer.pidfd !== null) return holdPidfd(libc, peer, peer.pidfd)
   const files = peer.pid === 0 ? null : openFiles(peer.pid)
   return files ? new ProcfsProcess(peer.uid, files.stat, files.status) : new HiddenProcess(peer.pid)
 }
