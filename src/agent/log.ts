@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs'
 import { type Logger, pino, stdTimeFunctions } from 'pino'
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug'
@@ -16,11 +17,27 @@ function prefixing(write: (line: string) => void): { write(line: string): void }
 }
 
 /**
+ * Writes whole lines to a descriptor, at once. A reader that went away or a disk that is full costs lines, and never the
+ * agent: as a stream, standard error would end the process (BRK-124).
+ */
+export function lineWriter(fd: number): (line: string) => void {
+  return (line) => {
+    try {
+      writeSync(fd, line)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).syscall !== 'write') throw error
+    }
+  }
+}
+
+const standardError = 2
+
+/**
  * The agent's log: one JSON object a line on standard error. What is logged is chosen where it is logged (API-110);
  * as a second line of defence members with these names are never written, at any level.
  */
 export function createLog(level: LogLevel, options: { journal: boolean; write?: (line: string) => void }): Logger {
-  const write = options.write ?? ((line: string) => void process.stderr.write(line))
+  const write = options.write ?? lineWriter(standardError)
   return pino(
     {
       level,
