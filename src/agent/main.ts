@@ -1,33 +1,35 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
-import { appraiseCommand } from './commands/appraise.ts'
-import { doctorCommand } from './commands/doctor.ts'
-import { evidenceCommand } from './commands/evidence.ts'
-import { inspectCommand } from './commands/inspect.ts'
-import { runCommand } from './commands/run.ts'
-import { statusCommand } from './commands/status.ts'
-import { tokenCommand } from './commands/token.ts'
-import { verifyCommand } from './commands/verify.ts'
 import { reportError } from './presentation/errors.ts'
-import { processIo } from './presentation/terminal.ts'
+import { type CommandIo, processIo } from './presentation/terminal.ts'
 import { version } from './version.ts'
 
 /** Exit code of a command line that cannot be understood (sysexits.h EX_USAGE). */
 const usage = 64
 
-function program(): Command {
-  const io = processIo()
-  return new Command('attestd')
+/** Loaded when asked for: `attestd token` in a script must not wait for the code of the agent. */
+const commands: Readonly<Record<string, (io: CommandIo) => Promise<Command>>> = {
+  run: async () => (await import('./commands/run.ts')).runCommand(),
+  token: async (io) => (await import('./commands/token.ts')).tokenCommand(io),
+  evidence: async (io) => (await import('./commands/evidence.ts')).evidenceCommand(io),
+  appraise: async (io) => (await import('./commands/appraise.ts')).appraiseCommand(io),
+  inspect: async (io) => (await import('./commands/inspect.ts')).inspectCommand(io),
+  verify: async (io) => (await import('./commands/verify.ts')).verifyCommand(io),
+  status: async (io) => (await import('./commands/status.ts')).statusCommand(io),
+  doctor: async (io) => (await import('./commands/doctor.ts')).doctorCommand(io),
+}
+
+/** With the one command that is asked for, or with all where help is. */
+async function program(io: CommandIo, first: string | undefined): Promise<Command> {
+  const attestd = new Command('attestd')
     .description('attestation agent and verifier for confidential and trusted guests')
     .version(version)
-    .addCommand(runCommand())
-    .addCommand(tokenCommand(io))
-    .addCommand(evidenceCommand(io))
-    .addCommand(appraiseCommand(io))
-    .addCommand(inspectCommand(io))
-    .addCommand(verifyCommand(io))
-    .addCommand(statusCommand(io))
-    .addCommand(doctorCommand(io))
+  const asked = first !== undefined && Object.hasOwn(commands, first) ? [first] : Object.keys(commands)
+  for (const name of first === '--version' || first === '-V' ? [] : asked) {
+    const load = commands[name]
+    if (load) attestd.addCommand(await load(io))
+  }
+  return attestd
 }
 
 /** Commander prints its own complaints; help and version are no complaint. */
@@ -38,7 +40,8 @@ function exitOverridden(command: Command): Command {
 
 async function main(): Promise<number> {
   try {
-    await exitOverridden(program()).parseAsync()
+    const attestd = await program(processIo(), process.argv[2])
+    await exitOverridden(attestd).parseAsync()
     return 0
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : usage

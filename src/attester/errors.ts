@@ -81,7 +81,7 @@ export const attesterErrors = declareErrors({
   AK_MISMATCH: {
     kind: 'configuration',
     title: 'the kept attestation key is not of the configured kind',
-    remedy: 'set tpm.scheme to the kind of the kept key, or enrol again with a new key',
+    remedy: 'set tpm.key to the kind of the kept key, or enrol again with a new key',
   },
   EK_MISMATCH: {
     kind: 'malformed',

@@ -112,10 +112,25 @@ function requireSubjectClaims({ file, text, configuration }: LoadedConfiguration
   }
 }
 
+/** PCRs that are required and not quoted would refuse every appraisal. */
+function requireQuotedPcrs({ file, text, configuration }: LoadedConfiguration): void {
+  const { tpm, verifier } = configuration
+  const missing = verifier.required_pcrs.filter((pcr) => !tpm.pcrs.includes(pcr))
+  if (missing.length > 0) {
+    throw invalidAt(
+      file,
+      text,
+      ['verifier', 'required_pcrs'],
+      `asks for PCR ${missing.join(', ')}, which tpm.pcrs does not quote`,
+    )
+  }
+}
+
 /** Checks everything that the schema cannot, reads the files that are named, and gives the settings or throws. */
 export async function composeSettings(loaded: LoadedConfiguration): Promise<Settings> {
   const { configuration } = loaded
   requireSubjectClaims(loaded)
+  requireQuotedPcrs(loaded)
   const accounts = await readAccountNumbers()
   return {
     configuration,
