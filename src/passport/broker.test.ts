@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { BrokerRig } from '../../test/support/broker-rig.ts'
 import { settled } from '../../test/support/fake-clock.ts'
-import { FakeTokenSource, tokenRequest, upstreamErrors } from '../../test/support/fake-token-source.ts'
+import { type Behaviour, FakeTokenSource, tokenRequest, upstreamErrors } from '../../test/support/fake-token-source.ts'
 
 const warm = [tokenRequest({ audience: ['https://warm.example'] })]
 
@@ -156,9 +156,13 @@ describe('the end (BRK-143, I15)', () => {
     expect(rig.leftovers()).toEqual({ flights: 0, waiters: 0, sleeping: 0 })
   })
 
-  it('waits 5 s at most', async () => {
+  it.each<Behaviour>([
+    { kind: 'hang' },
+    { kind: 'issue', acceptAfterMs: 60_000 },
+    { kind: 'issue', afterMs: 60_000, stubborn: true },
+  ])('waits 5 s at most (%j)', async (behaviour) => {
     const rig = new BrokerRig()
-    rig.source.behaviour = { kind: 'hang' }
+    rig.source.behaviour = behaviour
     const asked = [await rig.ask(), await rig.ask({ nonces: ['nonce-0001'] })]
     const draining = rig.broker.drain()
     await rig.clock.advance(4_999)
@@ -166,6 +170,7 @@ describe('the end (BRK-143, I15)', () => {
     await rig.clock.advance(1)
     await draining
     expect(asked.map(({ error }) => error.code)).toEqual(['draining', 'draining'])
+    await rig.clock.advance(60_000)
     expect(rig.leftovers()).toEqual({ flights: 0, waiters: 0, sleeping: 0 })
   })
 

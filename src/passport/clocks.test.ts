@@ -162,6 +162,17 @@ describe('a restored snapshot (BRK-63, F15)', () => {
     expect(asked.map(({ served }) => served?.token)).toEqual(Array(2).fill(rig.source.calls[1]?.token))
   })
 
+  it('is noticed even when the token for one caller alone arrives, which then is not handed over', async () => {
+    const rig = new BrokerRig()
+    rig.source.behaviour = { kind: 'issue', afterMs: 2_000 }
+    const asked = rig.send({ nonces: ['nonce-0001'] })
+    await rig.clock.advance(1_000)
+    rig.clock.restore(3_000)
+    await rig.clock.advance(3_000)
+    expect(rig.source.calls).toHaveLength(2)
+    expect(asked.served?.token).toBe(rig.source.calls[1]?.token)
+  })
+
   it('does not leave pauses or schedules in a future that is far away', async () => {
     const rig = new BrokerRig({ warm }).keepFresh()
     await rig.clock.advance(10_000_000)

@@ -30,8 +30,6 @@ export type EntryState =
   | { readonly kind: 'fetching'; readonly flight: Flight; readonly before: Vacant }
   | { readonly kind: 'refreshing'; readonly flight: Flight; readonly before: Stocked }
 
-export type EntryStateName = EntryState['kind']
-
 export const emptyState: EntryState = { kind: 'empty' }
 
 /** The state below a flight. */

@@ -121,6 +121,33 @@ describe('the schedule under an outage', () => {
     }
   })
 
+  it('a success helps the others that the issuer failed, before their pause is over (BRK-46)', async () => {
+    const many = [1, 2, 3].map((n) => tokenRequest({ audience: [`https://${n}.example`] }))
+    const rig = new BrokerRig({ warm: many }).keepFresh()
+    rig.source.behaviour = fail(
+      passportErrors.error('issuer_unavailable', 'busy', { facts: { retry_after_ms: 100_000 } }),
+    )
+    await rig.clock.advance(10_000)
+    rig.source.behaviour = { kind: 'issue' }
+    await rig.ask()
+    await rig.clock.advance(100)
+    expect(many.map((request) => rig.state(request))).toEqual(['fresh', 'fresh', 'fresh'])
+    await rig.stop()
+  })
+
+  it('a failure in the foreground is made good without anybody asking again', async () => {
+    const rig = new BrokerRig().keepFresh()
+    await rig.ask()
+    await rig.clock.advance(300_000)
+    rig.source.behaviour = fail(gone)
+    await rig.ask({}, { minValidS: 800, timeoutMs: 100 })
+    expect(rig.state()).toBe('degraded')
+    rig.source.behaviour = { kind: 'issue' }
+    await rig.clock.advance(60_000)
+    expect(rig.state()).toBe('fresh')
+    await rig.stop()
+  })
+
   it.each([
     ['Retry-After is honoured', 45_000, 45_000],
     ['up to 120 s', 3_600_000, 120_000],

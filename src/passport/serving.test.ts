@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { BrokerRig } from '../../test/support/broker-rig.ts'
 import { upstreamErrors } from '../../test/support/fake-token-source.ts'
+import { passportErrors } from './errors.ts'
 
 describe('from the cache (API-90, API-91)', () => {
   it('serves what the claims say, without asking again', async () => {
@@ -153,6 +154,18 @@ describe('tokens for one caller (API-94, API-95, I11)', () => {
     await rig.clock.advance(10_000)
     expect(asked.error).toMatchObject({ code: 'evidence_unavailable' })
     expect(rig.source.calls).toHaveLength(3)
+  })
+
+  it('wait as long as the issuer asks before the next try (BRK-43)', async () => {
+    const rig = new BrokerRig()
+    const busy = passportErrors.error('issuer_unavailable', 'busy', { facts: { retry_after_ms: 5_000 } })
+    rig.source.behaviour = { kind: 'fail', error: busy }
+    const asked = rig.send({ nonces: ['nonce-0001'] })
+    await rig.clock.advance(4_999)
+    rig.source.behaviour = { kind: 'issue' }
+    expect(rig.source.calls).toHaveLength(1)
+    await rig.clock.advance(1)
+    expect(asked.served?.source).toBe('issued')
   })
 
   it('are bounded in number', async () => {

@@ -348,7 +348,10 @@ export class BrokerModel {
     const demand = { minValidS: step.minValidS, timeoutMs: step.timeoutMs, caller: `uid:${number % 3}` }
     this.#broker.obtainToken({ ...wanted, ...own }, demand, caller.signal).then(
       (served) => this.#served(open, served),
-      (error) => this.#answered(open, String(error.code ?? error.message)),
+      (error) => {
+        this.#require('bug', error.code !== undefined || error.message === 'left', () => String(error))
+        this.#answered(open, String(error.code ?? error.message))
+      },
     )
     await settled(1)
     if (satisfying === undefined) return
