@@ -37,6 +37,8 @@ export interface EnrolmentRecord {
   readonly identity: string | null
   readonly instanceId: string | null
   readonly crlStatus: 'fresh' | 'stale' | 'none' | 'off' | null
+  /** Milliseconds since the epoch. */
+  readonly crlFreshUntil: number | null
   readonly trust: 'ek-certificate' | 'ek-pinned'
   readonly simulated: boolean
   /** Milliseconds since the epoch. */
@@ -68,9 +70,11 @@ export function recordOf(candidate: EnrolmentCandidate, now: number): EnrolmentR
 
 /** What an appraisal takes of a record. */
 export function enrolmentOf(record: EnrolmentRecord): TpmEnrolment {
-  const { ekSpkiSha256, ekCertSha256, ekNotAfter, anchor, instanceId, crlStatus, counters, trust } = record
+  const { ekSpkiSha256, ekCertSha256, ekNotAfter, anchor, instanceId, trust } = record
+  const { crlStatus, crlFreshUntil, simulated, counters } = record
   return {
-    ...{ ekSpkiSha256, ekCertSha256, ekNotAfter, anchor, instanceId, crlStatus, counters },
+    ...{ ekSpkiSha256, ekCertSha256, ekNotAfter, anchor, instanceId },
+    ...{ crlStatus, crlFreshUntil, simulated, counters },
     akName: bytesOfName(record.akName),
     akTrust: trust,
     akParent: { under: 'ek', ekName: bytesOfName(record.ekName) },

@@ -79,8 +79,21 @@ describe('enrolment', () => {
         ekCertSha256: candidate.ekCertSha256,
         ekNotAfter: candidate.ekNotAfter,
       },
-      ...{ anchor: 'example', instanceId: null, crlStatus: 'off', counters: null },
+      ...{
+        anchor: 'example',
+        instanceId: null,
+        crlStatus: 'off',
+        crlFreshUntil: null,
+        simulated: false,
+        counters: null,
+      },
     })
+  })
+
+  it('gives appraisals what it knows of simulators and revocation lists (TPM-30, EKC-08)', async () => {
+    await enrol({ ...candidate, simulated: true, crlStatus: 'fresh', crlFreshUntil: testNow + 1 })
+    const expected = { simulated: true, crlStatus: 'fresh', crlFreshUntil: testNow + 1 }
+    expect(await registry.requireEnrolment(candidate.akName)).toMatchObject(expected)
   })
 
   it('knows no key that was not enrolled', async () => {

@@ -39,6 +39,8 @@ function inputsFor(qualifyingData: Uint8Array, identity: TpmIdentity, counters: 
       anchor: null,
       instanceId: null,
       crlStatus: null,
+      crlFreshUntil: null,
+      simulated: identity.simulated,
       counters,
     },
     requirements: { ...defaultTpmRequirements, pcrs, ima: 'required' },

@@ -282,6 +282,10 @@ const faults: Record<string, readonly [Change, ...TpmCheckId[]]> = {
     inputsWith((inputs) => enrolledAs(inputs, { ekNotAfter: inputs.now - 1 })),
     'tpm.ek.current',
   ],
+  'enrolment: of a simulator, whatever the evidence says': [
+    inputsWith((inputs) => enrolledAs(inputs, { simulated: true })),
+    'tpm.hardware',
+  ],
   'hints.simulated': [evidenceWith(() => ({ simulated: true })), 'tpm.hardware'],
 
   'attest.magic': [attestBytes((bytes) => editedAt(bytes, 0, 0xfe)), 'tpm.quote.kind'],
@@ -741,7 +745,9 @@ const affirmations: Record<string, Change> = {
   'an accepted firmware version': inputsWith((inputs, { tpm }) =>
     requiring(inputs, { firmwareVersions: [1n, tpm.firmwareVersion] }),
   ),
-  'the last moment of the EK certificate': inputsWith((inputs) => enrolledAs(inputs, { ekNotAfter: inputs.now })),
+  'the last moment of the EK certificate': inputsWith((inputs) =>
+    enrolledAs({ ...inputs, now: inputs.now + 999 }, { ekNotAfter: inputs.now }),
+  ),
   'the clock went on by a millisecond': withCounters(({ clock }) => ({ clock: clock - 1n })),
   'a resume, whatever the clock': withCounters(({ clock, restartCount }) => ({
     restartCount: restartCount - 1,
@@ -790,7 +796,7 @@ describe('one change of a healthy quote makes exactly these checks fail (TT-1)',
     const appraisal = appraised(change)
     expect([...failedOf(appraisal)].sort()).toEqual([...expected].sort())
     expect(appraisal).toMatchObject({ affirmed: false, claims: {}, akName: null, counters: null, newBoot: null })
-    expect(appraisal.pcrs).toBeNull()
+    expect(appraisal).toMatchObject({ simulated: null, pcrs: null })
   })
 })
 

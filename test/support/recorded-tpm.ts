@@ -86,6 +86,8 @@ export function recordedEnrolment(ak: string, parent: string | AkParent): TpmEnr
     anchor: null,
     instanceId: null,
     crlStatus: null,
+    crlFreshUntil: null,
+    simulated: false,
     counters: null,
   }
 }

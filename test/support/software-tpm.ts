@@ -258,6 +258,8 @@ export class SoftwareTpm {
       anchor: null,
       instanceId: null,
       crlStatus: null,
+      crlFreshUntil: null,
+      simulated: false,
       counters: null,
     }
   }

@@ -1,13 +1,14 @@
-import { equalBytes } from '../../base/bytes.ts'
 import { type Clock, secondsOf } from '../../base/clock.ts'
 import type { RandomSource } from '../../base/random.ts'
 import { Turns } from '../../base/turns.ts'
 import type { TpmEvidence } from '../../evidence/tpm/evidence.ts'
 import type { Challenges } from '../../issuer/challenges.ts'
 import type { TokenIssuer } from '../../issuer/token-issuer.ts'
+import type { LifetimeBound } from '../../issuer/token-lifetime.ts'
 import type { TokenRequest } from '../../passport/token-request.ts'
 import type { AcceptedToken, TokenSource } from '../../passport/token-source.ts'
 import { type TpmAppraisal, type TpmEnrolment, type TpmRequirements, tpmChecks } from '../../verifier/index.ts'
+import type { TpmCheckId } from '../../verifier/tpm/checks.ts'
 import type { PcrBankSelection } from '../../verifier/tpm/inputs.ts'
 import type { Appraiser } from './appraiser.ts'
 import { builtinPolicy } from './builtin-policy.ts'
@@ -87,7 +88,12 @@ async function attest(options: EmbeddedSourceOptions, request: TokenRequest, sig
   }
   const appraisal = await appraise(options, evidence, { enrolment, qualifyingData, selection })
   await options.enrolments.keepCounters(enrolment, appraisal)
-  return { appraisal, enrolment, simulated: options.simulator || evidence.simulated, at: secondsOf(options.clock) }
+  return { appraisal, enrolment, simulated: isSimulated(options, appraisal), at: secondsOf(options.clock) }
+}
+
+/** TOK-04: a verifier in simulator mode lets anything through, so that nothing of it passes for real. */
+function isSimulated({ simulator }: EmbeddedSourceOptions, { simulated }: TpmAppraisal): boolean {
+  return simulator || simulated !== false
 }
 
 /** Several audiences need an `azp` (TOK-16), and callers of the socket are no OpenID clients. */
@@ -104,6 +110,9 @@ interface Expected {
   readonly selection: readonly PcrBankSelection[]
 }
 
+/** What fails where the attester has another key than the one that is enrolled. */
+const ofAnotherKey: ReadonlySet<TpmCheckId> = new Set(['tpm.ak.known', 'tpm.quote.signer'])
+
 async function appraise(
   options: EmbeddedSourceOptions,
   evidence: TpmEvidence,
@@ -117,7 +126,7 @@ async function appraise(
   const { affirmed, findings } = appraisal
   appraisals.keepEvidence({ affirmed, findings, at: Math.floor(now / 1000) })
   if (affirmed) return appraisal
-  if (appraisal.akName === null || !equalBytes(appraisal.akName, enrolment.akName)) options.enrolments.forget()
+  if (findings.some(({ id, outcome }) => outcome === 'failed' && ofAnotherKey.has(id))) options.enrolments.forget()
   throw embeddedErrors.error('EVIDENCE_NOT_AFFIRMED', `failed: ${failedIds(findings)}`, {
     facts: { findings: failedIds(findings) },
   })
@@ -131,10 +140,18 @@ interface Affirmed {
   readonly at: number
 }
 
+/** TOK-44: what the trust in the key rests on ends the token as well. */
+function boundsOf({ ekNotAfter, crlStatus, crlFreshUntil }: TpmEnrolment): LifetimeBound[] {
+  const bounds: LifetimeBound[] = []
+  if (ekNotAfter !== null) bounds.push({ name: 'EK certificate', at: Math.floor(ekNotAfter / 1000) })
+  if (crlStatus === 'fresh' && crlFreshUntil !== null) {
+    bounds.push({ name: 'revocation list', at: Math.floor(crlFreshUntil / 1000) })
+  }
+  return bounds
+}
+
 async function issue(options: EmbeddedSourceOptions, request: TokenRequest, affirmed: Affirmed): Promise<string> {
   const { appraisal, enrolment, simulated, at } = affirmed
-  const bounds =
-    enrolment.ekNotAfter === null ? [] : [{ name: 'EK certificate', at: Math.floor(enrolment.ekNotAfter / 1000) }]
   const { token } = await options.issuer.issueToken({
     audience: request.audience,
     nonces: request.nonces,
@@ -149,7 +166,7 @@ async function issue(options: EmbeddedSourceOptions, request: TokenRequest, affi
     simulated,
     policies: [builtinPolicy(options.requirements)],
     ekSpkiSha256: enrolment.ekSpkiSha256,
-    bounds,
+    bounds: boundsOf(enrolment),
   })
   return token
 }

@@ -3,6 +3,7 @@ import type { TpmAttester, TpmIdentity } from '../../attester/tpm/tpm-attester.t
 import { toHex } from '../../base/bytes.ts'
 import type { Clock } from '../../base/clock.ts'
 import { AttestdError } from '../../base/errors.ts'
+import { secondOf } from '../../base/pki/whole-second.ts'
 import type { RandomSource } from '../../base/random.ts'
 import { type EnrolmentRequest, proveActivation } from '../../evidence/tpm/enrolment.ts'
 import { MemoryStore } from '../../registry/memory-store.ts'
@@ -54,13 +55,24 @@ class ProcessEnrolments implements Enrolments {
   async require(signal: AbortSignal): Promise<TpmEnrolment> {
     const known = this.#enrolled
     if (known === null) return this.#registry.requireEnrolment(await this.#enrolOnce(signal))
+    const enrolment = await this.#recall(known)
+    if (enrolment !== null && !this.#hasStaleLists(enrolment)) return enrolment
+    this.forget()
+    return this.#registry.requireEnrolment(await this.#enrolOnce(signal))
+  }
+
+  async #recall(known: Promise<Uint8Array>): Promise<TpmEnrolment | null> {
     try {
       return await this.#registry.requireEnrolment(await known)
     } catch (error) {
-      if (!(error instanceof AttestdError) || !gone.has(error.code)) throw error
-      this.forget()
-      return this.#registry.requireEnrolment(await this.#enrolOnce(signal))
+      if (error instanceof AttestdError && gone.has(error.code)) return null
+      throw error
     }
+  }
+
+  /** Lists that were current have ended: only another enrolment says whether policy takes the key without them (EKC-08). */
+  #hasStaleLists({ crlStatus, crlFreshUntil }: TpmEnrolment): boolean {
+    return crlStatus === 'fresh' && crlFreshUntil !== null && secondOf(this.#parts.clock.now()) > crlFreshUntil
   }
 
   keepCounters(before: TpmEnrolment, { akName, counters }: TpmAppraisal): Promise<void> {

@@ -61,10 +61,12 @@ function enrolmentBy(akName: Uint8Array, candidate: EnrolmentCandidate | null): 
   const nothing = { instanceId: null, counters: null }
   if (candidate === null) {
     const unknown = { ekSpkiSha256: null, ekCertSha256: null, ekNotAfter: null, anchor: null, crlStatus: null }
-    return { akName, akTrust: 'none', akParent: { under: 'unknown' }, ...unknown, ...nothing }
+    const unsaid = { crlFreshUntil: null, simulated: false }
+    return { akName, akTrust: 'none', akParent: { under: 'unknown' }, ...unknown, ...unsaid, ...nothing }
   }
-  const { trust, ekName, ekSpkiSha256, ekCertSha256, ekNotAfter, anchor, crlStatus } = candidate
-  const known = { ekSpkiSha256, ekCertSha256, ekNotAfter, anchor, crlStatus }
+  const { trust, ekName, ekSpkiSha256, ekCertSha256, ekNotAfter, anchor } = candidate
+  const { crlStatus, crlFreshUntil, simulated } = candidate
+  const known = { ekSpkiSha256, ekCertSha256, ekNotAfter, anchor, crlStatus, crlFreshUntil, simulated }
   return { akName, akTrust: trust, akParent: { under: 'ek', ekName }, ...known, ...nothing }
 }
 

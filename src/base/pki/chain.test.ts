@@ -537,6 +537,26 @@ describe('revocation', () => {
     const list = crlOf({ thisUpdate: testNow, nextUpdate: testNow + 60 * second })
     expect(check({ crls: [list, rootList], revocation: 'optional', now }).revocation).toBe(status)
   })
+
+  const until = (seconds: number, base = intermediate, spec = {}) =>
+    crlOf({ thisUpdate: testNow - second, nextUpdate: testNow + seconds * second, ...spec }, base)
+  it.each<[string, Partial<ChainInput>, number | null]>([
+    ['the first end in the chain', { crls: [until(60), until(50, root)] }, 50],
+    ['the first end in the chain, the other way round', { crls: [until(50), until(60, root)] }, 50],
+    ['the last end of several lists of one issuer', { crls: [until(5), until(60), until(8), until(99, root)] }, 60],
+    [
+      'no list that is not signed',
+      { crls: [until(40), until(60, intermediate, { signer: root }), until(90, root)] },
+      40,
+    ],
+    ['nothing, where one certificate has no list', { crls: [until(60)] }, null],
+    ['nothing, where one list has ended', { crls: [until(-0.5), until(60, root)], now: testNow + second }, null],
+    ['nothing, where the leaf is revoked', { crls: [listing, until(60, root)] }, null],
+    ['nothing, where revocation is off', { crls: [until(60), until(60, root)], revocation: 'off' }, null],
+  ])('says until when its status is fresh: %s', (_what, changes, seconds) => {
+    const expected = seconds === null ? null : testNow + seconds * second
+    expect(check({ revocation: 'optional', ...changes }).revocationUntil).toBe(expected)
+  })
 })
 
 it('every problem was provoked', () => {

@@ -36,6 +36,8 @@ export interface Chain {
   readonly problems: readonly ChainProblem[]
   /** Of the worst certificate in the chain. */
   readonly revocation: RevocationStatus
+  /** Milliseconds since the epoch: until when the lists that were used are current; null unless the status is `fresh`. */
+  readonly revocationUntil: number | null
   /** Milliseconds since the epoch: the first end of a validity in the chain, the anchor included. */
   readonly notAfter: number
 }
@@ -78,7 +80,9 @@ function worthChecking(paths: readonly CandidatePath[]): readonly CandidatePath[
 function refusedUnread(leaf: Certificate, count: number): Chain {
   const detail = `${chainProblems.too_many_certificates}: ${count}, the limit is ${limits.certificates}`
   const problems: ChainProblem[] = [{ code: 'too_many_certificates', at: 0, detail }]
-  return { accepted: false, certificates: [leaf], anchor: null, problems, revocation: 'none', notAfter: leaf.notAfter }
+  const { notAfter } = leaf
+  const nothing = { anchor: null, revocation: 'none', revocationUntil: null } as const
+  return { accepted: false, certificates: [leaf], problems, notAfter, ...nothing }
 }
 
 /** Accepted first, then by the number of problems. */
@@ -114,7 +118,7 @@ function checkPath({ certificates, anchor, deadEnd }: CandidatePath, input: Chai
   const revocation = checkRevocation(certificates, authorities, input, report)
   problems.sort((a, b) => a.at - b.at)
   const notAfter = Math.min(...authorities.map((authority) => authority.notAfter))
-  return { accepted: problems.length === 0, certificates, anchor, problems, revocation, notAfter }
+  return { accepted: problems.length === 0, certificates, anchor, problems, ...revocation, notAfter }
 }
 
 function describeIssuer(certificates: readonly Certificate[]): string {
@@ -165,14 +169,17 @@ function checkRevocation(
   authorities: readonly Authority[],
   { crls, revocation, now }: ChainInput,
   report: Report,
-): RevocationStatus {
-  if (revocation === 'off') return 'off'
+): Pick<Chain, 'revocation' | 'revocationUntil'> {
+  if (revocation === 'off') return { revocation: 'off', revocationUntil: null }
+  const ends: number[] = []
   const statuses = certificates.map((certificate, at) => {
     const issuer = authorities[at + 1]
     if (!issuer) return 'none'
-    const { status, problem } = findRevocation(certificate, issuer, crls, now)
+    const { status, problem, freshUntil } = findRevocation(certificate, issuer, crls, now)
     if (problem && (revocation === 'required' || problem === 'revoked')) report(problem, at)
+    if (freshUntil !== null) ends.push(freshUntil)
     return status
   })
-  return worstStatus(statuses)
+  const isKnown = ends.length > 0 && ends.length === certificates.length
+  return { revocation: worstStatus(statuses), revocationUntil: isKnown ? Math.min(...ends) : null }
 }

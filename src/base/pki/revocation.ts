@@ -16,6 +16,8 @@ export interface RevocationFinding {
   readonly status: Exclude<RevocationStatus, 'off'>
   /** Why the status is not `fresh`, or `revoked`. */
   readonly problem: ChainProblemCode | null
+  /** Milliseconds since the epoch: until when a list that is current now says so; null unless the status is `fresh`. */
+  readonly freshUntil: number | null
 }
 
 /** The order from which the status of a whole chain is the worst. */
@@ -40,12 +42,15 @@ export function findRevocation(
   const judged = named.map((list) => ({ list, problem: authenticityProblem(list, issuer) }))
   const authentic = judged.filter(({ problem }) => problem === null).map(({ list }) => list)
   if (authentic.some(({ revokedSerials }) => revokedSerials.has(certificate.serial))) {
-    return { status: 'fresh', problem: 'revoked' }
+    return { status: 'fresh', problem: 'revoked', freshUntil: null }
+  }
+  const current = authentic.filter((list) => timeProblem(list, now) === null)
+  if (current.length > 0) {
+    return { status: 'fresh', problem: null, freshUntil: Math.max(...current.map(({ nextUpdate }) => nextUpdate)) }
   }
   const times = authentic.map((list) => timeProblem(list, now))
-  if (times.includes(null)) return { status: 'fresh', problem: null }
-  if (times.includes('crl_stale')) return { status: 'stale', problem: 'crl_stale' }
-  return { status: 'none', problem: times[0] ?? judged[0]?.problem ?? 'crl_absent' }
+  if (times.includes('crl_stale')) return { status: 'stale', problem: 'crl_stale', freshUntil: null }
+  return { status: 'none', problem: times[0] ?? judged[0]?.problem ?? 'crl_absent', freshUntil: null }
 }
 
 function authenticityProblem(list: RevocationList, issuer: Authority): ChainProblemCode | null {

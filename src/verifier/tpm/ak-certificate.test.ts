@@ -41,7 +41,7 @@ describe('a certified AK', () => {
     expect(appraiseAkCertificate(certified(), inputs).enrolment).toEqual({
       ...{ akName: nameOf(ak.area), akTrust: 'ak-certificate', akParent: inputs.akParent, anchor: 'example' },
       ...{ crlStatus: 'off', ekSpkiSha256: null, ekCertSha256: null, instanceId: null, counters: null },
-      ekNotAfter: testNow + 365 * 86_400_000,
+      ...{ ekNotAfter: testNow + 365 * 86_400_000, crlFreshUntil: null, simulated: false },
     })
   })
 

@@ -56,6 +56,7 @@ export function appraiseAkCertificate(ak: CertifiedAk, inputs: AkCertificateInpu
   const anchor = chain.anchor?.name ?? null
   const enrolment: TpmEnrolment = {
     ...{ akName, akTrust: 'ak-certificate', akParent: inputs.akParent, anchor, crlStatus: chain.revocation },
+    ...{ crlFreshUntil: chain.revocationUntil, simulated: false },
     ...{ ekSpkiSha256: null, ekCertSha256: null, ekNotAfter: chain.notAfter, instanceId: null, counters: null },
   }
   return { affirmed: true, findings, claims: {}, enrolment }

@@ -75,6 +75,20 @@ describe('the claims of an affirmed appraisal', () => {
     })
   })
 
+  it.each([
+    ['fresh', inputs.now, 'fresh'],
+    ['fresh', inputs.now - 1000, 'stale'],
+    ['fresh', inputs.now + 1000, 'fresh'],
+    ['fresh', null, 'fresh'],
+    ['none', inputs.now - 1000, 'none'],
+  ] as const)(
+    'of revocation lists that were %s until %d say that they are %s (EKC-08)',
+    (crlStatus, crlFreshUntil, now) => {
+      const enrolled = withEnrolment({ crlStatus, crlFreshUntil })
+      expect(tpmClaims(appraiseTpm(evidence, { ...enrolled, now: inputs.now + 999 }))['crl_status']).toBe(now)
+    },
+  )
+
   it('say that a key is not trusted if its enrolment says so (ENR-11)', () => {
     expect(tpmClaims(appraiseTpm(evidence, withEnrolment({ akTrust: 'none' })))).toMatchObject({
       ak_trusted: false,
@@ -134,6 +148,22 @@ describe('what is kept', () => {
       counters = appraisal.counters
     }
     expect(newBoots).toEqual([true, false, true, false])
+  })
+})
+
+describe('a simulated TPM (TPM-30, TOK-04)', () => {
+  const simulator = { ...inputs, simulator: true }
+  const enrolled = { ...withEnrolment({ simulated: true }), simulator: true }
+
+  it.each<[string, TpmEvidence, TpmInputs, boolean]>([
+    ['neither evidence nor enrolment say so', evidence, simulator, false],
+    ['the evidence says so', { ...evidence, simulated: true }, simulator, true],
+    ['the enrolment says so', evidence, enrolled, true],
+    ['both say so', { ...evidence, simulated: true }, enrolled, true],
+  ])('is one where %s', (_what, sent, given, expected) => {
+    const appraisal = appraiseTpm(sent, given)
+    expect(appraisal).toMatchObject({ affirmed: true, simulated: expected })
+    expect(outcomesOf(appraisal)['tpm.hardware']).toBe(expected ? 'waived' : 'passed')
   })
 })
 

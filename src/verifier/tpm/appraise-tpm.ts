@@ -1,3 +1,4 @@
+import { secondOf } from '../../base/pki/whole-second.ts'
 import type { TpmEvidence, TpmQuote } from '../../evidence/tpm/evidence.ts'
 import { tpmEvidenceLimits } from '../../evidence/tpm/evidence-json.ts'
 import type { Appraisal, Finding } from '../../results/appraisal.ts'
@@ -25,6 +26,8 @@ export interface TpmAppraisal extends Appraisal {
    * where `requirements.withoutMemory` says that there is nothing to compare with.
    */
   readonly newBoot: boolean | null
+  /** The evidence or the enrolment says that the TPM is a simulator: every token about it must say so (TOK-04). */
+  readonly simulated: boolean | null
   /** The signed values of all quotes, bank → PCR → value, each of its bank's length. */
   readonly pcrs: PcrValues | null
 }
@@ -42,35 +45,40 @@ function judgeEkCurrent(checklist: TpmChecklist, { enrolment, requirements, now 
   if (enrolment?.akParent.under === 'unknown') checklist.waive(id, unknownParent)
   else if (enrolment !== null) {
     const end = enrolment.ekNotAfter
-    const problem = end !== null && now > end ? 'the certificate has expired' : null
+    const problem = end !== null && secondOf(now) > end ? 'the certificate has expired' : null
     judgeProblem(checklist, id, problem, end === null ? 'there is no certificate' : undefined)
   } else if (requirements.allowUnenrolled === true) checklist.waive(id, unenrolled)
 }
 
-/** TPM-30: the hint is unsigned, but it can only lower the trust. */
-function judgeHardware(checklist: TpmChecklist, { simulated }: TpmEvidence, { simulator }: TpmInputs): void {
+/** TPM-30: the hint of the evidence is unsigned, so that it can lower the trust and never raise it. */
+function isSimulated({ simulated }: TpmEvidence, { enrolment }: TpmInputs): boolean {
+  return simulated || enrolment?.simulated === true
+}
+
+function judgeHardware(checklist: TpmChecklist, simulated: boolean, { simulator }: TpmInputs): void {
   if (!simulated) checklist.pass('tpm.hardware')
   else if (simulator) checklist.waive('tpm.hardware', 'the verifier runs in simulator mode')
-  else checklist.fail('tpm.hardware', 'the evidence says that its TPM is simulated')
+  else checklist.fail('tpm.hardware', 'the TPM is simulated')
 }
 
 function affirmed(
   checklist: TpmChecklist,
   evidence: TpmEvidence,
-  { enrolment, requirements }: TpmInputs,
+  inputs: TpmInputs,
   { key, quotes }: { key: AttestationKey; quotes: JudgedQuotes },
 ): Omit<TpmAppraisal, 'findings' | 'affirmed'> | null {
   const last = quotes.attests.at(-1)
   if (last === undefined || quotes.values === null) return null
+  const { enrolment, requirements, now } = inputs
   const counters = countersOf(last)
   const before = enrolment?.counters ?? null
   const newBoot = before === null && requirements.withoutMemory === true ? null : isNewBoot(before, counters)
   const { values } = quotes
-  const claims = tpmClaims(checklist, { key, enrolment, attest: last, values, newBoot, evidence })
-  return { claims, akName: key.name, counters, newBoot, pcrs: values }
+  const claims = tpmClaims(checklist, { key, enrolment, attest: last, values, newBoot, evidence, now })
+  return { claims, akName: key.name, counters, newBoot, simulated: isSimulated(evidence, inputs), pcrs: values }
 }
 
-const refused = { claims: {}, akName: null, counters: null, newBoot: null, pcrs: null }
+const refused = { claims: {}, akName: null, counters: null, newBoot: null, simulated: null, pcrs: null }
 
 /**
  * Appraises TPM evidence (tpm.md sections 4 and 5, EVD-04): the attestation key, every quote, the PCR values and the
@@ -87,7 +95,7 @@ export function appraiseTpm(evidence: TpmEvidence, inputs: TpmInputs, replays: L
   const given = judgeCount(checklist, evidence.quotes)
   const key = judgeAttestationKey(checklist, evidence.ak.publicArea, inputs)
   judgeEkCurrent(checklist, inputs)
-  judgeHardware(checklist, evidence, inputs)
+  judgeHardware(checklist, isSimulated(evidence, inputs), inputs)
   const quotes = judgeQuotes(checklist, given, key, inputs)
   judgeLogs(checklist, evidence, inputs.requirements, { quoted: quotes?.values ?? null, replays })
   const findings = checklist.findings()

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { toHex } from '../../base/bytes.ts'
+import { secondOf } from '../../base/pki/whole-second.ts'
 import type { TpmAttest } from '../../evidence/tpm/attest.ts'
 import type { TpmEvidence } from '../../evidence/tpm/evidence.ts'
 import type { AttestationKey } from './attestation-key.ts'
@@ -17,6 +18,8 @@ export interface AffirmedTpm {
   /** Null where there is nothing to compare with. */
   readonly newBoot: boolean | null
   readonly evidence: TpmEvidence
+  /** Milliseconds since the epoch. */
+  readonly now: number
 }
 
 type Claims = Record<string, unknown>
@@ -32,12 +35,18 @@ function keyClaims({ key, enrolment }: AffirmedTpm): Claims {
   }
 }
 
-function enrolmentClaims(enrolment: TpmEnrolment | null): Claims {
+/** What was fresh at the enrolment is stale once its lists have ended. */
+function crlStatusNow({ crlStatus, crlFreshUntil }: TpmEnrolment, now: number): TpmEnrolment['crlStatus'] {
+  const hasEnded = crlFreshUntil !== null && secondOf(now) > crlFreshUntil
+  return crlStatus === 'fresh' && hasEnded ? 'stale' : crlStatus
+}
+
+function enrolmentClaims({ enrolment, now }: AffirmedTpm): Claims {
   const facts = {
     ek_spki_sha256: enrolment?.ekSpkiSha256,
     ek_cert_sha256: enrolment?.ekCertSha256,
     ek_anchor: enrolment?.anchor,
-    crl_status: enrolment?.crlStatus,
+    crl_status: enrolment && crlStatusNow(enrolment, now),
     instance_id: enrolment?.instanceId,
   }
   return Object.fromEntries(Object.entries(facts).filter(([, fact]) => fact !== null && fact !== undefined))
@@ -90,7 +99,7 @@ export function tpmClaims(checklist: TpmChecklist, affirmed: AffirmedTpm): Claim
   const eventLog = evidence.eventLog !== null
   const tpm = {
     ...keyClaims(affirmed),
-    ...enrolmentClaims(affirmed.enrolment),
+    ...enrolmentClaims(affirmed),
     nonce_matched: checklist.passed('tpm.quote.nonce'),
     ...pcrClaims(affirmed.values),
     ...counterClaims(affirmed),

@@ -70,6 +70,7 @@ describe('a healthy request', () => {
       identity: 'i-1',
       instanceId: 'i-1',
       crlStatus: 'fresh',
+      crlFreshUntil: Math.min(...crls.map(({ nextUpdate }) => nextUpdate)),
       trust: 'ek-certificate',
       simulated: false,
     })
@@ -351,6 +352,7 @@ describe('revocation (EKC-08)', () => {
     const { findings, candidate } = appraiseEnrolment(request, { ...enrolmentInputs, ...inputs })
     expect(findings.find(({ id }) => id === 'tpm.ek.revocation')?.outcome).toBe(outcome)
     expect(candidate?.crlStatus ?? null).toBe(status)
+    expect(typeof candidate?.crlFreshUntil === 'number').toBe(status === 'fresh')
     shortfall(request, inputs)
   })
 })

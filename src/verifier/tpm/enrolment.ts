@@ -56,6 +56,8 @@ export interface EnrolmentCandidate {
   /** The identity, if policy required it and it was the required one (EKC-09). */
   readonly instanceId: string | null
   readonly crlStatus: 'fresh' | 'stale' | 'none' | 'off' | null
+  /** Milliseconds since the epoch: the first end of the lists behind a `crlStatus` of `fresh`; else null. */
+  readonly crlFreshUntil: number | null
   readonly trust: 'ek-certificate' | 'ek-pinned'
   readonly simulated: boolean
 }
@@ -203,8 +205,8 @@ function candidateOf({ ak, ek, trust, simulated }: Accepted, inputs: EnrolmentIn
     instanceId: inputs.expectedInstance === undefined || inputs.expectedInstance === null ? null : identity,
   }
   if (trust.by === 'pin') {
-    const nothing = { ekCertSha256: null, ekNotAfter: null, certificates: [], anchor: null, crlStatus: null }
-    return { ...base, ...nothing, trust: 'ek-pinned' }
+    const nothing = { ekCertSha256: null, ekNotAfter: null, anchor: null, crlStatus: null, crlFreshUntil: null }
+    return { ...base, ...nothing, certificates: [], trust: 'ek-pinned' }
   }
   const { tpm, chain } = trust.accepted
   return {
@@ -214,6 +216,7 @@ function candidateOf({ ak, ek, trust, simulated }: Accepted, inputs: EnrolmentIn
     certificates: chain.certificates.map(({ der }) => der),
     anchor: chain.anchor?.name ?? null,
     crlStatus: chain.revocation,
+    crlFreshUntil: chain.revocationUntil,
     trust: 'ek-certificate',
   }
 }

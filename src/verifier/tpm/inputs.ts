@@ -41,6 +41,10 @@ export interface TpmEnrolment {
   /** Only where policy compared it with the subject of the EK certificate (EKC-09). */
   readonly instanceId: string | null
   readonly crlStatus: 'fresh' | 'stale' | 'none' | 'off' | null
+  /** Milliseconds since the epoch: after it a `crlStatus` of `fresh` has become `stale`; null where it does not apply. */
+  readonly crlFreshUntil: number | null
+  /** The TPM was found to be a simulator when it was enrolled; evidence that does not say so changes nothing. */
+  readonly simulated: boolean
   /** Of the last accepted quote; null before the first one. */
   readonly counters: TpmCounters | null
 }
