@@ -96,11 +96,15 @@ function isSimulated({ simulator }: EmbeddedSourceOptions, { simulated }: TpmApp
   return simulator || simulated !== false
 }
 
+/** What TOK-11 lets stand in a token; the socket takes more (API 6.1). */
+const audienceForm = /^[\x21-\x7e]{1,256}$/
+
 /** Several audiences need an `azp` (TOK-16), and callers of the socket are no OpenID clients. */
 function requireOneAudience({ audience }: TokenRequest): void {
-  if (audience.length !== 1) {
-    throw embeddedErrors.error('audience_unsupported', `${audience.length} audiences in one request`)
-  }
+  const refuse = (says: string) => embeddedErrors.error('audience_unsupported', says)
+  if (audience.length !== 1) throw refuse(`${audience.length} audiences in one request`)
+  if (!audience.every((name) => audienceForm.test(name)))
+    throw refuse('the audience is not 1 to 256 printable ASCII characters')
 }
 
 interface Expected {

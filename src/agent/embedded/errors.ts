@@ -27,7 +27,7 @@ export const embeddedErrors = declareErrors({
   audience_unsupported: {
     kind: 'unsupported',
     status: 409,
-    title: 'the issuer cannot put these audiences into one token',
-    remedy: 'ask for one token for each audience',
+    title: 'the issuer cannot put these audiences into a token',
+    remedy: 'ask for one token for each audience, each of 1 to 256 printable ASCII characters',
   },
 })
