@@ -20,6 +20,13 @@ export function toLatin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
 }
 
+/** Whether `text` is `toLatin1(bytes)`, without making that text. Not for secrets: the time tells where they differ. */
+export function equalsLatin1(bytes: Uint8Array, text: string): boolean {
+  if (bytes.length !== text.length) return false
+  for (let at = 0; at < bytes.length; at++) if (bytes[at] !== text.charCodeAt(at)) return false
+  return true
+}
+
 export function toBase64(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64')
 }

@@ -1,4 +1,4 @@
-import { toLatin1 } from '../../base/bytes.ts'
+import { equalsLatin1, toLatin1 } from '../../base/bytes.ts'
 import { Reader } from '../../base/layout-cursor.ts'
 import { type HashName, hashAlgorithms } from '../tpm/algorithms.ts'
 
@@ -38,16 +38,19 @@ function readLegacy(reader: Reader): { hashed: Uint8Array; data: Uint8Array } {
   return { hashed, data: reader.since(start) }
 }
 
-function readTemplateName(reader: Reader): string {
+/** `last`: the name of the record before, which is nearly always the same and then not made again. */
+function readTemplateName(reader: Reader, last: string): string {
   const length = reader.integer(4, true)
   if (length === 0 || length > maximumTemplateName) throw reader.malformed(`template name of ${length} bytes`)
-  return toLatin1(reader.bytes(length))
+  const name = reader.bytes(length)
+  return equalsLatin1(name, last) ? last : toLatin1(name)
 }
 
-function readRecord(reader: Reader, index: number, columnSize: number): ImaRecord {
+function readRecord(reader: Reader, columnSize: number, before: Pick<ImaRecord, 'index' | 'template'>): ImaRecord {
+  const index = before.index + 1
   const pcr = reader.integer(4, true)
   const column = reader.bytes(columnSize)
-  const template = readTemplateName(reader)
+  const template = readTemplateName(reader, before.template)
   if (template === 'ima') return { index, pcr, column, template, ...readLegacy(reader) }
   const data = reader.bytes(reader.integer(4, true))
   return { index, pcr, column, template, hashed: data, data }
@@ -65,11 +68,13 @@ export function* readImaLog(
 ): Generator<ImaRecord, void> {
   const { maxRecords = 4_000_000 } = limits
   const columnSize = hashAlgorithms[column].size
-  let index = 0
-  const reader = new Reader(bytes, () => `ima.records.${index}`)
-  for (; reader.remaining > 0; index++) {
-    if (index >= maxRecords) throw reader.malformed(`more than ${maxRecords} records`)
-    yield readRecord(reader, index, columnSize)
+  let last: Pick<ImaRecord, 'index' | 'template'> = { index: -1, template: '' }
+  const reader = new Reader(bytes, () => `ima.records.${last.index + 1}`)
+  while (reader.remaining > 0) {
+    if (last.index + 1 >= maxRecords) throw reader.malformed(`more than ${maxRecords} records`)
+    const record = readRecord(reader, columnSize, last)
+    last = record
+    yield record
   }
 }
 

@@ -216,6 +216,16 @@ describe('any log', () => {
     const at = 2 * one.length + 28
     expect(() => parseImaLog(cut)).toThrow(`ima.records.2: needs 6 bytes, has 2 (at byte ${at})`)
   })
+
+  it('is read up to a limit of records', () => {
+    const one = encodeRecord({ pcr: 10, legacy: true, violation: false, columnIsWrong: false, name: 'a' }, 'sha256')
+    const two = concatBytes(one, one)
+    expect(parseImaLog(two, 'sha256', { maxRecords: 2 }).map(({ index, template }) => [index, template])).toEqual([
+      [0, 'ima'],
+      [1, 'ima'],
+    ])
+    expect(() => parseImaLog(two, 'sha256', { maxRecords: 1 })).toThrow('ima.records.1: more than 1 records')
+  })
 })
 
 /** True inside a template's name: the one part of a record that no digest covers. */

@@ -1,4 +1,4 @@
-import { isFilledWith, toLatin1 } from '../../base/bytes.ts'
+import { equalsLatin1, isFilledWith } from '../../base/bytes.ts'
 import { readImaLog } from '../../evidence/ima/ima-log.ts'
 import { digestText, type HashName } from '../../evidence/tpm/algorithms.ts'
 import { type BankForm, ImaRegister } from './ima-register.ts'
@@ -63,7 +63,7 @@ export function replayImaLog(bytes: Uint8Array, inputs: ImaReplayInputs): ImaRep
     records++
     const digest = isViolation(stated) ? null : digestText(column, hashed)
     if (digest === null) violations++
-    else if (digest !== toLatin1(stated)) wrongColumn ??= index
+    else if (!equalsLatin1(stated, digest)) wrongColumn ??= index
     if (pcr !== inputs.pcr || matched !== null) continue
     for (const register of registers) {
       if (digest === null) register.extendViolation()
