@@ -135,10 +135,7 @@ export class Writer {
       throw this.misfit(`${value} does not fit into ${size} bytes`)
     }
     const bytes = new Uint8Array(size)
-    const view = new DataView(bytes.buffer)
-    if (size === 1) view.setUint8(0, value)
-    else if (size === 2) view.setUint16(0, value, littleEndian)
-    else view.setUint32(0, value, littleEndian)
+    for (let at = 0; at < size; at++) bytes[littleEndian ? at : size - 1 - at] = value >>> (8 * at)
     this.#parts.push(bytes)
   }
 
