@@ -4,7 +4,7 @@ import type { AttestdError } from '../../base/errors.ts'
 import { type JsonObject, parseJsonObject } from '../../base/json.ts'
 import type { TokenRequest } from '../../passport/token-request.ts'
 import type { AcceptedToken } from '../../passport/token-source.ts'
-import { createTokenVerifier } from '../../relying-party/index.ts'
+import { createTokenVerifier, type AcceptedToken as VerifiedToken } from '../../relying-party/index.ts'
 import { embeddedErrors } from './errors.ts'
 
 export interface OwnTokens {
@@ -35,6 +35,14 @@ function requireBinding(request: TokenRequest, claims: Readonly<Record<string, u
   if ((cnf?.jkt ?? null) !== (request.cnf?.jkt ?? null)) throw bad('BRK-107', 'the token names another key')
 }
 
+/** TOK-04: what came of a simulator says so. TOK-44: no longer life than was asked for. */
+function requireWhatWasIssued(request: TokenRequest, accepted: VerifiedToken, own: OwnTokens): void {
+  if (accepted.simulated !== own.simulator) throw bad('TOK-04', 'the token is wrong about simulation')
+  if (request.ttlS !== null && accepted.expiresAt - accepted.issuedAt > request.ttlS) {
+    throw bad('TOK-44', 'the token lives longer than was asked for')
+  }
+}
+
 /** All claims of a token that was accepted, also those that a relying party gets only if it expected them. */
 function payloadOf(token: string): JsonObject {
   return parseJsonObject(parseText(token.split('.')[1] ?? '', 'base64url', 'payload'), 'payload')
@@ -60,6 +68,7 @@ export async function acceptOwnToken(token: string, request: TokenRequest, own: 
   const accepted = await verifier.accept(token, nonce === undefined ? {} : { eatNonce: nonce })
   requireAudience(request.audience, accepted.audience)
   requireBinding(request, payloadOf(token))
+  requireWhatWasIssued(request, accepted, own)
   const { issuer, issuedAt, expiresAt, jti, kid } = accepted
   if (jti === undefined || kid === undefined) throw bad('BRK-102', 'the token has no jti or no kid')
   return { issuer, audience: accepted.audience, issuedAt, expiresAt, jti, kid }

@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import { embeddedIssuer, embeddedRequest } from '../../../test/support/embedded-machine.ts'
+import { FakeClock } from '../../../test/support/fake-clock.ts'
+import { createTestIssuer, type Members, tokenNow, tpmPayload } from '../../../test/support/test-issuer.ts'
+import { toBase64url } from '../../base/bytes.ts'
+import { AttestdError } from '../../base/errors.ts'
+import type { TokenRequest } from '../../passport/token-request.ts'
+import { acceptOwnToken } from './accept-own-token.ts'
+
+const signer = createTestIssuer('RS256')
+const clock = new FakeClock(tokenNow * 1000)
+const jkt = toBase64url(createHash('sha256').update('key').digest())
+
+/** A token as the bundled issuer makes it for `embeddedRequest()`. */
+function ownPayload(change: Members = {}): Members {
+  const { eat_nonce, nonce, azp, cnf, amr, auth_time, at_hash, c_hash, ...rest } = tpmPayload()
+  const times = { iat: tokenNow, nbf: tokenNow, exp: tokenNow + 900 }
+  return { ...rest, ...times, iss: embeddedIssuer, aud: 'https://rp.example', ...change }
+}
+
+async function outcome(payload: Members, change: Partial<TokenRequest> = {}, simulator = false): Promise<string> {
+  const own = { issuer: embeddedIssuer, jwks: () => ({ keys: [signer.jwk] }), simulator, clock }
+  try {
+    await acceptOwnToken(signer.sign(payload), embeddedRequest(change), own)
+    return 'accepted'
+  } catch (error) {
+    if (!(error instanceof AttestdError)) throw error
+    return String(error.facts['check'] ?? error.facts['failed'] ?? error.message)
+  }
+}
+
+const nonces = ['nonce-0001', 'nonce-0002']
+const attestd = (change: Members) => ({ attestd: { ...(tpmPayload()['attestd'] as Members), ...change } })
+
+describe('a token of our own is accepted', () => {
+  it.each<[string, Members, Partial<TokenRequest>, boolean?]>([
+    ['as asked for', {}, {}],
+    ['with the nonce', { eat_nonce: 'nonce-0001' }, { nonces: ['nonce-0001'] }],
+    ['with the nonces in their order', { eat_nonce: nonces }, { nonces }],
+    ['with the key', { cnf: { jkt } }, { cnf: { jkt, jwk: {} } }],
+    ['with the life that was asked for', { exp: tokenNow + 120 }, { ttlS: 120 }],
+    ['with a shorter life', { exp: tokenNow + 60 }, { ttlS: 120 }],
+    ['of a simulator, as one', attestd({ simulated: true }), {}, true],
+  ])('%s', async (_what, members, request, simulator) => {
+    expect(await outcome(ownPayload(members), request, simulator)).toBe('accepted')
+  })
+
+  it('and described by what was verified', async () => {
+    const own = { issuer: embeddedIssuer, jwks: () => ({ keys: [signer.jwk] }), simulator: false, clock }
+    expect(await acceptOwnToken(signer.sign(ownPayload()), embeddedRequest(), own)).toEqual({
+      issuer: embeddedIssuer,
+      audience: ['https://rp.example'],
+      issuedAt: tokenNow,
+      expiresAt: tokenNow + 900,
+      jti: '6f1c2f0e-2c8e-4c5a-9a0e-0d1f6f3a7b10',
+      kid: 'key-1',
+    })
+  })
+})
+
+describe('a token of our own is refused', () => {
+  it.each<[string, Members, Partial<TokenRequest>, string, boolean?]>([
+    [
+      'with an audience less',
+      { aud: ['https://rp.example'] },
+      { audience: ['https://rp.example', 'https://more.example'] },
+      'BRK-105',
+    ],
+    ['with a nonce that nobody asked for', { eat_nonce: 'nonce-0001' }, {}, 'BRK-107'],
+    ['with one nonce less', { eat_nonce: 'nonce-0001' }, { nonces }, 'BRK-107'],
+    ['with its nonces in another order', { eat_nonce: [...nonces].reverse() }, { nonces }, 'BRK-107'],
+    ['with a key that nobody asked for', { cnf: { jkt } }, {}, 'BRK-107'],
+    ['without the key', {}, { cnf: { jkt, jwk: {} } }, 'BRK-107'],
+    ['with another key', { cnf: { jkt } }, { cnf: { jkt: jkt.toUpperCase(), jwk: {} } }, 'BRK-107'],
+    ['that lives longer than was asked for', { exp: tokenNow + 121 }, { ttlS: 120 }, 'TOK-44'],
+    ['of a simulator that does not say so', {}, {}, 'TOK-04', true],
+  ])('%s', async (_what, members, request, expected, simulator) => {
+    expect(await outcome(ownPayload(members), request, simulator)).toBe(expected)
+  })
+
+  it.each<[string, Members, Partial<TokenRequest>, string]>([
+    ['of another issuer', { iss: 'https://other.example' }, {}, 'token.issuer'],
+    ['for another audience', { aud: 'https://other.example' }, {}, 'token.audience'],
+    ['for an audience more', { aud: ['https://rp.example', 'https://more.example'] }, {}, 'token.azp'],
+    ['without the nonce', {}, { nonces: ['nonce-0001'] }, 'token.nonce'],
+    ['of a simulator', attestd({ simulated: true }), {}, 'token.simulated'],
+    ['of a TD', { tee: 'tdx' }, {}, 'token.tee'],
+    ['that has expired', { iat: tokenNow - 900, nbf: tokenNow - 900, exp: tokenNow - 60 }, {}, 'token.times'],
+    ['that was issued two minutes ago', { iat: tokenNow - 121, nbf: tokenNow - 121 }, {}, 'token.age'],
+    ['of another profile', { eat_profile: 'urn:other' }, {}, 'token.profile'],
+  ])('as by any relying party: %s', async (_what, members, request, expected) => {
+    expect(await outcome(ownPayload(members), request)).toContain(expected)
+  })
+
+  it('that another key signed', async () => {
+    const own = { issuer: embeddedIssuer, jwks: () => ({ keys: [signer.jwk] }), simulator: false, clock }
+    const forged = createTestIssuer('RS256').sign(ownPayload())
+    await expect(acceptOwnToken(forged, embeddedRequest(), own)).rejects.toThrow(/token\.signature/)
+  })
+
+  it('that has no jti', async () => {
+    const { jti: _, ...rest } = ownPayload()
+    expect(await outcome(rest)).toBe('BRK-102')
+  })
+})

@@ -1,0 +1,199 @@
+import { createHash } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import {
+  EmbeddedMachine,
+  embeddedIssuer,
+  embeddedRequest,
+  type MachineOptions,
+} from '../../../test/support/embedded-machine.ts'
+import { ekAuthority, maker } from '../../../test/support/enrolling-tpm.ts'
+import { issueCrl, testNow } from '../../../test/support/test-ca.ts'
+import { toBase64url } from '../../base/bytes.ts'
+import { AttestdError } from '../../base/errors.ts'
+import type { TpmEvidence } from '../../evidence/tpm/evidence.ts'
+import type { TokenRequest } from '../../passport/token-request.ts'
+
+const never = new AbortController().signal
+const second = 1000
+const jkt = toBase64url(createHash('sha256').update('key').digest())
+const claimsOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())
+
+/** Obtains tokens of one machine, and gives their claims, or the code of what was thrown with its findings. */
+async function atMachine(options: MachineOptions = {}) {
+  const machine = new EmbeddedMachine(options)
+  const { source, keys } = await machine.sourceAndKeys()
+  const obtain = (change: Partial<TokenRequest> = {}) => source.obtainToken(embeddedRequest(change), never)
+  const outcome = async (change: Partial<TokenRequest> = {}): Promise<string> => {
+    try {
+      await obtain(change)
+      return 'issued'
+    } catch (error) {
+      if (!(error instanceof AttestdError)) throw error
+      return [error.code, error.facts['findings'] ?? error.facts['bound']].filter(Boolean).join(' ')
+    }
+  }
+  return { machine, source, keys, obtain, outcome, claims: async (change = {}) => claimsOf(await obtain(change)) }
+}
+
+describe('a token of the bundled verifier', () => {
+  it('says what the quote covered: audience, nonces, key, and that it was challenged', async () => {
+    const { claims, source, obtain } = await atMachine()
+    const change = { nonces: ['nonce-0001', 'nonce-0002'], ttlS: 120, cnf: { jkt, jwk: {} } }
+    const given = await claims(change)
+    expect(given).toMatchObject({
+      iss: embeddedIssuer,
+      aud: 'https://rp.example',
+      eat_nonce: ['nonce-0001', 'nonce-0002'],
+      cnf: { jkt },
+      acr: 'urn:attestd:acr:tpm',
+      tee: 'tpm',
+      exp: given.iat + 120,
+      tpm: { ak_trust: 'ek-certificate', ek_anchor: 'example', eventlog_verified: true, nonce_matched: true },
+      ima: { verified: true },
+      attestd: { simulated: false, freshness: 'challenge', appraisedAt: testNow / 1000 },
+    })
+    expect(given.attestd.waived).toEqual([])
+    expect(given['evaluation-reports']).toMatchObject([{ 'policy-id': 'builtin' }])
+    const accepted = await source.acceptToken(await obtain(change), embeddedRequest(change))
+    expect(accepted).toMatchObject({ issuer: embeddedIssuer, audience: ['https://rp.example'] })
+  })
+
+  it.each<[string, Partial<TokenRequest>]>([
+    ['nothing', {}],
+    ['its audience', { audience: ['https://other.example'] }],
+    ['its nonces', { nonces: ['nonce-0001'] }],
+    ['its life', { ttlS: 60 }],
+    ['its key', { cnf: { jkt, jwk: {} } }],
+  ])('rests on a quote of its own, also where a request differs from another in %s', async (_what, change) => {
+    const { machine, obtain } = await atMachine()
+    await obtain()
+    await obtain(change)
+    const [first, next] = machine.quoted
+    expect([first?.length, next?.length]).toEqual([32, 32])
+    expect(next).not.toEqual(first)
+  })
+
+  it('is never issued for evidence that an earlier request was answered with', async () => {
+    const { machine, obtain, outcome } = await atMachine()
+    const kept: TpmEvidence[] = []
+    machine.change = (evidence) => {
+      kept.push(evidence)
+      return evidence
+    }
+    await obtain()
+    machine.change = () => kept[0] as TpmEvidence
+    expect(await outcome()).toBe('EVIDENCE_NOT_AFFIRMED tpm.quote.nonce, tpm.counters.rollback')
+  })
+
+  it('is never issued for a clock that does not go on (TPM-26)', async () => {
+    const { machine, obtain, outcome } = await atMachine()
+    await obtain()
+    machine.tpm.passTime(-1n)
+    expect(await outcome()).toBe('EVIDENCE_NOT_AFFIRMED tpm.counters.rollback')
+    machine.tpm.passTime(10n)
+    expect(await outcome()).toBe('issued')
+  })
+
+  it('is for one audience', async () => {
+    const { machine, outcome } = await atMachine()
+    expect(await outcome({ audience: ['a', 'b'] })).toBe('audience_unsupported')
+    expect(await outcome({ audience: [] })).toBe('audience_unsupported')
+    expect(machine.calls).toEqual([])
+  })
+
+  it('needs evidence within the life of its challenge', async () => {
+    const { machine, outcome } = await atMachine()
+    const slow = (ms: number) => async (evidence: TpmEvidence) => {
+      await machine.clock.advance(ms)
+      return evidence
+    }
+    machine.change = slow(300 * second - 1)
+    expect(await outcome()).toBe('issued')
+    machine.change = slow(300 * second)
+    expect(await outcome()).toBe('CHALLENGE_SPENT')
+  })
+
+  it('is asked for one after another: the quotes come in the order of their counters (ENR-12)', async () => {
+    const { machine, outcome } = await atMachine()
+    let underWay = 0
+    machine.change = async (evidence) => {
+      expect(++underWay).toBe(1)
+      await new Promise((resolve) => setImmediate(resolve))
+      underWay--
+      return evidence
+    }
+    expect(await Promise.all([1, 2, 3].map(() => outcome()))).toEqual(['issued', 'issued', 'issued'])
+    expect(machine.calls.filter((call) => call === 'identity')).toHaveLength(1)
+  })
+})
+
+describe('the enrolment of the attestation key', () => {
+  it('is kept after evidence that was refused for another reason', async () => {
+    const { machine, outcome } = await atMachine()
+    machine.change = (evidence) => ({ ...evidence, eventLog: null })
+    expect(await outcome()).toBe('EVIDENCE_NOT_AFFIRMED tpm.eventlog.present')
+    machine.change = (evidence) => evidence
+    expect(await outcome()).toBe('issued')
+    expect(machine.calls).toEqual([...['identity', 'activate', 'selection', 'collect'], ...['selection', 'collect']])
+  })
+
+  it('is made again after the attester has another key, and after the TPM was replaced', async () => {
+    const { machine, outcome } = await atMachine()
+    expect(await outcome()).toBe('issued')
+    machine.loseKey()
+    expect(await outcome()).toBe('EVIDENCE_NOT_AFFIRMED tpm.ak.known')
+    expect(await outcome()).toBe('issued')
+    machine.replaceTpm()
+    expect(await outcome()).toBe('EVIDENCE_NOT_AFFIRMED tpm.ak.known, tpm.quote.signer')
+    // Both TPMs have a certificate of the same instance; the first one holds its identity (ENR-09).
+    expect(await outcome()).toBe('identity_conflict')
+  })
+})
+
+describe('the life of a token (TOK-44)', () => {
+  const lists = (seconds: number) => [
+    issueCrl({ signer: ekAuthority, nextUpdate: testNow + seconds * second }),
+    issueCrl({ signer: maker, nextUpdate: testNow + 86_400 * second }),
+  ]
+
+  it('ends with the EK certificate', async () => {
+    const { machine, claims, outcome } = await atMachine({ certificate: { notAfter: testNow + 100 * second } })
+    expect(await claims()).toMatchObject({ exp: testNow / second + 100 })
+    await machine.clock.advance(71 * second)
+    expect(await outcome()).toBe('TOKEN_LIFE_TOO_SHORT EK certificate')
+    await machine.clock.advance(30 * second)
+    expect(await outcome()).toBe('ENROLMENT_NOT_AFFIRMED tpm.ek.validity')
+  })
+
+  it('ends with the revocation lists, and without current ones there is none where they are required', async () => {
+    const options = { trust: { crls: lists(100) }, verifier: { revocation: 'required' } }
+    const { machine, claims, outcome } = await atMachine(options)
+    expect(await claims()).toMatchObject({ exp: testNow / second + 100, tpm: { crl_status: 'fresh' } })
+    await machine.clock.advance(71 * second)
+    expect(await outcome()).toBe('TOKEN_LIFE_TOO_SHORT revocation list')
+    await machine.clock.advance(30 * second)
+    expect(await outcome()).toBe('ENROLMENT_NOT_AFFIRMED tpm.ek.revocation')
+  })
+
+  it('is not bound by lists that have ended, where they are optional: the token says so', async () => {
+    const { machine, claims } = await atMachine({ trust: { crls: lists(100) } })
+    expect(await claims()).toMatchObject({ tpm: { crl_status: 'fresh' } })
+    await machine.clock.advance(101 * second)
+    const later = await claims()
+    expect(later).toMatchObject({ exp: later.iat + 900, tpm: { crl_status: 'stale', new_boot: false } })
+  })
+})
+
+describe('simulation (TPM-30, TOK-04)', () => {
+  it('is refused by a verifier of real TPMs', async () => {
+    const { outcome } = await atMachine({ simulated: true })
+    expect(await outcome()).toBe('ENROLMENT_NOT_AFFIRMED tpm.ek.hardware')
+  })
+
+  it.each([[true], [false]])('is in every token of a simulator, also where the attester says %s', async (simulated) => {
+    const { machine, claims } = await atMachine({ simulator: true, simulated })
+    expect(await claims()).toMatchObject({ acr: 'urn:attestd:acr:simulated', attestd: { simulated: true } })
+    machine.change = (evidence) => ({ ...evidence, simulated: !simulated })
+    expect(await claims()).toMatchObject({ acr: 'urn:attestd:acr:simulated', attestd: { simulated: true } })
+  })
+})

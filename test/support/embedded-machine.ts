@@ -1,0 +1,163 @@
+import { randomBytes } from 'node:crypto'
+import pino from 'pino'
+import { configurationSchema } from '../../src/agent/configuration/schema.ts'
+import { acceptOwnToken } from '../../src/agent/embedded/accept-own-token.ts'
+import { createDirectAppraiser } from '../../src/agent/embedded/appraiser.ts'
+import { createEmbeddedSource } from '../../src/agent/embedded/embedded-source.ts'
+import { createEnrolments, type EnrolmentParts } from '../../src/agent/embedded/enrolments.ts'
+import { LastAppraisals } from '../../src/agent/embedded/last-appraisal.ts'
+import type { Settings } from '../../src/agent/wiring/settings.ts'
+import type { EkTrust } from '../../src/agent/wiring/trust-files.ts'
+import type { TpmAttester } from '../../src/attester/tpm/tpm-attester.ts'
+import { anchorOf } from '../../src/base/pki/trust-anchor.ts'
+import type { TpmEvidence } from '../../src/evidence/tpm/evidence.ts'
+import { encodeSizedPublic, nameOf } from '../../src/evidence/tpm/public-area.ts'
+import { Challenges } from '../../src/issuer/challenges.ts'
+import { openKeyRing } from '../../src/issuer/open-key-ring.ts'
+import type { TokenRequest } from '../../src/passport/token-request.ts'
+import { certifyEk, ekAuthority, maker } from './enrolling-tpm.ts'
+import { FakeClock } from './fake-clock.ts'
+import { rsaKey, simpleIssuer } from './issuing.ts'
+import { openCredential } from './open-credential.ts'
+import { type SoftwareKey, SoftwareTpm } from './software-tpm.ts'
+import { type CertificateSpec, testNow } from './test-ca.ts'
+
+export const embeddedIssuer = 'https://verifier.example'
+
+/** What came to the attester, in order. */
+export type AttesterCall = 'identity' | 'activate' | 'selection' | 'collect'
+
+export interface MachineOptions {
+  readonly simulator?: boolean
+  /** What the attester says of its TPM. */
+  readonly simulated?: boolean
+  readonly trust?: Partial<EkTrust>
+  /** Members of the section `verifier` of the configuration. */
+  readonly verifier?: Readonly<Record<string, unknown>>
+  readonly certificate?: Partial<CertificateSpec>
+}
+
+/**
+ * A TPM that is played in this process, with an EK certificate of `maker`, as the bundled verifier meets it. `change`
+ * edits the evidence on its way; `ak` is the key that the attester holds now.
+ */
+export class EmbeddedMachine {
+  readonly clock = new FakeClock(testNow)
+  readonly appraisals = new LastAppraisals()
+  readonly calls: AttesterCall[] = []
+  /** The qualifying data of every quote, in order. */
+  readonly quoted: Uint8Array[] = []
+  tpm = new SoftwareTpm()
+  change: (evidence: TpmEvidence) => TpmEvidence | Promise<TpmEvidence> = (evidence) => evidence
+  #options: MachineOptions
+  #certificates = new Map<SoftwareKey, Uint8Array>()
+
+  constructor(options: MachineOptions = {}) {
+    this.#options = options
+  }
+
+  /** Another AK under the same EK, as after the state of the attester was lost. */
+  loseKey(): void {
+    const { ek, counters } = this.tpm
+    this.tpm = new SoftwareTpm({ ek })
+    this.tpm.counters = counters
+  }
+
+  replaceTpm(): void {
+    const { counters } = this.tpm
+    this.tpm = new SoftwareTpm()
+    this.tpm.counters = counters
+  }
+
+  async sourceAndKeys() {
+    const { simulator = false } = this.#options
+    const { clock, appraisals } = this
+    const keys = await openKeyRing({
+      purpose: 'id-token',
+      store: 'ephemeral',
+      algorithms: ['RS256'],
+      clock,
+      initialKeys: [rsaKey()],
+    })
+    const own = { issuer: embeddedIssuer, jwks: () => keys.jwks(), simulator, clock }
+    const source = createEmbeddedSource({
+      name: 'local',
+      generation: 1,
+      issuerUrl: embeddedIssuer,
+      usualLifetimeS: 900,
+      attester: this.#attester(),
+      enrolments: createEnrolments(this.enrolmentParts()),
+      appraiser: createDirectAppraiser(),
+      challenges: new Challenges({ clock, random: randomBytes }),
+      issuer: simpleIssuer(embeddedIssuer, keys, clock),
+      acceptToken: (token, request) => acceptOwnToken(token, request, own),
+      requirements: this.tpm.inputs(new Uint8Array(32)).requirements,
+      simulator,
+      appraisals,
+      clock,
+      random: randomBytes,
+    })
+    return { source, keys, own }
+  }
+
+  enrolmentParts(): EnrolmentParts {
+    const { simulator = false, trust = {}, verifier = {} } = this.#options
+    const configuration = configurationSchema.parse({ issuer: { url: embeddedIssuer }, verifier })
+    const settings = {
+      configuration,
+      trust: { anchors: [anchorOf(maker.certificate, 'example')], intermediates: [], crls: [], ...trust },
+    } as unknown as Settings
+    return {
+      attester: this.#attester() as unknown as TpmAttester,
+      settings,
+      simulator,
+      clock: this.clock,
+      random: randomBytes,
+      appraisals: this.appraisals,
+      log: pino({ level: 'silent' }),
+    }
+  }
+
+  #certificate(): Uint8Array {
+    const { ek } = this.tpm
+    const certificate = this.#certificates.get(ek) ?? certifyEk(ek, this.#options.certificate)
+    this.#certificates.set(ek, certificate)
+    return certificate
+  }
+
+  #attester(): Pick<TpmAttester, 'identity' | 'activate' | 'selection' | 'collect'> {
+    const simulated = this.#options.simulated ?? false
+    return {
+      identity: async () => {
+        this.calls.push('identity')
+        const { ek, ak } = this.tpm
+        const chain = [ekAuthority.certificate.der]
+        const shown = { name: nameOf(ek.area), publicArea: encodeSizedPublic(ek.area) }
+        return {
+          ek: { ...shown, certificate: this.#certificate(), chain, template: null, nvIndex: null } as never,
+          ak: { publicArea: encodeSizedPublic(ak.area), name: nameOf(ak.area), isNew: false },
+          simulated,
+        }
+      },
+      activate: async (idObject, encryptedSecret) => {
+        this.calls.push('activate')
+        const { ek, akName } = this.tpm
+        return openCredential(ek.area, ek.privateKey, akName, { idObject, encryptedSecret })
+      },
+      selection: async () => {
+        this.calls.push('selection')
+        return SoftwareTpm.defaultSelection
+      },
+      collect: async (qualifyingData, { selection = SoftwareTpm.defaultSelection } = {}) => {
+        this.calls.push('collect')
+        this.quoted.push(qualifyingData)
+        return this.change({ ...this.tpm.evidence(qualifyingData, { selection }), simulated })
+      },
+    }
+  }
+}
+
+export function embeddedRequest(change: Partial<TokenRequest> = {}): TokenRequest {
+  const plain = { nonces: [], ttlS: null, policyIds: [], cnf: null, fresh: false }
+  return { issuer: 'local', tokenType: 'OIDC', audience: ['https://rp.example'], ...plain, ...change }
+}
