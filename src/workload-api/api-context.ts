@@ -37,35 +37,62 @@ const refusedIn: Readonly<Record<string, string>> = {
   min_valid: 'no rule allows this caller to ask for that much remaining life',
 }
 
+/** What allowed a request: one rule of the policy that was in force when it came. */
+export interface Permission {
+  readonly request: CallerRequest
+  readonly policy: CallerPolicy
+  readonly rule: CallerRule
+}
+
+/** Decides by the policy in force. A denial tells only the dimension (API-67). */
+function requireRule(context: ApiContext, exchange: Exchange, request: CallerRequest): Permission {
+  const { listener, log, observe, rates } = context
+  const policy = context.policy()
+  const decision = decide(policy, exchange.caller, request)
+  if (decision.allowed) return { request, policy, rule: decision.rule }
+  const { code, dimension } = decision
+  const caller = callerKey(exchange.caller)
+  observe({ event: 'denied', listener, caller, code, dimension })
+  if (rates.mayLogDenial(caller, dimension)) {
+    log.info({ request_id: exchange.id, caller, uid: exchange.caller.uid, code, dimension }, 'request denied')
+  }
+  throw workloadApiErrors.error(code, refusedIn[dimension] ?? 'denied', { facts: { dimension } })
+}
+
 /**
- * The one rule that allows the request; before the cache is looked at and before any work (API-68). A denial tells only
- * the dimension (API-67). The rule's rate and, for work that needs a quote, the caller's share are taken here (API-81).
+ * The one rule that allows the request; before the cache is looked at and before any work (API-68). The rule's rate and,
+ * for work that needs a quote, the caller's share are taken here (API-81).
  */
 export function requireAllowed(
   context: ApiContext,
   exchange: Exchange,
   request: CallerRequest,
   expensive: boolean,
-): CallerRule {
-  const { listener, log, observe, rates } = context
+): Permission {
+  const permission = requireRule(context, exchange, request)
   const caller = callerKey(exchange.caller)
-  const decision = decide(context.policy(), exchange.caller, request)
-  if (!decision.allowed) {
-    const { code, dimension } = decision
-    observe({ event: 'denied', listener, caller, code, dimension })
-    if (rates.mayLogDenial(caller, dimension)) {
-      log.info({ request_id: exchange.id, caller, uid: exchange.caller.uid, code, dimension }, 'request denied')
-    }
-    throw workloadApiErrors.error(code, refusedIn[dimension] ?? 'denied', { facts: { dimension } })
-  }
-  rates.requireRule(caller, decision.rule)
-  if (expensive) rates.requireExpensive(caller)
-  return decision.rule
+  context.rates.requireRule(caller, permission.rule)
+  if (expensive) context.rates.requireExpensive(caller)
+  return permission
+}
+
+/**
+ * The rule that allows the request now that its answer is ready. A right that was taken away while the work was done, or
+ * while earlier answers of the connection were written, is gone: otherwise requests sent ahead would outlive it (API-69).
+ */
+export function requireStillAllowed(context: ApiContext, exchange: Exchange, permission: Permission): CallerRule {
+  if (context.policy() === permission.policy) return permission.rule
+  return requireRule(context, exchange, permission.request).rule
+}
+
+/** What is left of the time that the caller granted; not positive once it is over. */
+export function leftMs({ clock }: ApiContext, exchange: Exchange, timeoutMs: number): number {
+  return Math.ceil(timeoutMs - (clock.monotonic() - exchange.arrivedAt))
 }
 
 export function remainingMs(context: ApiContext, exchange: Exchange, timeoutMs: number): number {
-  const left = timeoutMs - (context.clock.monotonic() - exchange.arrivedAt)
-  if (left > 0) return Math.ceil(left)
+  const left = leftMs(context, exchange, timeoutMs)
+  if (left > 0) return left
   throw deadlineExceeded(timeoutMs)
 }
 

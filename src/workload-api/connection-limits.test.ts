@@ -97,11 +97,12 @@ describe('connections (API-23)', () => {
     const client = new RawClient(path).write(token.repeat(10))
     while (held.length < 8) await new Promise((resolve) => setImmediate(resolve))
     expect(client.received).toBe('')
+    expect(provider.asked).toHaveLength(8)
+    provider.answer = null
     for (const release of held) release()
     const answers = await client.rest()
     expect(answers.map(({ status }) => status)).toEqual([...Array(8).fill(200), 429])
     expect(answers[8]?.headers['connection']).toBe('close')
-    expect(provider.asked).toHaveLength(8)
   })
 
   it('8 unanswered requests are answered and the connection goes on', async () => {

@@ -1,5 +1,12 @@
 import { callerRequest } from '../policies/caller-policy.ts'
-import { type ApiContext, deadlineExceeded, deadlineGraceMs, remainingMs, requireAllowed } from './api-context.ts'
+import {
+  type ApiContext,
+  deadlineExceeded,
+  deadlineGraceMs,
+  remainingMs,
+  requireAllowed,
+  requireStillAllowed,
+} from './api-context.ts'
 import { withDeadline } from './deadline.ts'
 import { workloadApiErrors } from './errors.ts'
 import type { EvidenceCollector } from './evidence-collector.ts'
@@ -21,7 +28,7 @@ function asRequest({ profile, challenge }: EvidenceParameters) {
 async function serveEvidence(context: ApiContext, exchange: Exchange): Promise<void> {
   const parameters = parseEvidenceParameters(exchange.jsonBody())
   const { timeoutMs, ...request } = parameters
-  requireAllowed(context, exchange, asRequest(parameters), true)
+  const permission = requireAllowed(context, exchange, asRequest(parameters), true)
   const collect = requireCollector(context)
   const leftMs = remainingMs(context, exchange, timeoutMs)
   const demand = { timeoutMs: leftMs, caller: callerKey(exchange.caller) }
@@ -32,7 +39,9 @@ async function serveEvidence(context: ApiContext, exchange: Exchange): Promise<v
     late: () => deadlineExceeded(timeoutMs),
   }
   const body = await withDeadline(deadline, (signal) => collect(request, demand, signal))
-  await exchange.answer({ status: 200, type: 'application/json', body })
+  await exchange.readyToWrite()
+  requireStillAllowed(context, exchange, permission)
+  exchange.write({ status: 200, type: 'application/json', body })
 }
 
 /** `POST /v1/evidence` (section 6.2). */

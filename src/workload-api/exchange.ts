@@ -4,6 +4,7 @@ import { type JsonObject, parseJsonObject } from '../base/json.ts'
 import { abandonable } from '../base/tasks.ts'
 import type { CallerIdentity } from '../policies/caller-identity.ts'
 import type { Connection, Place } from './connection.ts'
+import { settlesAtOnce } from './deadline.ts'
 import { workloadApiErrors } from './errors.ts'
 import type { WorkloadLimits } from './limits.ts'
 import { apiError, encodeProblem, type ProblemAnswer } from './problem.ts'
@@ -88,11 +89,15 @@ export class Exchange {
 
   /**
    * Resolves when this answer is the next one on the wire and the caller is still there. What must hold when the
-   * answer is written is tested after this, without waiting in between.
+   * answer is written is tested after this, without waiting in between. True: earlier answers of the connection had to be
+   * waited for, and what this answer was made of may be out of date.
    */
-  async readyToWrite(): Promise<void> {
-    await abandonable(this.#place.turn, this.connection.gone)
+  async readyToWrite(): Promise<boolean> {
+    const { turn } = this.#place
+    const behind = !(await settlesAtOnce(turn))
+    if (behind) await abandonable(turn, this.connection.gone)
     if (this.#caller !== null) await this.requireCaller()
+    return behind
   }
 
   async answer(answer: Answer): Promise<void> {

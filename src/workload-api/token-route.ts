@@ -1,7 +1,16 @@
 import { secondsOf } from '../base/clock.ts'
 import { type CallerRule, callerRequest } from '../policies/caller-policy.ts'
 import { chooseMedia, type TokenMedia } from './accept.ts'
-import { type ApiContext, deadlineExceeded, deadlineGraceMs, remainingMs, requireAllowed } from './api-context.ts'
+import {
+  type ApiContext,
+  deadlineExceeded,
+  deadlineGraceMs,
+  leftMs,
+  type Permission,
+  remainingMs,
+  requireAllowed,
+  requireStillAllowed,
+} from './api-context.ts'
 import { withDeadline } from './deadline.ts'
 import { workloadApiErrors } from './errors.ts'
 import type { Answer, Exchange } from './exchange.ts'
@@ -21,7 +30,7 @@ interface TokenJob {
   readonly exchange: Exchange
   readonly parameters: TokenParameters
   readonly request: TokenRequest
-  readonly rule: CallerRule
+  readonly permission: Permission
   readonly media: TokenMedia
 }
 
@@ -58,30 +67,30 @@ function readJob(context: ApiContext, exchange: Exchange): TokenJob {
     minValidS,
   })
   const expensive = (fresh || nonces.length > 0) && exchange.method !== 'HEAD'
-  const rule = requireAllowed(context, exchange, asked, expensive)
+  const permission = requireAllowed(context, exchange, asked, expensive)
   const request: TokenRequest = {
     issuer: issuer.name,
     tokenType: 'OIDC',
     audience,
     nonces,
-    ttlS: lifetimeFor(ttlS, rule, issuer.usualLifetimeS),
+    ttlS: lifetimeFor(ttlS, permission.rule, issuer.usualLifetimeS),
     policyIds: issuer.policyIds,
     cnf,
     fresh,
   }
-  return { exchange, parameters, request, rule, media }
+  return { exchange, parameters, request, permission, media }
 }
 
-function obtain(context: ApiContext, { exchange, parameters, request }: TokenJob): Promise<ServedToken> {
+function obtain(context: ApiContext, job: TokenJob, ms: number): Promise<ServedToken> {
+  const { exchange, parameters, request } = job
   const { timeoutMs, minValidS } = parameters
-  const leftMs = remainingMs(context, exchange, timeoutMs)
   const deadline = {
     clock: context.clock,
-    ms: leftMs + deadlineGraceMs,
+    ms: ms + deadlineGraceMs,
     outer: exchange.connection.gone,
     late: () => deadlineExceeded(timeoutMs),
   }
-  const demand = { minValidS, timeoutMs: leftMs, caller: callerKey(exchange.caller) }
+  const demand = { minValidS, timeoutMs: ms, caller: callerKey(exchange.caller) }
   return withDeadline(deadline, (signal) => context.provider.obtainToken(request, demand, signal))
 }
 
@@ -114,8 +123,7 @@ function tokenAnswer({ exchange, media, request }: TokenJob, token: ServedToken)
 }
 
 /** API-64: a rule bounds also the life of what is served. */
-function requireShortLife({ rule }: TokenJob, { issuedAt, expiresAt }: ServedToken): void {
-  const { ttlMaxS } = rule.allow
+function requireShortLife({ allow: { ttlMaxS } }: CallerRule, { issuedAt, expiresAt }: ServedToken): void {
   if (ttlMaxS === null || expiresAt - issuedAt <= ttlMaxS) return
   throw workloadApiErrors.error(
     'ttl_unsupported',
@@ -124,17 +132,31 @@ function requireShortLife({ rule }: TokenJob, { issuedAt, expiresAt }: ServedTok
 }
 
 /**
- * Obtains and writes a token. Between the last look at the clock and the write nothing is waited for (API-90). A token
- * that became too old while earlier answers of the connection were written, or while the caller was checked, is obtained
- * once more.
+ * The token of this answer when the answer's turn has come. One that others may have too and that had to wait for earlier
+ * answers of the connection is asked for once more: the broker may have declared it worthless meanwhile (BRK-76). Who
+ * waited behind requests of its own is still given what is at hand.
+ */
+async function obtainInTurn(context: ApiContext, job: TokenJob): Promise<ServedToken> {
+  const { exchange, parameters, request } = job
+  const { timeoutMs } = parameters
+  const token = await obtain(context, job, remainingMs(context, exchange, timeoutMs))
+  const behind = await exchange.readyToWrite()
+  if (!behind || request.fresh || request.nonces.length > 0) return token
+  const current = await obtain(context, job, Math.max(1, leftMs(context, exchange, timeoutMs)))
+  await exchange.readyToWrite()
+  return current
+}
+
+/**
+ * Obtains and writes a token. Between the last look at policy and clock and the write nothing is waited for (API-69,
+ * API-90). A token that became too old while the caller was checked is obtained once more.
  */
 async function serveToken(context: ApiContext, job: TokenJob): Promise<void> {
   const { exchange, parameters, request } = job
   const { clock, limits, listener, observe } = context
   for (let attempt = 0; attempt < 2; attempt++) {
-    const token = await obtain(context, job)
-    requireShortLife(job, token)
-    await exchange.readyToWrite()
+    const token = await obtainInTurn(context, job)
+    requireShortLife(requireStillAllowed(context, exchange, job.permission), token)
     const demand = { minValidS: parameters.minValidS, now: clock.now(), floorS: limits.servingFloorS }
     const why = unservableBecause(token, request, demand)
     if (why === null) {
