@@ -35,6 +35,8 @@ export function requireIssuerUrl(text: string, { allowLoopbackHttp = false }: Is
   if (text.endsWith('/')) throw invalid('ends with a slash')
   const written = url.pathname === '/' ? url.href.slice(0, -1) : url.href
   if (written !== text) throw invalid('is not in its normal form')
+  // A name with a dot at its end is the same host under other bytes.
+  if (url.hostname.endsWith('.')) throw invalid('names its host with a dot at the end')
   if (foreignHosts.some((host) => url.hostname === host || url.hostname.endsWith(`.${host}`))) {
     throw issuerErrors.error('ISSUER_FOREIGN', `${url.hostname} is the host of another service`)
   }

@@ -27,9 +27,12 @@ function invalid(file: string, error: unknown): AttestdError {
   return agentErrors.error('CONFIGURATION_INVALID', `${file}: ${error.message}`, { facts: { file }, cause: error })
 }
 
+/** What an operator configures may be a bundle of many authorities, or the list of a large one. */
+const pemLimits = { characters: largestFile, blocks: 256 }
+
 /** Several blocks, or one block below the text dump that vendors publish. */
 function pemBlocks(text: string, label: string): Uint8Array[] {
-  return text.startsWith('-----BEGIN') ? parsePemBlocks(text, label) : [findPem(text, label)]
+  return text.startsWith('-----BEGIN') ? parsePemBlocks(text, label, pemLimits) : [findPem(text, label, pemLimits)]
 }
 
 async function readObjects<T>(file: string, label: string, parse: (der: Uint8Array) => T): Promise<T[]> {

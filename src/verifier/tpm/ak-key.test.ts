@@ -64,6 +64,7 @@ describe('TPM-10', () => {
     ['another exponent', { ...rsa, exponent: 3 }, 'exponent 3'],
     ['a modulus shorter than declared', { ...rsa, modulus: short }, 'declared'],
     ['a modulus that begins with a zero bit', { ...rsa, modulus: Uint8Array.of(0x7f, ...short) }, 'declared'],
+    ['an even modulus', { ...rsa, modulus: rsa.modulus.with(-1, (rsa.modulus.at(-1) ?? 0) & 0xfe) }, 'even'],
     ['SM2', { ...ecc, curve: 'SM2' }, 'SM2'],
     ['a point off its curve', { ...ecc, y: ecc.x }, 'usable'],
     ['no point', { ...ecc, x: new Uint8Array(32), y: new Uint8Array(32) }, 'usable'],

@@ -40,7 +40,8 @@ function rsaProblem(area: TpmtPublic & { type: 'rsa' }): string | null {
   if (area.modulus.length * 8 !== area.keyBits || ((area.modulus[0] ?? 0) & 0x80) === 0) {
     return `the modulus does not have the declared ${area.keyBits} bits`
   }
-  return null
+  // No product of odd primes, and OpenSSL fails to encrypt a challenge for it.
+  return ((area.modulus.at(-1) ?? 0) & 1) === 0 ? 'the modulus is even' : null
 }
 
 function curveProblem(area: TpmtPublic & { type: 'ecc' }): string | null {

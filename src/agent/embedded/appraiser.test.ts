@@ -1,0 +1,100 @@
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { SoftwareTpm } from '../../../test/support/software-tpm.ts'
+import { appraiseTpm } from '../../verifier/index.ts'
+import { type Appraiser, createDirectAppraiser, createWorkerAppraiser } from './appraiser.ts'
+
+const tpm = new SoftwareTpm()
+const nonce = new Uint8Array(32).fill(5)
+const [evidence, inputs] = [tpm.evidence(nonce), tpm.inputs(nonce)]
+
+/** A thread that runs `body` for every job; `port` and `job` are in scope. */
+function threadThat(body: string): URL {
+  const program = `import { parentPort as port } from 'node:worker_threads'
+    let jobs = 0
+    port.on('message', (job) => { jobs++; ${body} })`
+  return new URL(`data:text/javascript,${encodeURIComponent(program)}`)
+}
+
+const answering = threadThat('port.postMessage({ id: job.id, appraisal: { quotes: job.evidence.quotes, jobs } })')
+const silent = threadThat('')
+const opened: Appraiser[] = []
+
+function open(entry: URL): Appraiser {
+  const appraiser = createWorkerAppraiser(entry)
+  opened.push(appraiser)
+  return appraiser
+}
+
+afterEach(async () => {
+  vi.useRealTimers()
+  for (const appraiser of opened.splice(0)) await appraiser[Symbol.asyncDispose]()
+})
+
+describe('an appraiser in a thread', () => {
+  it('gives each job its own answer, and takes evidence and inputs as they are', async () => {
+    const appraiser = open(answering)
+    const answers = await Promise.all([1, 2, 3].map(() => appraiser.appraise(evidence, inputs)))
+    expect(answers).toMatchObject([1, 2, 3].map((jobs) => ({ jobs, quotes: evidence.quotes })))
+  })
+
+  it('answers by number, whatever the order of the answers', async () => {
+    const answerBothAtTheSecond = `
+      if (jobs === 1) globalThis.first = job
+      else for (const { id } of [job, globalThis.first]) port.postMessage({ id, appraisal: id })`
+    const appraiser = open(threadThat(answerBothAtTheSecond))
+    const [one, two] = await Promise.all([appraiser.appraise(evidence, inputs), appraiser.appraise(evidence, inputs)])
+    expect([one, two]).toEqual([1, 2])
+  })
+
+  it('takes 64 jobs at once and no more', async () => {
+    const appraiser = open(silent)
+    const waiting = Array.from({ length: 64 }, () => appraiser.appraise(evidence, inputs))
+    const settled = Promise.allSettled(waiting)
+    await expect(appraiser.appraise(evidence, inputs)).rejects.toMatchObject({ code: 'APPRAISER_BUSY' })
+    await appraiser[Symbol.asyncDispose]()
+    expect(new Set((await settled).map((result) => 'reason' in result && result.reason.code))).toEqual(
+      new Set(['APPRAISER_BUSY']),
+    )
+  })
+
+  it('gives up after 30 seconds, and takes the next job with a new thread', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const appraiser = open(
+      threadThat('if (job.inputs.now === 1) port.postMessage({ id: job.id, appraisal: { jobs } })'),
+    )
+    const [lost, beside] = [appraiser.appraise(evidence, inputs), appraiser.appraise(evidence, inputs)]
+    const outcomes = Promise.allSettled([lost, beside])
+    vi.advanceTimersByTime(29_999)
+    const early = await Promise.race([outcomes, Promise.resolve('waiting')])
+    expect(early).toBe('waiting')
+    vi.advanceTimersByTime(1)
+    for (const outcome of await outcomes) {
+      expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'APPRAISAL_TIMEOUT' } })
+    }
+    expect(await appraiser.appraise(evidence, { ...inputs, now: 1 })).toMatchObject({ jobs: 1 })
+  })
+
+  it('passes a bug of the thread on to all who wait, and goes on with a new thread', async () => {
+    const appraiser = open(
+      threadThat(
+        'if (job.inputs.now === 1) port.postMessage({ id: job.id, appraisal: { jobs } }); else throw new TypeError("bug")',
+      ),
+    )
+    const outcomes = await Promise.allSettled([
+      appraiser.appraise(evidence, inputs),
+      appraiser.appraise(evidence, inputs),
+    ])
+    for (const outcome of outcomes) expect(outcome).toMatchObject({ reason: new TypeError('bug') })
+    expect(await appraiser.appraise(evidence, { ...inputs, now: 1 })).toMatchObject({ jobs: 1 })
+  })
+
+  it('says so when its thread ends by itself', async () => {
+    const appraiser = open(threadThat('process.exit(0)'))
+    await expect(appraiser.appraise(evidence, inputs)).rejects.toMatchObject({ code: 'APPRAISAL_TIMEOUT' })
+  })
+})
+
+it('an appraiser without a thread gives what the verifier gives', async () => {
+  await using appraiser = createDirectAppraiser()
+  expect(await appraiser.appraise(evidence, inputs)).toEqual(appraiseTpm(evidence, inputs))
+})
