@@ -666,6 +666,13 @@ const faults: Record<string, readonly [Change, ...TpmCheckId[]]> = {
     evidenceWith(({ ima }) => ({ ima: ima && { ...ima, data: flippedAt(ima.data, 10) } })),
     'tpm.ima.replay',
   ],
+  'ima: padded SHA-1 values in place of hashes': [
+    ({ tpm }) => {
+      tpm.padImaWithSha1()
+      return { evidence: tpm.evidence(nonce) }
+    },
+    'tpm.ima.replay',
+  ],
   'ima: the last record left out': [
     (healthy) => {
       const before = healthy.tpm.imaLog()
@@ -766,6 +773,13 @@ const affirmations: Record<string, Change> = {
   'a simulator, for a test verifier': both(
     evidenceWith(() => ({ simulated: true })),
     inputsWith((inputs) => ({ ...inputs, simulator: true })),
+  ),
+  'padded SHA-1 values, where policy takes them': both(
+    ({ tpm }) => {
+      tpm.padImaWithSha1()
+      return { evidence: tpm.evidence(nonce) }
+    },
+    inputsWith((inputs) => requiring(inputs, { acceptSha1Padded: true })),
   ),
   'an AK that is not enrolled, where policy says so': inputsWith((inputs) =>
     requiring({ ...inputs, enrolment: null }, { allowUnenrolled: true }),

@@ -194,6 +194,20 @@ export class SoftwareTpm {
     return this.banks.get(hash)?.get(pcr) ?? new Uint8Array(hashAlgorithms[hash].size)
   }
 
+  /** As an old kernel would have extended PCR 10: by the SHA-1 template hash in every bank, padded with zeros (IMA-06). */
+  padImaWithSha1(): void {
+    for (const [hash, values] of this.banks) {
+      const { size } = hashAlgorithms[hash]
+      let value = new Uint8Array(size)
+      for (const data of this.#imaRecords) {
+        const padded = new Uint8Array(size)
+        padded.set(digestOf('sha1', data))
+        value = Uint8Array.from(digestOf(hash, value, padded))
+      }
+      values.set(imaPcr, value)
+    }
+  }
+
   /** TPM Reset after an orderly shutdown: the clock goes on, the PCRs start again. */
   reboot(): void {
     const { resetCount, clock } = this.counters

@@ -49,7 +49,7 @@ describe('a token of the bundled verifier', () => {
       tee: 'tpm',
       exp: given.iat + 120,
       tpm: { ak_trust: 'ek-certificate', ek_anchor: 'example', eventlog_verified: true, nonce_matched: true },
-      ima: { verified: true },
+      ima: { verified: true, sha1_padded: false },
       attestd: { simulated: false, freshness: 'challenge', appraisedAt: testNow / 1000 },
     })
     expect(given.attestd.waived).toEqual([])

@@ -54,7 +54,7 @@ describe('the claims of an affirmed appraisal', () => {
         eventlog_present: true,
         eventlog_verified: true,
       },
-      ima: { verified: true },
+      ima: { verified: true, sha1_padded: false },
     })
   })
 
@@ -103,6 +103,20 @@ describe('the claims of an affirmed appraisal', () => {
     const claims = tpmClaims(appraiseTpm(owned, withEnrolment({ akParent })))
     expect(Object.keys(claims)).toEqual(expect.arrayContaining(['ak_name', 'clock_safe', 'new_boot']))
     expect(Object.keys(claims).filter((name) => /_count|firmware/.test(name))).toEqual([])
+  })
+
+  it('say that an IMA log has the strength of SHA-1 (IMA-06)', () => {
+    const machine = new SoftwareTpm({ ek: tpm.ek })
+    machine.padImaWithSha1()
+    const given = machine.inputs(nonce)
+    const requirements = { ...given.requirements, acceptSha1Padded: true }
+    const { claims } = appraiseTpm(machine.evidence(nonce), { ...given, requirements })
+    expect(claims['ima']).toEqual({ verified: true, sha1_padded: true })
+    const native = appraiseTpm(evidence, {
+      ...inputs,
+      requirements: { ...inputs.requirements, acceptSha1Padded: true },
+    })
+    expect(native.claims['ima']).toEqual({ verified: true, sha1_padded: false })
   })
 
   it('of a SHA-384 quote list its PCRs, but hold no values under the names of SHA-256', () => {

@@ -10,7 +10,7 @@ import { countersOf, isNewBoot } from './counters.ts'
 import { judgeProblem, type TpmChecklist } from './each-quote.ts'
 import type { TpmCounters, TpmInputs } from './inputs.ts'
 import { type LogReplays, logReplays } from './log-replay.ts'
-import { judgeLogs } from './logs.ts'
+import { judgeLogs, type LogFacts } from './logs.ts'
 import type { PcrValues } from './pcr-values.ts'
 import { type JudgedQuotes, judgeQuotes } from './quotes.ts'
 
@@ -65,7 +65,7 @@ function affirmed(
   checklist: TpmChecklist,
   evidence: TpmEvidence,
   inputs: TpmInputs,
-  { key, quotes }: { key: AttestationKey; quotes: JudgedQuotes },
+  { key, quotes, logs }: { key: AttestationKey; quotes: JudgedQuotes; logs: LogFacts },
 ): Omit<TpmAppraisal, 'findings' | 'affirmed'> | null {
   const last = quotes.attests.at(-1)
   if (last === undefined || quotes.values === null) return null
@@ -74,7 +74,7 @@ function affirmed(
   const before = enrolment?.counters ?? null
   const newBoot = before === null && requirements.withoutMemory === true ? null : isNewBoot(before, counters)
   const { values } = quotes
-  const claims = tpmClaims(checklist, { key, enrolment, attest: last, values, newBoot, evidence, now })
+  const claims = tpmClaims(checklist, { key, enrolment, attest: last, values, newBoot, evidence, now, logs })
   return { claims, akName: key.name, counters, newBoot, simulated: isSimulated(evidence, inputs), pcrs: values }
 }
 
@@ -97,11 +97,11 @@ export function appraiseTpm(evidence: TpmEvidence, inputs: TpmInputs, replays: L
   judgeEkCurrent(checklist, inputs)
   judgeHardware(checklist, isSimulated(evidence, inputs), inputs)
   const quotes = judgeQuotes(checklist, given, key, inputs)
-  judgeLogs(checklist, evidence, inputs.requirements, { quoted: quotes?.values ?? null, replays })
+  const logs = judgeLogs(checklist, evidence, inputs.requirements, { quoted: quotes?.values ?? null, replays })
   const findings = checklist.findings()
   const result =
     checklist.affirmed() && key !== null && quotes !== null
-      ? affirmed(checklist, evidence, inputs, { key, quotes })
+      ? affirmed(checklist, evidence, inputs, { key, quotes, logs })
       : null
   return { affirmed: result !== null, findings, ...(result ?? refused) }
 }

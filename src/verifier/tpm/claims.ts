@@ -6,6 +6,7 @@ import type { TpmEvidence } from '../../evidence/tpm/evidence.ts'
 import type { AttestationKey } from './attestation-key.ts'
 import type { TpmChecklist } from './each-quote.ts'
 import type { TpmEnrolment } from './inputs.ts'
+import type { LogFacts } from './logs.ts'
 import type { PcrValues } from './pcr-values.ts'
 
 /** What an affirmed appraisal knows; all of it is covered by passed checks. */
@@ -20,6 +21,7 @@ export interface AffirmedTpm {
   readonly evidence: TpmEvidence
   /** Milliseconds since the epoch. */
   readonly now: number
+  readonly logs: LogFacts
 }
 
 type Claims = Record<string, unknown>
@@ -107,5 +109,6 @@ export function tpmClaims(checklist: TpmChecklist, affirmed: AffirmedTpm): Claim
     ...(eventLog ? { eventlog_verified: checklist.passed('tpm.eventlog.replay') } : {}),
   }
   if (evidence.ima === null) return { tpm }
-  return { tpm, ima: { verified: checklist.passed('tpm.ima.replay') } }
+  if (!checklist.passed('tpm.ima.replay')) return { tpm, ima: { verified: false } }
+  return { tpm, ima: { verified: true, sha1_padded: affirmed.logs.imaSha1Padded } }
 }

@@ -63,6 +63,11 @@ export interface TpmRequirements {
   readonly ima: 'required' | 'optional'
   /** The register that the kernel's IMA extends; 10 unless the kernel was built otherwise. */
   readonly imaPcr: number
+  /**
+   * Takes the IMA logs of old kernels, which extend SHA-1 values padded with zeros into every bank (IMA-06). The claim
+   * `ima.sha1_padded` then says that the log has the strength of SHA-1.
+   */
+  readonly acceptSha1Padded?: boolean
   /** Accepted firmware versions. They can be compared only for keys under the endorsement hierarchy (TPM-29). */
   readonly firmwareVersions: readonly bigint[] | 'any'
   /** Waives TPM-12, TPM-13 and TPM-26 where there is no enrolment; the claims then say `ak_trust: none`. */

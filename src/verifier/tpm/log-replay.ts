@@ -15,6 +15,8 @@ export interface LogVerdict {
 export interface LogOutcome {
   readonly wellFormed: LogVerdict
   readonly replay: LogVerdict | null
+  /** A bank was reached only by padded SHA-1 values, and so has their strength (IMA-06). */
+  readonly sha1Padded?: boolean
 }
 
 /** The log engines, as an appraisal of TPM evidence needs them. Neither throws for a bad log. */
@@ -22,7 +24,12 @@ export interface LogReplays {
   /** `quoted`: every signed value, bank → PCR → value. */
   replayEventLog(log: Uint8Array, quoted: PcrValues): LogOutcome
   /** `quoted`: bank → value of the register that IMA extends. */
-  replayImaLog(log: ImaLogPart, quoted: ReadonlyMap<HashName, Uint8Array>, pcr: number): LogOutcome
+  replayImaLog(
+    log: ImaLogPart,
+    quoted: ReadonlyMap<HashName, Uint8Array>,
+    pcr: number,
+    options?: { readonly acceptSha1Padded: boolean },
+  ): LogOutcome
 }
 
 const malformed = (detail: string): LogOutcome => ({ wellFormed: { ok: false, detail }, replay: null })
@@ -60,9 +67,10 @@ export const logReplays: LogReplays = {
     const wellFormed = { ok: true, detail: `${value.events.length} events` }
     return { wellFormed, replay: eventLogVerdict(replayEventLog(value, quoted), quoted) }
   },
-  replayImaLog: ({ column, data }, quoted, pcr) => {
-    const { value, problem } = attempt(() => replayImaLog(data, { quoted, pcr, column, acceptSha1Padded: false }))
+  replayImaLog: ({ column, data }, quoted, pcr, { acceptSha1Padded } = { acceptSha1Padded: false }) => {
+    const { value, problem } = attempt(() => replayImaLog(data, { quoted, pcr, column, acceptSha1Padded }))
     if (value === null) return malformed(problem)
-    return { wellFormed: { ok: true, detail: `${value.records} records` }, replay: imaVerdict(value) }
+    const sha1Padded = [...value.forms.values()].includes('sha1-padded')
+    return { wellFormed: { ok: true, detail: `${value.records} records` }, replay: imaVerdict(value), sha1Padded }
   },
 }

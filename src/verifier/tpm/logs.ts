@@ -64,27 +64,40 @@ function judgeOffset(checks: LogChecks, { from }: ImaLogPart): boolean {
   return from === 0
 }
 
+/** True if the log leads to a quoted value only by padded SHA-1 values. */
 function judgeIma(
   checks: LogChecks,
   ima: ImaLogPart | null,
   quoted: PcrValues | null,
-  { pcr, replays }: { readonly pcr: number; readonly replays: LogReplays },
-): void {
+  { requirements, replays }: { readonly requirements: TpmRequirements; readonly replays: LogReplays },
+): boolean {
   const ids = { wellFormed: 'tpm.ima.wellFormed', replay: 'tpm.ima.replay' } as const
   if (ima === null) {
     checks.record('tpm.ima.present', { ok: false, detail: 'there is no IMA log' })
     checks.skip('tpm.ima.offset', ids.wellFormed, ids.replay)
-    return
+    return false
   }
   const whole = judgeOffset(checks, ima)
-  if (quoted === null) return
+  if (quoted === null) return false
+  const { imaPcr: pcr, acceptSha1Padded = false } = requirements
   const register = imaRegister(quoted, pcr)
   // IMA-00: SHA-1 alone does not carry a log any more than it carries a quote (TPM-24).
   const carried = [...register.keys()].some((hash) => hash !== 'sha1')
   const lack = `PCR ${pcr} is not quoted in a bank stronger than SHA-1`
   checks.record('tpm.ima.present', { ok: carried, detail: carried ? `${ima.data.length} bytes` : lack })
-  if (carried && whole) judgeReplay(checks, replays.replayImaLog(ima, register, pcr), ids)
-  else checks.skip(ids.wellFormed, ids.replay)
+  if (!carried || !whole) {
+    checks.skip(ids.wellFormed, ids.replay)
+    return false
+  }
+  const outcome = replays.replayImaLog(ima, register, pcr, { acceptSha1Padded })
+  judgeReplay(checks, outcome, ids)
+  return outcome.sha1Padded ?? false
+}
+
+/** What claims about the logs depend on besides the outcomes of their checks. */
+export interface LogFacts {
+  /** IMA-06. */
+  readonly imaSha1Padded: boolean
 }
 
 /**
@@ -96,7 +109,8 @@ export function judgeLogs(
   { eventLog, ima }: TpmEvidence,
   requirements: TpmRequirements,
   { quoted, replays }: { readonly quoted: PcrValues | null; readonly replays: LogReplays },
-): void {
+): LogFacts {
   judgeEventLog(new LogChecks(checklist, 'eventLog', requirements), eventLog, quoted, replays)
-  judgeIma(new LogChecks(checklist, 'ima', requirements), ima, quoted, { pcr: requirements.imaPcr, replays })
+  const imaChecks = new LogChecks(checklist, 'ima', requirements)
+  return { imaSha1Padded: judgeIma(imaChecks, ima, quoted, { requirements, replays }) }
 }
