@@ -31,7 +31,7 @@ describe('the configuration', () => {
   }
 
   it('is what the agent would take', async () => {
-    const { item, known } = await looked(`${tables}${issuer}[tpm]\npcrs = [0, 1]\n`)
+    const { item, known } = await looked(`${tables}${issuer}[tpm]\npcrs = [0, 1]\n[verifier]\nrequired_pcrs = [0, 1]\n`)
     expect(item).toMatchObject({ state: 'ok', says: `${file} is valid` })
     expect(known).toMatchObject({ configured: true, tpm: { pcrs: [0, 1] }, trust: { anchors: [] } })
   })

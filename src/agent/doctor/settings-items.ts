@@ -1,11 +1,9 @@
 import { stat } from 'node:fs/promises'
 import { AttestdError } from '../../base/errors.ts'
-import { createAudiencePolicies } from '../../issuer/audience-policies.ts'
-import { requireIssuerUrl } from '../../issuer/issuer-url.ts'
 import { findLockHolder, isListening } from '../../platform/in-use.ts'
 import { type LoadedConfiguration, readConfiguration } from '../configuration/read.ts'
 import { type Configuration, configurationSchema } from '../configuration/schema.ts'
-import { composeSettings, type Settings } from '../wiring/settings.ts'
+import { composeSettings } from '../wiring/settings.ts'
 import { lockPath } from '../wiring/state-hold.ts'
 import type { EkTrust } from '../wiring/trust-files.ts'
 import { failure, type Item, ok, problem, warning } from './item.ts'
@@ -44,20 +42,11 @@ function unread(file: string, explicit: boolean, error: AttestdError): SettingsL
   return { items: [item], known: defaults() }
 }
 
-/** What the agent checks beside its settings before it opens its keys. */
-function requireIssuable({ configuration, fallbackAudience, listedAudiences }: Settings): void {
-  const { url, allow_http_loopback: allowLoopbackHttp } = configuration.issuer
-  const issuer = requireIssuerUrl(url, { allowLoopbackHttp })
-  createAudiencePolicies({ issuer, fallback: fallbackAudience, listed: listedAudiences })
-}
-
 async function readAll(loaded: LoadedConfiguration): Promise<SettingsLook> {
   const { tpm, verifier, agent, listen } = loaded.configuration
   const known = { configured: true, tpm, verifier, agent, listen }
   try {
-    const settings = await composeSettings(loaded)
-    requireIssuable(settings)
-    const { trust } = settings
+    const { trust } = await composeSettings(loaded)
     return { items: [ok('configuration', `${loaded.file} is valid`)], known: { ...known, trust } }
   } catch (error) {
     if (!(error instanceof AttestdError)) throw error

@@ -1,7 +1,6 @@
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import type { Task } from '../../base/tasks.ts'
-import { createAudiencePolicies } from '../../issuer/audience-policies.ts'
 import { serveIssuer } from '../../issuer/issuer-server.ts'
 import { requireIssuerUrl } from '../../issuer/issuer-url.ts'
 import type { KeyEvent, KeyRing } from '../../issuer/key-ring.ts'
@@ -60,10 +59,8 @@ export async function wireIssuing(configuration: Configuration, host: Host, log:
   return {
     url,
     keys,
-    issuerFor: ({ fallbackAudience, listedAudiences }) => {
-      const audiences = createAudiencePolicies({ issuer: url, fallback: fallbackAudience, listed: listedAudiences })
-      return createTokenIssuer({ issuer: url, keys, audiences, clock: host.clock, random: host.random })
-    },
+    issuerFor: ({ audiences }) =>
+      createTokenIssuer({ issuer: url, keys, audiences, clock: host.clock, random: host.random }),
     tasks: [keepKeysRotating(keys, { clock: host.clock, report }), ...serve],
   }
 }

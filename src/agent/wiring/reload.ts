@@ -26,9 +26,17 @@ function needsRestart(before: Configuration, after: Configuration): string[] {
   return Object.keys(old).filter((part) => canonicalJson(old[part]) !== canonicalJson(fresh[part]))
 }
 
-/** Whether claims of tokens may differ under the new settings (BRK-01). */
+/** What is in the files, not their names: an authority that was taken out of a file is not trusted any more. */
+function authoritiesOf({ trust: { anchors, intermediates } }: Settings): readonly string[] {
+  return [...anchors.flatMap(({ fingerprints }) => fingerprints), '', ...intermediates.map((one) => one.fingerprint)]
+}
+
+/** Whether tokens are others under the new settings, or are not to be had any more (BRK-01). */
 export function changesTokens(before: Settings, after: Settings): boolean {
-  const of = ({ configuration: { verifier, issuer } }: Settings) => canonicalJson({ verifier, issuer })
+  const of = (settings: Settings) => {
+    const { verifier, issuer } = settings.configuration
+    return canonicalJson({ verifier, issuer, authorities: authoritiesOf(settings) })
+  }
   return of(before) !== of(after)
 }
 

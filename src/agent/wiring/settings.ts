@@ -1,5 +1,11 @@
 import type { AttestdError } from '../../base/errors.ts'
-import { type AudiencePolicy, defaultSizeBudget } from '../../issuer/audience-policies.ts'
+import {
+  type AudiencePolicies,
+  type AudiencePolicy,
+  createAudiencePolicies,
+  defaultSizeBudget,
+} from '../../issuer/audience-policies.ts'
+import { requireIssuerUrl } from '../../issuer/issuer-url.ts'
 import type { TokenRequest } from '../../passport/token-request.ts'
 import type { CallerPolicy } from '../../policies/caller-policy.ts'
 import { CallerRulesError, parseCallerRules } from '../../policies/caller-rules.ts'
@@ -21,8 +27,9 @@ export interface Settings {
   readonly tokens: TokenSettings
   readonly requirements: TpmRequirements
   readonly trust: EkTrust
-  readonly fallbackAudience: AudiencePolicy
-  readonly listedAudiences: readonly { readonly audience: string; readonly policy: AudiencePolicy }[]
+  readonly audiences: AudiencePolicies
+  /** Life of the tokens of an audience that is not listed. */
+  readonly usualLifetimeS: number
   readonly warm: readonly TokenRequest[]
 }
 
@@ -35,6 +42,7 @@ function requirementsOf({ verifier, tpm }: Configuration): TpmRequirements {
     eventLog: verifier.event_log,
     ima: verifier.ima,
     imaPcr: 10,
+    acceptSha1Padded: verifier.ima_sha1_padded,
     firmwareVersions: 'any',
   }
 }
@@ -57,6 +65,16 @@ function audiencePolicy(
   }
 }
 
+/** Settings of audiences that contradict a consumer or a limit: all found here, so that a reload takes all or nothing. */
+function audiencesOf(configuration: Configuration): AudiencePolicies {
+  const { url, allow_http_loopback: allowLoopbackHttp, audiences } = configuration.issuer
+  return createAudiencePolicies({
+    issuer: requireIssuerUrl(url, { allowLoopbackHttp }),
+    fallback: audiencePolicy(configuration, {}),
+    listed: audiences.map((entry) => ({ audience: entry.audience, policy: audiencePolicy(configuration, entry) })),
+  })
+}
+
 export function plainRequest(audience: string): TokenRequest {
   const shape = {
     issuer: localIssuer,
@@ -70,8 +88,8 @@ export function plainRequest(audience: string): TokenRequest {
   return { ...shape, audience: [audience] }
 }
 
-function tokensOf({ callers, issuer }: Configuration): TokenSettings {
-  const facts = { name: localIssuer, usualLifetimeS: secondsOf(issuer.lifetime), fixedAudience: null, policyIds: [] }
+function tokensOf({ callers }: Configuration, usualLifetimeS: number): TokenSettings {
+  const facts = { name: localIssuer, usualLifetimeS, fixedAudience: null, policyIds: [] }
   return { issuers: [facts], defaultIssuer: localIssuer, defaultAudiences: callers.default_audiences }
 }
 
@@ -132,17 +150,15 @@ export async function composeSettings(loaded: LoadedConfiguration): Promise<Sett
   requireSubjectClaims(loaded)
   requireQuotedPcrs(loaded)
   const accounts = await readAccountNumbers()
+  const usualLifetimeS = secondsOf(configuration.issuer.lifetime)
   return {
     configuration,
     callers: callersOf(loaded, accounts),
-    tokens: tokensOf(configuration),
+    tokens: tokensOf(configuration, usualLifetimeS),
     requirements: requirementsOf(configuration),
     trust: await readEkTrust(configuration.verifier),
-    fallbackAudience: audiencePolicy(configuration, {}),
-    listedAudiences: configuration.issuer.audiences.map((entry) => ({
-      audience: entry.audience,
-      policy: audiencePolicy(configuration, entry),
-    })),
+    audiences: audiencesOf(configuration),
+    usualLifetimeS,
     warm: configuration.broker.warm.map(plainRequest),
   }
 }

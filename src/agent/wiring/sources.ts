@@ -37,7 +37,7 @@ export function wireSources({ host, log, tpm, issuing, appraisals }: SourceParts
         name: localIssuer,
         generation,
         issuerUrl: issuing.url,
-        usualLifetimeS: settings.fallbackAudience.lifetimeS,
+        usualLifetimeS: settings.usualLifetimeS,
         attester: tpm.attester,
         enrolments: createEnrolments({ attester: tpm.attester, settings, simulator, clock, random, appraisals, log }),
         appraiser,

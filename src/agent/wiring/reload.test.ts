@@ -1,0 +1,111 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createIntermediate, createRoot } from '../../../test/support/test-ca.ts'
+import { encodePem } from '../../base/pki/pem.ts'
+import { readConfiguration } from '../configuration/read.ts'
+import { changesTokens, reloadSettings } from './reload.ts'
+import { composeSettings, type Settings } from './settings.ts'
+
+const [root, other] = [createRoot(), createRoot({ subject: { CN: 'other root' } })]
+const intermediate = createIntermediate(root)
+
+let folder = ''
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'attestd-reload-'))
+  writePem('ca.pem', root, other)
+  writePem('more.pem', intermediate)
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+const file = () => join(folder, 'attestd.toml')
+
+function writePem(name: string, ...authorities: readonly { certificate: { der: Uint8Array } }[]): void {
+  writeFileSync(
+    join(folder, name),
+    authorities.map(({ certificate }) => encodePem(certificate.der, 'CERTIFICATE')).join(''),
+  )
+}
+
+const sections = {
+  agent: '',
+  tpm: '',
+  issuer: 'url = "https://issuer.example"',
+  verifier: '',
+  callers: '',
+}
+
+function configure(change: Partial<typeof sections> = {}): void {
+  const { agent, tpm, issuer, verifier, callers } = { ...sections, ...change }
+  const files = `ek_anchors = ["${folder}/ca.pem"]\nek_intermediates = ["${folder}/more.pem"]`
+  const text = `[agent]\n${agent}\n[tpm]\n${tpm}\n[issuer]\n${issuer}\n[verifier]\n${files}\n${verifier}\n[callers]\n${callers}\n`
+  writeFileSync(file(), text, { mode: 0o600 })
+}
+
+async function settings(change: Partial<typeof sections> = {}): Promise<Settings> {
+  configure(change)
+  return composeSettings(await readConfiguration(file()))
+}
+
+describe('a reload drops the tokens at hand (BRK-01)', () => {
+  it.each<[string, Partial<typeof sections>]>([
+    ['the requirements on evidence', { verifier: 'event_log = "required"' }],
+    ['an endorsement key that is pinned', { verifier: `ek_pinned = ["${'ab'.repeat(32)}"]` }],
+    ['the life of tokens', { issuer: `${sections.issuer}\nlifetime = "10m"` }],
+  ])('when it changes %s', async (_, change) => {
+    expect(changesTokens(await settings(), await settings(change))).toBe(true)
+  })
+
+  it.each<[string, () => void]>([
+    ['an authority was taken out of a file', () => writePem('ca.pem', root)],
+    ['an authority was put into a file', () => writePem('more.pem', intermediate, other)],
+    ['an authority was exchanged', () => writePem('more.pem', other)],
+  ])('when %s, although the configuration says the same', async (_, change) => {
+    const before = await settings()
+    change()
+    expect(changesTokens(before, await settings())).toBe(true)
+  })
+
+  it.each<[string, Partial<typeof sections>]>([
+    ['nothing', {}],
+    ['the log', { agent: 'log_level = "debug"' }],
+    ['who may have tokens', { callers: 'default_audiences = ["https://rp.example"]' }],
+  ])('not when it changes %s', async (_, change) => {
+    expect(changesTokens(await settings(), await settings(change))).toBe(false)
+  })
+})
+
+describe('a reload is refused whole (BRK-142)', () => {
+  it.each<[string, Partial<typeof sections>, string]>([
+    ['a life that no token may have', { issuer: `${sections.issuer}\nlifetime = "10s"` }, 'a lifetime of 10 s'],
+    ['another issuer', { issuer: 'url = "https://other.example"' }, 'a change of issuer.url needs a restart'],
+    ['another TPM', { tpm: 'tcti = "device:/dev/tpm0"' }, 'a change of tpm needs a restart'],
+    ['a rule without form', { callers: 'rules = [{}]' }, 'callers.rules[0].id'],
+  ])('with %s', async (_, change, says) => {
+    const before = await settings()
+    configure({ ...change, agent: 'log_level = "debug"' })
+    const outcome = await reloadSettings(file(), before)
+    expect(outcome).toEqual({ errors: expect.arrayContaining([expect.stringContaining(says)]) })
+  })
+
+  it.each<[string, () => void]>([
+    ['is gone', () => rmSync(file())],
+    ['names a file that is gone', () => rmSync(join(folder, 'ca.pem'))],
+    ['may be written by others', () => writeFileSync(file(), '', { mode: 0o666 })],
+  ])('when the file %s', async (_, change) => {
+    const before = await settings()
+    if (_.startsWith('may be')) rmSync(file())
+    const umask = process.umask(0)
+    change()
+    process.umask(umask)
+    expect(await reloadSettings(file(), before)).toHaveProperty('errors')
+  })
+
+  it('and taken where nothing stands against it', async () => {
+    const before = await settings()
+    configure({ agent: 'log_level = "debug"' })
+    const outcome = await reloadSettings(file(), before)
+    expect('settings' in outcome && outcome.settings.configuration.agent.log_level).toBe('debug')
+  })
+})
