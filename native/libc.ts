@@ -86,6 +86,8 @@ export function loadLibc() {
     ioctl: reporting(library.bind('ioctl', 'i32', ['i32', 'u64', 'buffer'])),
     flock: reporting(library.bind('flock', 'i32', ['i32', 'i32'])),
     clockGettime: reporting(library.bind('clock_gettime', 'i32', ['i32', 'buffer'])),
+    /** Ends the process: no handler runs, and no thread is waited for that hangs in a call. */
+    exitNow: library.bind('_exit', 'void', ['i32']),
     prctl: reporting(library.bind('prctl', 'i32', ['i32', 'u64', 'u64', 'u64', 'u64'])),
     /** Copies `size` bytes of memory that C owns; the address must have come from C (NAT-05). */
     peek: (address: bigint, size: number): Buffer => {

@@ -2,12 +2,13 @@ import type { Logger } from 'pino'
 import type { AttestdError } from '../base/errors.ts'
 import type { JsonObject } from '../base/json.ts'
 import { runTogether, type Task } from '../base/tasks.ts'
+import { Turns } from '../base/turns.ts'
 import { type Broker, createBroker } from '../passport/broker.ts'
 import { openPeerCredentials, type PeerCredentials } from '../platform/peer-credentials.ts'
 import { ServiceManager } from '../platform/service-manager.ts'
 import type { AdminActions, EntrySelector } from '../workload-api/admin-routes.ts'
 import { ConnectionLedger } from '../workload-api/connection-ledger.ts'
-import { defaultLimits } from '../workload-api/limits.ts'
+import { defaultLimits, type WorkloadLimits } from '../workload-api/limits.ts'
 import type { Readiness } from '../workload-api/probe-routes.ts'
 import { serveWorkloads, type WorkloadServerOptions } from '../workload-api/workload-server.ts'
 import type { AgentStatus } from './agent-status.ts'
@@ -21,6 +22,10 @@ import { changesTokens, reloadSettings } from './wiring/reload.ts'
 import { composeSettings, localIssuer, type Settings } from './wiring/settings.ts'
 import { type SourceFactory, wireSources } from './wiring/sources.ts'
 import { type TpmWiring, wireTpm } from './wiring/tpm.ts'
+
+/** Of the 10 s that stopping may take, 5 s are the broker's (BRK-143). */
+const longestCloseMs = 2_000
+const limits: WorkloadLimits = { ...defaultLimits, drainMs: 2_000 }
 
 export interface AgentParts {
   readonly loaded: LoadedConfiguration
@@ -43,6 +48,7 @@ export class Agent {
   readonly #listeners: Listeners
   readonly #manager: ServiceManager
   readonly #appraisals: LastAppraisals
+  readonly #reloads = new Turns()
 
   private constructor(parts: AgentParts, settings: Settings, issuing: IssuingWiring) {
     const { host, log, loaded } = parts
@@ -74,8 +80,8 @@ export class Agent {
   async run(stop: AbortSignal): Promise<void> {
     const { log } = this.#parts
     const halt = new AbortController()
-    const winding: Task = async () => {
-      if (!stop.aborted) await new Promise((resolve) => stop.addEventListener('abort', resolve, { once: true }))
+    const winding: Task = async (failed) => {
+      await untilAborted(AbortSignal.any([stop, failed]))
       await this.#manager.stopping()
       log.info({ event: 'stopping' }, 'stopping')
       await this.#broker.drain()
@@ -88,18 +94,42 @@ export class Agent {
         winding,
         (signal) => this.#broker.keepFresh(signal),
         ...this.#issuing.tasks,
+        this.#tpm.keepTried((failure) => this.#logTpm(failure)),
         this.#serveAll(),
         (signal) => this.#manager.keepWatchdog(() => true, signal),
       )
     } finally {
-      await this.#sources[Symbol.asyncDispose]()
-      await this.#tpm[Symbol.asyncDispose]()
+      await this.#close()
       log.info({ event: 'stopped', ran_s: Math.floor(clock.now() / 1000) - this.#startedAt }, 'stopped')
     }
   }
 
-  /** Gives every error of the new configuration; none: it is in force (BRK-142). */
-  async reload(): Promise<readonly string[]> {
+  #logTpm(failure: string | null): void {
+    const { log } = this.#parts
+    const tpm = this.#tpm.place
+    if (failure === null) log.info({ event: 'tpm_answers', tpm }, 'the TPM answers')
+    else log.warn({ event: 'tpm_failed', tpm, code: failure }, 'the TPM does not answer')
+  }
+
+  /** Lets the TPM end what it is at, so that nothing of ours stays loaded in it; not for long, if it does not answer. */
+  async #close(): Promise<void> {
+    const { host, log } = this.#parts
+    const closed = new AbortController()
+    const late = host.clock.sleep(longestCloseMs, closed.signal).then(
+      () => log.warn({ event: 'tpm_left', tpm: this.#tpm.place }, 'the TPM does not answer and is left as it is'),
+      () => undefined,
+    )
+    const closing = this.#sources[Symbol.asyncDispose]().then(() => this.#tpm[Symbol.asyncDispose]())
+    await Promise.race([closing, late])
+    closed.abort()
+  }
+
+  /** Gives every error of the new configuration; none: it is in force (BRK-142). The file that is read last wins. */
+  reload(): Promise<readonly string[]> {
+    return this.#reloads.take(() => this.#reload())
+  }
+
+  async #reload(): Promise<readonly string[]> {
     const { loaded, log } = this.#parts
     await this.#manager.reloading()
     const outcome = await reloadSettings(loaded.file, this.#settings)
@@ -173,7 +203,8 @@ export class Agent {
       clock,
       random,
       log,
-      connections: new ConnectionLedger(defaultLimits),
+      limits,
+      connections: new ConnectionLedger(limits),
     }
     const api: WorkloadServerOptions = {
       ...shared,
@@ -204,6 +235,10 @@ export class Agent {
       'ready',
     )
   }
+}
+
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
 }
 
 function invalidate(broker: Broker, entries: EntrySelector, hard: boolean): number {

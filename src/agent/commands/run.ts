@@ -1,18 +1,36 @@
 import { join } from 'node:path'
 import { Command } from 'commander'
+import type { Logger } from 'pino'
+import type { Libc } from '../../platform/c-library.ts'
 import { forbidCoreDumps } from '../../platform/core-dumps.ts'
-import { takeLock } from '../../platform/lock-file.ts'
+import { type FileLock, takeLock } from '../../platform/lock-file.ts'
 import { Agent } from '../agent.ts'
 import { defaultConfigurationFile, readConfiguration } from '../configuration/read.ts'
 import { agentErrors } from '../errors.ts'
-import { createLog } from '../log.ts'
-import { openHost } from '../wiring/host.ts'
+import { createLog, type LogLevel } from '../log.ts'
+import { type Host, openHost } from '../wiring/host.ts'
 import { requireSafeProcess } from '../wiring/process-safety.ts'
-import { requireStateDirectory } from '../wiring/state-files.ts'
+import { clearStateDirectory, requireStateDirectory } from '../wiring/state-files.ts'
 
 interface RunOptions {
   readonly config: string
   readonly allowRoot?: boolean
+}
+
+/** BRK-143: less than 10 s, whatever hangs. */
+const longestStopMs = 9_000
+
+/**
+ * When Node ends it waits for the threads of its pool, and a TPM that does not answer holds one as long as it likes: so
+ * the process ends without them.
+ */
+function endWithoutThreads(libc: Libc | null): void {
+  process.on('exit', (code) => libc?.exitNow(Number(process.exitCode ?? code)))
+}
+
+/** Calls that hang keep the process; whatever is to be said has been said when the timer fires. */
+function endSoon(ms: number): void {
+  setTimeout(() => process.exit(), ms).unref()
 }
 
 /** SIGTERM and SIGINT stop, a second one at once; SIGHUP reloads; SIGUSR1 toggles the log (BRK-143, BRK-144, SYS-46). */
@@ -29,28 +47,56 @@ function handleSignals(actions: { stop(): void; reload(): void; toggleLog(): voi
   process.on('SIGUSR1', () => actions.toggleLog())
 }
 
+interface OpenedAgent {
+  readonly agent: Agent
+  readonly log: Logger
+  readonly level: LogLevel
+  readonly lock: FileLock | null
+}
+
+/** The state directory is this process's alone from here on; without native code nothing can be locked. */
+async function takeState(directory: string, host: Host): Promise<FileLock | null> {
+  await requireStateDirectory(directory)
+  if (!host.libc) return null
+  const lock = await takeLock(join(directory, 'lock'), host.libc)
+  await clearStateDirectory(directory, host)
+  return lock
+}
+
+async function openAgent(config: string): Promise<OpenedAgent> {
+  const loaded = await readConfiguration(config)
+  const { log_level: level, state_directory: directory } = loaded.configuration.agent
+  const host = openHost()
+  const log = createLog(level, { journal: process.env['JOURNAL_STREAM'] !== undefined })
+  if (host.libc) forbidCoreDumps(host.libc)
+  endWithoutThreads(host.libc)
+  const lock = await takeState(directory, host)
+  return { agent: await Agent.open({ loaded, host, log }), log, level, lock }
+}
+
+/** Signals are heard from the first moment on: unheard, SIGHUP would end the process and SIGUSR1 open the inspector. */
 async function runAgent({ config, allowRoot = false }: RunOptions): Promise<void> {
   requireSafeProcess({ environment: process.env, execArgv: process.execArgv, euid: process.geteuid?.() }, allowRoot)
-  const loaded = await readConfiguration(config)
-  const { agent } = loaded.configuration
-  const host = openHost()
-  const log = createLog(agent.log_level, { journal: process.env['JOURNAL_STREAM'] !== undefined })
-  if (host.libc) forbidCoreDumps(host.libc)
-  await requireStateDirectory(agent.state_directory)
-  const lock = host.libc ? await takeLock(join(agent.state_directory, 'lock'), host.libc) : null
   const stop = new AbortController()
+  const opening = openAgent(config)
+  const onceOpen = (act: (opened: OpenedAgent) => void) => void opening.then(act, () => undefined)
+  handleSignals({
+    stop: () => {
+      stop.abort()
+      endSoon(longestStopMs)
+    },
+    reload: () => onceOpen(({ agent }) => void agent.reload()),
+    toggleLog: () =>
+      onceOpen(({ log, level }) => {
+        log.level = log.level === 'debug' ? level : 'debug'
+      }),
+  })
   try {
-    const running = await Agent.open({ loaded, host, log })
-    handleSignals({
-      stop: () => stop.abort(),
-      reload: () => void running.reload(),
-      toggleLog: () => {
-        log.level = log.level === 'debug' ? agent.log_level : 'debug'
-      },
-    })
-    await running.run(stop.signal)
+    const { agent, lock } = await opening
+    await using _held = lock
+    if (!stop.signal.aborted) await agent.run(stop.signal)
   } finally {
-    await lock?.release()
+    endSoon(100)
   }
 }
 

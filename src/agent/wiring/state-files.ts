@@ -1,5 +1,6 @@
 import { mkdir, stat } from 'node:fs/promises'
 import { writeAtomically } from '../../platform/atomic-file.ts'
+import { Folder } from '../../platform/folder.ts'
 import { readProtected } from '../../platform/protected-file.ts'
 import { agentErrors } from '../errors.ts'
 import type { Host } from './host.ts'
@@ -19,6 +20,12 @@ export function stateFile(path: string, { random }: Pick<Host, 'random'>): State
     load: () => readProtected(path, { maxBytes: largestState, forbidden: 0o077 }),
     save: (content) => writeAtomically(path, content, { mode: 0o600, random }),
   }
+}
+
+/** Removes what writers that were killed left behind (BRK-117). Only under the lock of the directory. */
+export async function clearStateDirectory(path: string, { random }: Pick<Host, 'random'>): Promise<void> {
+  await using folder = await Folder.open(path, random)
+  await folder.removeLeftovers()
 }
 
 /** Makes the state directory if it is missing (0700), and refuses one that others can enter. */

@@ -1,5 +1,7 @@
 import { join } from 'node:path'
 import { createTpmAttester, type TpmAttester } from '../../attester/tpm/tpm-attester.ts'
+import { AttestdError } from '../../base/errors.ts'
+import type { Task } from '../../base/tasks.ts'
 import type { HashName } from '../../evidence/tpm/algorithms.ts'
 import { ImaLogFile, readEventLog } from '../../platform/log-files.ts'
 import { TpmConnection, type TpmConnectionState } from '../../platform/tpm-connection.ts'
@@ -15,6 +17,37 @@ export interface TpmWiring extends AsyncDisposable {
   readonly place: string
   readonly simulated: boolean
   state(): TpmConnectionState | null
+  /**
+   * Tries the TPM at the start, and again and again after it failed: readiness follows it without a caller (BRK-141).
+   * `report` hears of every change: the code of the failure, or null when the TPM answers.
+   */
+  keepTried(report: (failure: string | null) => void): Task
+}
+
+/** How often a TPM that failed is tried; the connection itself says how soon it is opened again (NAT-27). */
+const tryEveryMs = 1_000
+
+interface Trial {
+  readonly attester: TpmAttester
+  readonly failure: () => string | null
+  readonly report: (failure: string | null) => void
+}
+
+async function keepTrying({ attester, failure, report }: Trial, { clock }: Host, signal: AbortSignal): Promise<void> {
+  let known: string | null | undefined
+  while (!signal.aborted) {
+    if (known === undefined || failure() !== null) {
+      await attester.probe(signal).catch((error: unknown) => {
+        if (!signal.aborted && !(error instanceof AttestdError)) throw error
+      })
+    }
+    if (signal.aborted) return
+    if (failure() !== known) report(failure())
+    known = failure()
+    await clock.sleep(tryEveryMs, signal).catch((reason: unknown) => {
+      if (!signal.aborted) throw reason
+    })
+  }
 }
 
 /** Opens nothing yet; throws `TPM_TCTI_CONFIG`, `TPM_SIMULATOR`, `TPM_TRANSPORT` for a way that cannot be. */
@@ -44,11 +77,14 @@ export function wireTpm(configuration: Configuration, host: Host): TpmWiring {
     readEventLog: () => readEventLog(tpm.event_log),
     readImaLog: (from) => imaLog.readFrom(from),
   })
+  const state = () => connection?.state() ?? null
+  const failure = () => state()?.lastError ?? null
   return {
     attester,
     place: plan.place,
     simulated: plan.simulated,
-    state: () => connection?.state() ?? null,
+    state,
+    keepTried: (report) => (signal) => keepTrying({ attester, failure, report }, host, signal),
     [Symbol.asyncDispose]: async () => {
       await attester[Symbol.asyncDispose]()
       await imaLog.close()

@@ -2,6 +2,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { RandomSource } from '../../base/random.ts'
 import { abandonable } from '../../base/tasks.ts'
 import type { HashName } from '../../evidence/tpm/algorithms.ts'
+import { tpm2 } from '../../evidence/tpm/commands.ts'
 import type { ImaLogPart, TpmEvidence } from '../../evidence/tpm/evidence.ts'
 import { encodeSizedPublic, nameOf } from '../../evidence/tpm/public-area.ts'
 import { attesterErrors } from '../errors.ts'
@@ -91,6 +92,8 @@ export interface TpmAttester extends AsyncDisposable {
    * quote, so it may be ahead of PCR 10, never behind (TPM-09). Throws `AK_LOST` without a key.
    */
   collect(qualifyingData: Uint8Array, options?: CollectOptions, signal?: AbortSignal): Promise<TpmEvidence>
+  /** Whether the TPM answers, found out in the way that evidence takes; rejects with what `collect` would. */
+  probe(signal?: AbortSignal): Promise<void>
 }
 
 /** Makes the attester of one TPM; nothing is opened or read before its first use. */
@@ -164,6 +167,12 @@ class TurnwiseAttester implements TpmAttester {
         ...(await this.#readLogs(options)),
         simulated,
       }
+    })
+  }
+
+  probe(signal = never): Promise<void> {
+    return this.#inTurn(signal, async () => {
+      await this.#runner.run((tpm) => tpm.execute(tpm2.getRandom, { bytes: 8 }), signal)
     })
   }
 
