@@ -1,0 +1,50 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { loadLibc } from '../../native/libc.ts'
+import { takeLock } from '../../src/platform/lock-file.ts'
+
+const root = resolve(import.meta.dirname, '../..')
+const program = join(root, 'dist/src/agent/main.js')
+const lockFile = join(root, 'node_modules/.attestd-build')
+
+function newestChange(folder: string): number {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .reduce((newest, { parentPath, name }) => Math.max(newest, statSync(join(parentPath, name)).mtimeMs), 0)
+}
+
+function isStale(): boolean {
+  if (!existsSync(program)) return true
+  const builtAt = statSync(program).mtimeMs
+  return ['src', 'native'].some((folder) => newestChange(join(root, folder)) > builtAt)
+}
+
+function build(): void {
+  const { status, stdout, stderr } = spawnSync('npm', ['run', '-s', 'build'], { cwd: root, encoding: 'utf8' })
+  if (status !== 0) throw new Error(`the build failed:\n${stdout}${stderr}`)
+}
+
+async function lockedOnce(): Promise<AsyncDisposable> {
+  for (;;) {
+    try {
+      return await takeLock(lockFile, loadLibc())
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'LOCK_HELD') throw error
+      await new Promise((wake) => setTimeout(wake, 100))
+    }
+  }
+}
+
+/**
+ * Path of the built `attestd`. The first of all test files of a run builds it if a source is newer; the others wait,
+ * and take what it made, so that no file of it changes under a process that runs.
+ */
+export async function builtProgram(): Promise<string> {
+  await using _held = await lockedOnce()
+  const run = String(process.ppid)
+  if (readFileSync(lockFile, 'utf8') === run && existsSync(program)) return program
+  if (isStale()) build()
+  writeFileSync(lockFile, run)
+  return program
+}
