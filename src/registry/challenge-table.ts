@@ -63,6 +63,12 @@ export class ChallengeTable {
     return candidate
   }
 
+  /** Forgets a challenge that will not be answered; one that is not known, or is another requester's, stays as it is. */
+  withdraw(id: Uint8Array, requester: string): void {
+    const key = toHex(id)
+    if (this.#open.get(key)?.requester === requester) this.#open.delete(key)
+  }
+
   #refuse(key: string, challenge: OpenChallenge): Error {
     challenge.wrongAnswers += 1
     const left = challengeLimits.answers - challenge.wrongAnswers

@@ -68,6 +68,11 @@ export class TpmRegistry {
     return this.#challenges.open(candidate, requester)
   }
 
+  /** The requester gives a challenge up, so that it takes no place among those of its EK for five minutes (ENR-02). */
+  withdrawChallenge(id: Uint8Array, requester: string): void {
+    this.#challenges.withdraw(id, requester)
+  }
+
   /**
    * Takes the answer to a challenge and enrols its candidate (ENR-05 to ENR-09); the record is durable when this
    * resolves. Another AK of the same EK is superseded. The same AK keeps its counters: enrolling it again must not

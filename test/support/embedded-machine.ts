@@ -10,6 +10,7 @@ import type { Settings } from '../../src/agent/wiring/settings.ts'
 import type { EkTrust } from '../../src/agent/wiring/trust-files.ts'
 import type { TpmAttester } from '../../src/attester/tpm/tpm-attester.ts'
 import { anchorOf } from '../../src/base/pki/trust-anchor.ts'
+import { abandonable } from '../../src/base/tasks.ts'
 import type { TpmEvidence } from '../../src/evidence/tpm/evidence.ts'
 import { encodeSizedPublic, nameOf } from '../../src/evidence/tpm/public-area.ts'
 import { Challenges } from '../../src/issuer/challenges.ts'
@@ -17,10 +18,12 @@ import { openKeyRing } from '../../src/issuer/open-key-ring.ts'
 import type { TokenRequest } from '../../src/passport/token-request.ts'
 import { certifyEk, ekAuthority, maker } from './enrolling-tpm.ts'
 import { FakeClock } from './fake-clock.ts'
-import { rsaKey, simpleIssuer } from './issuing.ts'
+import { rsaKey, simpleIssuer, simplePolicies } from './issuing.ts'
 import { openCredential } from './open-credential.ts'
 import { type SoftwareKey, SoftwareTpm } from './software-tpm.ts'
 import { type CertificateSpec, testNow } from './test-ca.ts'
+
+const never = new AbortController().signal
 
 export const embeddedIssuer = 'https://verifier.example'
 
@@ -49,6 +52,9 @@ export class EmbeddedMachine {
   readonly quoted: Uint8Array[] = []
   tpm = new SoftwareTpm()
   change: (evidence: TpmEvidence) => TpmEvidence | Promise<TpmEvidence> = (evidence) => evidence
+  /** Comes to every call of the attester first, and may fail it or hold it. */
+  hook: (call: AttesterCall) => void | Promise<void> = () => undefined
+  readonly #ended = new AbortController()
   #options: MachineOptions
   #certificates = new Map<SoftwareKey, Uint8Array>()
 
@@ -88,8 +94,9 @@ export class EmbeddedMachine {
       attester: this.#attester(),
       enrolments: createEnrolments(this.enrolmentParts()),
       appraiser: createDirectAppraiser(),
-      challenges: new Challenges({ clock, random: randomBytes }),
+      challenges: new Challenges({ clock, random: randomBytes, capacity: 4 }),
       issuer: simpleIssuer(embeddedIssuer, keys, clock),
+      audiences: simplePolicies(embeddedIssuer),
       acceptToken: (token, request) => acceptOwnToken(token, request, own),
       requirements: this.tpm.inputs(new Uint8Array(32)).requirements,
       simulator,
@@ -115,7 +122,13 @@ export class EmbeddedMachine {
       random: randomBytes,
       appraisals: this.appraisals,
       log: pino({ level: 'silent' }),
+      ended: this.#ended.signal,
     }
+  }
+
+  /** As when the agent stops. */
+  end(): void {
+    this.#ended.abort(new Error('the agent stops'))
   }
 
   #certificate(): Uint8Array {
@@ -125,11 +138,16 @@ export class EmbeddedMachine {
     return certificate
   }
 
+  async #called(call: AttesterCall, signal = never): Promise<void> {
+    this.calls.push(call)
+    await abandonable(Promise.resolve(this.hook(call)), signal)
+  }
+
   #attester(): Pick<TpmAttester, 'identity' | 'activate' | 'selection' | 'collect'> {
     const simulated = this.#options.simulated ?? false
     return {
       identity: async () => {
-        this.calls.push('identity')
+        await this.#called('identity')
         const { ek, ak } = this.tpm
         const chain = [ekAuthority.certificate.der]
         const shown = { name: nameOf(ek.area), publicArea: encodeSizedPublic(ek.area) }
@@ -139,17 +157,17 @@ export class EmbeddedMachine {
           simulated,
         }
       },
-      activate: async (idObject, encryptedSecret) => {
-        this.calls.push('activate')
+      activate: async (idObject, encryptedSecret, signal) => {
+        await this.#called('activate', signal)
         const { ek, akName } = this.tpm
         return openCredential(ek.area, ek.privateKey, akName, { idObject, encryptedSecret })
       },
       selection: async () => {
-        this.calls.push('selection')
+        await this.#called('selection')
         return SoftwareTpm.defaultSelection
       },
-      collect: async (qualifyingData, { selection = SoftwareTpm.defaultSelection } = {}) => {
-        this.calls.push('collect')
+      collect: async (qualifyingData, { selection = SoftwareTpm.defaultSelection } = {}, signal) => {
+        await this.#called('collect', signal)
         this.quoted.push(qualifyingData)
         return this.change({ ...this.tpm.evidence(qualifyingData, { selection }), simulated })
       },

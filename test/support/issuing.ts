@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { createAudiencePolicies } from '../../src/issuer/audience-policies.ts'
+import { type AudiencePolicies, createAudiencePolicies } from '../../src/issuer/audience-policies.ts'
 import { importSigningKey, type SigningKey } from '../../src/issuer/signing-key.ts'
 import type { IssueRequest } from '../../src/issuer/token-issuer.ts'
 import { createTokenIssuer, type SigningKeys, type TokenIssuer } from '../../src/issuer/token-issuer.ts'
@@ -49,8 +49,8 @@ export function tpmRequest(now: number, change: Partial<IssueRequest> = {}): Iss
   }
 }
 
-/** An issuer with one policy for every audience. */
-export function simpleIssuer(issuer: string, keys: SigningKeys, clock: FakeClock, lifetimeS = 900): TokenIssuer {
+/** One policy for every audience, but for `es256` and `of-key`, whose names say what is different. */
+export function simplePolicies(issuer: string, lifetimeS = 900): AudiencePolicies {
   const fallback = {
     subject: { mode: 'ek' },
     algorithm: 'RS256',
@@ -58,7 +58,14 @@ export function simpleIssuer(issuer: string, keys: SigningKeys, clock: FakeClock
     consumer: null,
     maxCharacters: 8192,
   } as const
-  const listed = [{ audience: 'es256', policy: { ...fallback, algorithm: 'ES256' } as const }]
-  const audiences = createAudiencePolicies({ issuer, fallback, listed })
+  const listed = [
+    { audience: 'es256', policy: { ...fallback, algorithm: 'ES256' } as const },
+    { audience: 'of-key', policy: { ...fallback, subject: { mode: 'key' } } as const },
+  ]
+  return createAudiencePolicies({ issuer, fallback, listed })
+}
+
+export function simpleIssuer(issuer: string, keys: SigningKeys, clock: FakeClock, lifetimeS = 900): TokenIssuer {
+  const audiences = simplePolicies(issuer, lifetimeS)
   return createTokenIssuer({ issuer, keys, audiences, clock, random: countingRandom() })
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import {
+  type AttesterCall,
   EmbeddedMachine,
   embeddedIssuer,
   embeddedRequest,
@@ -12,6 +13,7 @@ import { toBase64url } from '../../base/bytes.ts'
 import { AttestdError } from '../../base/errors.ts'
 import type { TpmEvidence } from '../../evidence/tpm/evidence.ts'
 import type { TokenRequest } from '../../passport/token-request.ts'
+import { platformErrors } from '../../platform/errors.ts'
 
 const never = new AbortController().signal
 const second = 1000
@@ -147,6 +149,84 @@ describe('the enrolment of the attestation key', () => {
     expect(await outcome()).toBe('EVIDENCE_NOT_AFFIRMED tpm.ak.known, tpm.quote.signer')
     // Both TPMs have a certificate of the same instance; the first one holds its identity (ENR-09).
     expect(await outcome()).toBe('identity_conflict')
+  })
+})
+
+describe('callers who do not wait, and a TPM that fails', () => {
+  const failed = () => platformErrors.error('TPM_TIMEOUT', 'no response')
+
+  it.each<AttesterCall>(['identity', 'activate', 'selection', 'collect'])(
+    'cost the next caller nothing, however often %s fails',
+    async (failing) => {
+      const { machine, outcome } = await atMachine()
+      machine.hook = (call) => {
+        if (call === failing) throw failed()
+      }
+      for (let attempt = 0; attempt < 10; attempt++) expect(await outcome()).toBe('TPM_TIMEOUT')
+      machine.hook = () => undefined
+      expect(await outcome()).toBe('issued')
+    },
+  )
+
+  it('cost the next caller nothing, however often they hang up while the TPM quotes', async () => {
+    const { machine, source, outcome } = await atMachine()
+    expect(await outcome()).toBe('issued')
+    for (let caller = 0; caller < 10; caller++) {
+      const hangUp = new AbortController()
+      machine.hook = (call) => {
+        if (call === 'collect') hangUp.abort(new Error('hung up'))
+      }
+      await expect(source.obtainToken(embeddedRequest(), hangUp.signal)).rejects.toThrow('hung up')
+    }
+    machine.hook = () => undefined
+    expect(await outcome()).toBe('issued')
+  })
+
+  it('do not end the enrolment that others wait for, and are answered at once', async () => {
+    const { machine, source, outcome } = await atMachine()
+    let activated: () => void = () => undefined
+    const activating = new Promise<void>((reached) => {
+      machine.hook = (call) => {
+        if (call !== 'activate') return
+        reached()
+        return new Promise((resolve) => {
+          activated = resolve
+        })
+      }
+    })
+    const hangUp = new AbortController()
+    const leaving = source.obtainToken(embeddedRequest(), hangUp.signal)
+    await activating
+    hangUp.abort(new Error('hung up'))
+    await expect(leaving).rejects.toThrow('hung up')
+    const waiting = outcome()
+    activated()
+    expect(await waiting).toBe('issued')
+    expect(machine.calls.filter((call) => call === 'activate')).toHaveLength(1)
+  })
+
+  it('leave no enrolment behind when the agent stops', async () => {
+    const { machine, source } = await atMachine()
+    machine.hook = (call) => {
+      if (call !== 'activate') return
+      machine.end()
+      return new Promise(() => undefined)
+    }
+    await expect(source.obtainToken(embeddedRequest(), never)).rejects.toThrow('the agent stops')
+  })
+})
+
+describe('an audience whose tokens name a key', () => {
+  it('is refused without one before the TPM is troubled, and it is no verdict on the machine', async () => {
+    const { machine, obtain, outcome, claims } = await atMachine()
+    await expect(obtain({ audience: ['of-key'] })).rejects.toMatchObject({
+      code: 'audience_unsupported',
+      status: 409,
+      remedy: expect.stringContaining('cnf'),
+    })
+    expect(machine.calls).toEqual([])
+    expect(await claims({ audience: ['of-key'], cnf: { jkt, jwk: {} } })).toMatchObject({ cnf: { jkt } })
+    expect(await outcome()).toBe('issued')
   })
 })
 

@@ -2,6 +2,7 @@ import { type Clock, secondsOf } from '../../base/clock.ts'
 import type { RandomSource } from '../../base/random.ts'
 import { Turns } from '../../base/turns.ts'
 import type { TpmEvidence } from '../../evidence/tpm/evidence.ts'
+import type { AudiencePolicies } from '../../issuer/audience-policies.ts'
 import type { Challenges } from '../../issuer/challenges.ts'
 import type { TokenIssuer } from '../../issuer/token-issuer.ts'
 import type { LifetimeBound } from '../../issuer/token-lifetime.ts'
@@ -46,6 +47,8 @@ export interface EmbeddedSourceOptions {
   readonly appraiser: Appraiser
   readonly challenges: Challenges
   readonly issuer: TokenIssuer
+  /** Those of the issuer. */
+  readonly audiences: AudiencePolicies
   readonly acceptToken: (token: string, request: TokenRequest) => Promise<AcceptedToken>
   readonly requirements: TpmRequirements
   readonly simulator: boolean
@@ -68,6 +71,7 @@ export function createEmbeddedSource(options: EmbeddedSourceOptions): TokenSourc
     acceptToken,
     obtainToken: async (request, signal) => {
       requireOneAudience(request)
+      requireKey(request, options.audiences)
       // One at a time: counters must be compared in the order in which the TPM counted (ENR-12).
       const affirmed = await turns.take(() => attest(options, request, signal), signal)
       return issue(options, request, affirmed)
@@ -82,10 +86,13 @@ async function attest(options: EmbeddedSourceOptions, request: TokenRequest, sig
   const challenge = options.challenges.issue()
   const salt = drawSalt(options.random)
   const qualifyingData = qualifyingDataOf({ verifier: options.issuerUrl, challenge: challenge.nonce, request, salt })
-  const evidence = await options.attester.collect(qualifyingData, { selection }, signal)
-  if (!options.challenges.redeem(challenge.nonce)) {
-    throw embeddedErrors.error('CHALLENGE_SPENT', `no evidence within ${challenge.lifetimeS} s`)
-  }
+  const spend = () => options.challenges.redeem(challenge.nonce)
+  // Also for evidence that never came: callers who hang up in time would fill the table of open challenges.
+  const evidence = await options.attester.collect(qualifyingData, { selection }, signal).catch((error: unknown) => {
+    spend()
+    throw error
+  })
+  if (!spend()) throw embeddedErrors.error('CHALLENGE_SPENT', `no evidence within ${challenge.lifetimeS} s`)
   const appraisal = await appraise(options, evidence, { enrolment, qualifyingData, selection })
   await options.enrolments.keepCounters(enrolment, appraisal)
   return { appraisal, enrolment, simulated: isSimulated(options, appraisal), at: secondsOf(options.clock) }
@@ -105,6 +112,14 @@ function requireOneAudience({ audience }: TokenRequest): void {
   if (audience.length !== 1) throw refuse(`${audience.length} audiences in one request`)
   if (!audience.every((name) => audienceForm.test(name)))
     throw refuse('the audience is not 1 to 256 printable ASCII characters')
+}
+
+/** Found out before the TPM is troubled, and no verdict on this machine: what is missing is the caller's to send. */
+function requireKey({ audience, cnf }: TokenRequest, { policyFor }: AudiencePolicies): void {
+  if (cnf !== null || policyFor(audience).subject.mode !== 'key') return
+  throw embeddedErrors.error('audience_unsupported', 'tokens for this audience name the key of the caller', {
+    remedy: 'send `cnf` with a public key of the workload',
+  })
 }
 
 interface Expected {

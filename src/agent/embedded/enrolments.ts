@@ -5,6 +5,7 @@ import type { Clock } from '../../base/clock.ts'
 import { AttestdError } from '../../base/errors.ts'
 import { secondOf } from '../../base/pki/whole-second.ts'
 import type { RandomSource } from '../../base/random.ts'
+import { abandonable } from '../../base/tasks.ts'
 import { type EnrolmentRequest, proveActivation } from '../../evidence/tpm/enrolment.ts'
 import { MemoryStore } from '../../registry/memory-store.ts'
 import { TpmRegistry } from '../../registry/tpm-registry.ts'
@@ -23,6 +24,8 @@ export interface EnrolmentParts {
   readonly random: RandomSource
   readonly appraisals: LastAppraisals
   readonly log: Logger
+  /** Aborts when the agent stops: enrolling is for all who wait, so no single caller's leaving ends it. */
+  readonly ended: AbortSignal
 }
 
 /** The one that enrols here is this process itself; a verifier service names its peers. */
@@ -54,11 +57,12 @@ class ProcessEnrolments implements Enrolments {
 
   async require(signal: AbortSignal): Promise<TpmEnrolment> {
     const known = this.#enrolled
-    if (known === null) return this.#registry.requireEnrolment(await this.#enrolOnce(signal))
-    const enrolment = await this.#recall(known)
-    if (enrolment !== null && !this.#hasStaleLists(enrolment)) return enrolment
-    this.forget()
-    return this.#registry.requireEnrolment(await this.#enrolOnce(signal))
+    if (known !== null) {
+      const enrolment = await this.#recall(abandonable(known, signal))
+      if (enrolment !== null && !this.#hasStaleLists(enrolment)) return enrolment
+      this.forget()
+    }
+    return this.#registry.requireEnrolment(await abandonable(this.#enrolOnce(), signal))
   }
 
   async #recall(known: Promise<Uint8Array>): Promise<TpmEnrolment | null> {
@@ -85,9 +89,9 @@ class ProcessEnrolments implements Enrolments {
   }
 
   /** All who wait share one enrolment; a failed one is forgotten, so that the next request tries again. */
-  #enrolOnce(signal: AbortSignal): Promise<Uint8Array> {
+  #enrolOnce(): Promise<Uint8Array> {
     if (this.#enrolled !== null) return this.#enrolled
-    const enrolled = this.#enrol(signal)
+    const enrolled = this.#enrol()
     this.#enrolled = enrolled
     enrolled.catch(() => {
       if (this.#enrolled === enrolled) this.#enrolled = null
@@ -95,17 +99,26 @@ class ProcessEnrolments implements Enrolments {
     return enrolled
   }
 
-  async #enrol(signal: AbortSignal): Promise<Uint8Array> {
-    const { attester, log } = this.#parts
-    const identity = await attester.identity({}, signal)
-    const candidate = this.#appraise(requestOf(identity))
-    const { id, idObject, encryptedSecret } = this.#registry.openChallenge(candidate, requester)
-    const secret = await attester.activate(idObject, encryptedSecret, signal)
-    const answer = proveActivation(secret, id, candidate.akName)
-    await this.#registry.acceptAnswer({ id, answer }, requester)
+  async #enrol(): Promise<Uint8Array> {
+    const { attester, log, ended } = this.#parts
+    const candidate = this.#appraise(requestOf(await attester.identity({}, ended)))
+    await this.#prove(candidate)
     const { trust, anchor } = candidate
     log.info({ event: 'enrolled', ak_name: toHex(candidate.akName), trust, anchor }, 'attestation key enrolled')
     return candidate.akName
+  }
+
+  /** The TPM opens a challenge that only a TPM with both keys can open. One that it fails at is not kept open. */
+  async #prove(candidate: EnrolmentCandidate): Promise<void> {
+    const { attester, ended } = this.#parts
+    const { id, idObject, encryptedSecret } = this.#registry.openChallenge(candidate, requester)
+    try {
+      const secret = await attester.activate(idObject, encryptedSecret, ended)
+      const answer = proveActivation(secret, id, candidate.akName)
+      await this.#registry.acceptAnswer({ id, answer }, requester)
+    } finally {
+      this.#registry.withdrawChallenge(id, requester)
+    }
   }
 
   #appraise(request: EnrolmentRequest): EnrolmentCandidate {

@@ -29,6 +29,9 @@ export function wireSources({ host, log, tpm, issuing, appraisals }: SourceParts
   const { clock, random } = host
   const appraiser = createWorkerAppraiser()
   const challenges = new Challenges({ clock, random })
+  const stop = new AbortController()
+  const { attester } = tpm
+  const enrolling = { attester, clock, random, appraisals, log, ended: stop.signal }
   return {
     sourceFor: (settings, generation) => {
       const simulator = settings.configuration.tpm.simulator
@@ -38,11 +41,12 @@ export function wireSources({ host, log, tpm, issuing, appraisals }: SourceParts
         generation,
         issuerUrl: issuing.url,
         usualLifetimeS: settings.usualLifetimeS,
-        attester: tpm.attester,
-        enrolments: createEnrolments({ attester: tpm.attester, settings, simulator, clock, random, appraisals, log }),
+        attester,
+        enrolments: createEnrolments({ ...enrolling, settings, simulator }),
         appraiser,
         challenges,
         issuer: issuing.issuerFor(settings),
+        audiences: settings.audiences,
         acceptToken: (token, request) => acceptOwnToken(token, request, own),
         requirements: settings.requirements,
         simulator,
@@ -51,6 +55,9 @@ export function wireSources({ host, log, tpm, issuing, appraisals }: SourceParts
         random,
       })
     },
-    [Symbol.asyncDispose]: () => appraiser[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => {
+      stop.abort()
+      return appraiser[Symbol.asyncDispose]()
+    },
   }
 }
