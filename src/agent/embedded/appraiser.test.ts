@@ -88,6 +88,18 @@ describe('an appraiser in a thread', () => {
     expect(await appraiser.appraise(evidence, { ...inputs, now: 1 })).toMatchObject({ jobs: 1 })
   })
 
+  it.each(['ERR_WORKER_OUT_OF_MEMORY', 'ERR_WORKER_INIT_FAILED'])(
+    'takes it for no bug that the system had nothing left for its thread (%s)',
+    async (code) => {
+      const appraiser = open(threadThat(`throw Object.assign(new Error('none left'), { code: '${code}' })`))
+      await expect(appraiser.appraise(evidence, inputs)).rejects.toMatchObject({
+        code: 'APPRAISER_STARVED',
+        kind: 'unavailable',
+        retryable: true,
+      })
+    },
+  )
+
   it('says so when its thread ends by itself', async () => {
     const appraiser = open(threadThat('process.exit(0)'))
     await expect(appraiser.appraise(evidence, inputs)).rejects.toMatchObject({ code: 'APPRAISAL_TIMEOUT' })

@@ -25,12 +25,24 @@ export const appraiserErrors = declareErrors({
     title: 'more appraisals wait than the verifier takes at once',
     remedy: 'try again in a few seconds; if it lasts, look for a caller that asks for fresh tokens in a loop',
   },
+  APPRAISER_STARVED: {
+    kind: 'unavailable',
+    title: 'the system has no memory or no descriptors left for an appraisal',
+    remedy: 'look at the size of the IMA log and at the limits of the service (MemoryMax=, LimitNOFILE=)',
+  },
   APPRAISAL_TIMEOUT: {
     kind: 'unavailable',
     title: 'an appraisal took longer than 30 seconds',
     remedy: 'look at the size of the IMA log; a log that grows without bound needs a narrower IMA policy',
   },
 })
+
+/** What the system refused to the thread, memory or descriptors, is no bug: the next appraisal may have more luck. */
+function threadError(error: unknown): unknown {
+  const { code } = error as NodeJS.ErrnoException
+  if (code === undefined || !code.startsWith('ERR_WORKER_')) return error
+  return appraiserErrors.error('APPRAISER_STARVED', `the appraisal thread ended (${code})`, { cause: error })
+}
 
 const longestQueue = 64
 const longestAppraisalMs = 30_000
@@ -82,7 +94,7 @@ class WorkerAppraiser implements Appraiser {
       this.#worker = undefined
       this.#failAll(error)
     }
-    worker.on('error', ended)
+    worker.on('error', (error) => ended(threadError(error)))
     worker.on('exit', () => ended(appraiserErrors.error('APPRAISAL_TIMEOUT', 'the appraisal thread ended')))
     this.#worker = worker
     return worker
