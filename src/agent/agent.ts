@@ -57,7 +57,7 @@ export class Agent {
     this.#issuing = issuing
     this.#startedAt = Math.floor(host.clock.now() / 1000)
     this.#appraisals = new LastAppraisals()
-    this.#tpm = wireTpm(loaded.configuration, host)
+    this.#tpm = wireTpm(loaded.configuration, host, (code, message) => log.warn({ code }, message))
     this.#sources = wireSources({ host, log, tpm: this.#tpm, issuing, appraisals: this.#appraisals })
     const { clock, random, libc } = host
     this.#broker = createBroker({ sources: [this.#sources.sourceFor(settings, 1)], clock, random, warm: settings.warm })

@@ -8,6 +8,7 @@ import { TpmConnection, type TpmConnectionState } from '../../platform/tpm-conne
 import { planTpm } from '../../platform/tpm-plan.ts'
 import { type Configuration, requireDuration } from '../configuration/schema.ts'
 import type { Host } from './host.ts'
+import { type LogWarning, optionalLog } from './optional-log.ts'
 import { stateFile } from './state-files.ts'
 
 /** The TPM of this machine: its attester, and what status and doctor say of the way to it. */
@@ -51,11 +52,12 @@ async function keepTrying({ attester, failure, report }: Trial, { clock }: Host,
 }
 
 /** Opens nothing yet; throws `TPM_TCTI_CONFIG`, `TPM_SIMULATOR`, `TPM_TRANSPORT` for a way that cannot be. */
-export function wireTpm(configuration: Configuration, host: Host): TpmWiring {
-  const { tpm, agent } = configuration
+export function wireTpm(configuration: Configuration, host: Host, warn: LogWarning = () => {}): TpmWiring {
+  const { tpm, agent, verifier } = configuration
   const { tcti, transport, simulator, allow_tcti: allowTcti } = tpm
   const plan = planTpm({ tcti, transport, simulator, allowTcti })
   const imaLog = new ImaLogFile({ path: tpm.ima_log })
+  const readIma = optionalLog(verifier.ima, (from: number) => imaLog.readFrom(from), warn)
   let connection: TpmConnection | null = null
   const connect = async () => {
     connection = new TpmConnection({
@@ -74,8 +76,8 @@ export function wireTpm(configuration: Configuration, host: Host): TpmWiring {
     scheme: tpm.key,
     banks: tpm.banks as readonly HashName[],
     pcrs: tpm.pcrs,
-    readEventLog: () => readEventLog(tpm.event_log),
-    readImaLog: (from) => imaLog.readFrom(from),
+    readEventLog: optionalLog(verifier.event_log, () => readEventLog(tpm.event_log), warn),
+    readImaLog: readIma,
   })
   const state = () => connection?.state() ?? null
   const failure = () => state()?.lastError ?? null
