@@ -106,6 +106,19 @@ describe('who a rule is about (API-48 to API-55)', () => {
     )
   })
 
+  it('says that a caller without a uid is unidentified, whatever else is known of it', () => {
+    const nobody = caller({ uid: null, gid: null, unit: null })
+    expect(shown(decide(policyOf(rule({ uid: 1001 })), nobody, token()))).toBe('caller_unidentified caller')
+  })
+
+  it('never takes a rule without selectors for one about everybody', () => {
+    const [made] = policyOf(rule({ uid: 1001 })).rules
+    const match = { uid: null, gid: null, unit: null, slice: null, container: null, listener: null }
+    const policy = { ...policyOf(), rules: made ? [{ ...made, match }] : [] }
+    expect(shown(decide(policy, caller(), token()))).toBe('policy_denied caller')
+    expect(shown(decide(policy, caller({ uid: 0 }), token()))).toBe('policy_denied caller')
+  })
+
   it('believes only the listener where the kernel cannot be asked (API-55)', () => {
     const blind = { identity: 'socket', pid: 0, uid: null, gid: null, unit: null, slice: null } as const
     expect(matches({ listener: 'api' }, blind)).toBe(true)
@@ -207,8 +220,18 @@ describe('what a rule allows (API-61 to API-66)', () => {
     expect(shown(decide(policy, caller(), token({ fresh: true })))).toBe('policy_denied fresh')
     expect(shown(decide(policy, caller(), callerRequest('evidence')))).toBe('policy_denied method')
     expect(shown(decide(policy, caller({ listener: 'cs' }), token()))).toBe('policy_denied caller')
-    expect(decide(parseCallerRules([], { defaultAudiences: [] }), caller(), token()).allowed).toBe(false)
+    const noAudiences = parseCallerRules([], { defaultAudiences: [] })
+    expect(shown(decide(noAudiences, caller(), token()))).toBe('policy_denied audience')
+    expect(shown(decide(noAudiences, caller(), callerRequest('explain')))).toBe('allowed by default')
     expect(shown(decide(parseCallerRules([]), caller(), token()))).toBe('policy_denied caller')
+  })
+
+  it('lets nonces into nothing but tokens', () => {
+    const policy = policyOf(rule({ uid: 1001 }, { methods: ['explain', 'jwks', 'evidence'], nonce: 'allow' }))
+    for (const method of ['explain', 'evidence'] as const) {
+      expect(shown(decide(policy, caller(), callerRequest(method)))).toBe('allowed by r')
+      expect(shown(decide(policy, caller(), callerRequest(method, { nonces: true })))).toBe('policy_denied nonce')
+    }
   })
 
   it('finds the highest rate that a matching rule raises (API-81)', () => {
