@@ -119,6 +119,12 @@ describe('the claims of an affirmed appraisal', () => {
     expect(native.claims['ima']).toEqual({ verified: true, sha1_padded: false })
   })
 
+  it('say that the clock may have gone back', () => {
+    const machine = new SoftwareTpm({ ek: tpm.ek })
+    machine.counters = { ...machine.counters, safe: false }
+    expect(tpmClaims(appraiseTpm(machine.evidence(nonce), machine.inputs(nonce)))).toMatchObject({ clock_safe: false })
+  })
+
   it('of a SHA-384 quote list its PCRs, but hold no values under the names of SHA-256', () => {
     const selection = [{ hash: 'sha384' as const, pcrs: [7, 6, 5, 4, 3, 2, 1, 0, 10].sort((a, b) => a - b) }]
     const strong = tpm.evidence(nonce, { selection })
@@ -215,6 +221,24 @@ describe('waivers', () => {
     expect(Object.keys(tpmClaims(appraisal)).filter((name) => /_count|firmware|new_boot/.test(name))).toEqual([])
     const firmware = { ...named, requirements: { ...named.requirements, firmwareVersions: [1n] } }
     expect(outcomesOf(appraiseTpm(evidence, firmware))['tpm.quote.firmware']).toBe('failed')
+  })
+
+  it('of keys without an enrolment are given by that key alone: without it nothing about them is waived or passed', () => {
+    const outcomes = outcomesOf(appraiseTpm(evidence, { ...inputs, enrolment: null }))
+    expect(outcomes).toMatchObject({
+      'tpm.ak.known': 'failed',
+      'tpm.ek.current': 'unreached',
+      'tpm.quote.signer': 'unreached',
+      'tpm.counters.rollback': 'unreached',
+    })
+  })
+
+  it('without memory leave a new boot to be claimed where counters are known', () => {
+    const requirements = { ...inputs.requirements, withoutMemory: true as const }
+    const before = (resetCount: number) => ({ resetCount, restartCount: 0, clock: 0n, safe: true })
+    const newBoot = (resetCount: number) =>
+      appraiseTpm(evidence, { ...withEnrolment({ counters: before(resetCount) }), requirements }).newBoot
+    expect([newBoot(6), newBoot(7)]).toEqual([true, false])
   })
 
   it('without memory do not excuse counters that are known', () => {
