@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -14,12 +14,24 @@ import { canChangeUser } from '../support/unix-caller.ts'
 describe.skipIf(!haveSwtpm).concurrent('the agent does not start', () => {
   const { machine, folder } = useTpmMachine()
   let homes = 0
-  const newHome = (lines: ConfigurationLines = {}) => new AgentHome(join(folder, `agent-${++homes}`), machine(), lines)
-  let running: AgentProcess
+  /** With the signing keys of the agent that runs: making such keys takes longest. */
+  function newHome(lines: ConfigurationLines = {}): AgentHome {
+    const home = new AgentHome(join(folder, `agent-${++homes}`), machine(), lines)
+    mkdirSync(home.stateDirectory, { mode: 0o700 })
+    const keys = 'issuer-keys.json'
+    if (running) copyFileSync(join(running.home.stateDirectory, keys), join(home.stateDirectory, keys))
+    return home
+  }
+  let running: AgentProcess | undefined
   beforeAll(async () => {
     running = await AgentProcess.start(newHome())
   })
   afterAll(() => running?.stop())
+
+  function required(): AgentProcess {
+    if (running === undefined) throw new Error('no agent runs')
+    return running
+  }
 
   async function refused(home: AgentHome, options: Parameters<typeof AgentProcess.spawn>[1] = {}) {
     const agent = await AgentProcess.spawn(home, options)
@@ -37,19 +49,12 @@ describe.skipIf(!haveSwtpm).concurrent('the agent does not start', () => {
       { agent: ['log_levle = "debug"'] },
       /attestd\.toml:3: agent\.log_levle is not a key; did you mean log_level\?/,
     ],
-    [
-      'a value that is not allowed',
-      { agent: ['log_level = "loud"'] },
-      /attestd\.toml:3: agent\.log_level is not allowed; allowed: error, warn/,
-    ],
     ['a lifetime below the least', { issuer: ['url = "https://issuer.example"', 'lifetime = "59s"'] }, /lifetime/],
-    ['a plain http issuer', { issuer: ['url = "http://issuer.example"'] }, /https/],
     [
       'a user that is not there',
       { rules: [callerRule('bad', 'uid = "nobody-here"', [audience])] },
       /attestd\.toml:\d+: callers\.rules\[0\]\.match\.uid .*nobody-here/,
     ],
-    ['text that is no TOML', { rules: ['[[callers.rules'] }, /attestd\.toml:\d+:\d+: /],
     ['a simulated TPM that is not allowed', { tpm: ['simulator = false'] }, /TPM_SIMULATOR/],
     ['a TCTI that starts a shell', { tpm: ['tcti = "cmd:id"'] }, /TPM_TCTI_CONFIG/],
   ])('with %s', async (_, lines, says) => {
@@ -70,7 +75,6 @@ describe.skipIf(!haveSwtpm).concurrent('the agent does not start', () => {
 
   it('with a state directory that others can enter', async () => {
     const home = newHome()
-    mkdirSync(home.stateDirectory)
     chmodSync(home.stateDirectory, 0o755)
     const { code, log } = await refused(home)
     expect([code, log]).toEqual([78, expect.stringContaining('STATE_DIRECTORY')])
@@ -78,7 +82,6 @@ describe.skipIf(!haveSwtpm).concurrent('the agent does not start', () => {
 
   it('with signing keys that do not read, and leaves them as they are', async () => {
     const home = newHome()
-    mkdirSync(home.stateDirectory, { mode: 0o700 })
     writeFileSync(join(home.stateDirectory, 'issuer-keys.json'), '{"half":', { mode: 0o600 })
     const { code, log } = await refused(home)
     expect(code).not.toBe(0)
@@ -87,18 +90,18 @@ describe.skipIf(!haveSwtpm).concurrent('the agent does not start', () => {
 
   it('on the state directory of an agent that runs', async () => {
     const home = newHome()
-    edit(home, home.stateDirectory, running.home.stateDirectory)
+    edit(home, home.stateDirectory, required().home.stateDirectory)
     const { code, log } = await refused(home)
     expect([code, log]).toEqual([75, expect.stringContaining('LOCK_HELD')])
-    await running.token()
+    await required().token()
   })
 
   it('on the socket of an agent that runs', async () => {
     const home = newHome()
-    edit(home, home.path('api.sock'), running.home.path('api.sock'))
+    edit(home, home.path('api.sock'), required().home.path('api.sock'))
     const { code, log } = await refused(home)
     expect([code, log]).toEqual([78, expect.stringContaining('SOCKET_IN_USE')])
-    await running.token()
+    await required().token()
   })
 
   it('where the address of its issuer is taken', async () => {

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { notifyAddress } from '../../src/platform/service-manager.ts'
@@ -15,13 +15,13 @@ const asManager = ['sh', '-c', 'export LISTEN_PID=$$; exec "$@"', 'sh']
 
 describe.skipIf(!haveSwtpm)('below a service manager', () => {
   const { machine, folder } = useTpmMachine()
-  let homes = 0
   let home: AgentHome
   const agents: AgentProcess[] = []
   const sockets: ListeningSocket[] = []
   let receiver: DatagramReceiver | null = null
   beforeEach(() => {
-    home = new AgentHome(join(folder, `agent-${++homes}`), machine())
+    home = new AgentHome(join(folder, 'agent'), machine())
+    for (const name of ['api.sock', 'admin.sock']) rmSync(home.path(name), { force: true })
   })
   afterEach(async () => {
     await Promise.all(agents.splice(0).map((agent) => agent.kill()))

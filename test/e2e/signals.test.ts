@@ -1,7 +1,16 @@
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import { AgentHome, AgentProcess, audience, problemOf } from '../support/agent-process.ts'
+import {
+  AgentHome,
+  AgentProcess,
+  audience,
+  type ConfigurationLines,
+  freePort,
+  problemOf,
+} from '../support/agent-process.ts'
 import { RawClient } from '../support/raw-http.ts'
 import { haveSwtpm } from '../support/swtpm.ts'
 import { useTpmMachine } from '../support/tpm-machine.ts'
@@ -13,7 +22,7 @@ const tokenLine = `GET /v1/token?audience=${encodeURIComponent(audience)} HTTP/1
 /** A machine of its own, and agents that end with their test. */
 function useAgents() {
   const { machine, folder } = useTpmMachine()
-  let homes = 0
+  let home: AgentHome | undefined
   const started: AgentProcess[] = []
   afterEach(async () => {
     machine().thaw()
@@ -22,8 +31,10 @@ function useAgents() {
   })
   return {
     machine,
-    async start(): Promise<AgentProcess> {
-      const agent = await AgentProcess.start(new AgentHome(join(folder, `agent-${++homes}`), machine()))
+    async start(lines: ConfigurationLines = {}): Promise<AgentProcess> {
+      home ??= new AgentHome(join(folder, 'agent'), machine())
+      home.configure({ issuer: [], ...lines })
+      const agent = await AgentProcess.start(home)
       started.push(agent)
       return agent
     },
@@ -54,6 +65,20 @@ describe.skipIf(!haveSwtpm).concurrent('a signal', () => {
     const answers = await Promise.all(waiting.map(async (client) => (await client.rest())[0]))
     expect(answers.map((answer) => answer?.status)).toEqual([200, 200, 200, 200, 200])
     expect(await agent.exited).toEqual({ code: 0, signal: null })
+  })
+
+  it.sequential('SIGTERM ends the agent although peers dawdle', async () => {
+    const address = `127.0.0.1:${await freePort()}`
+    const issuer = [`url = "http://${address}"`, `listen = "${address}"`, 'allow_http_loopback = true']
+    const agent = await start({ issuer })
+    const half = 'GET /.well-known/openid-configuration HTTP/1.1\r\nHost: '
+    const dawdlers = [connect({ port: Number(address.split(':')[1]) }), connect(agent.home.path('api.sock'))]
+    await Promise.all(dawdlers.map((dawdler) => once(dawdler, 'connect')))
+    for (const dawdler of dawdlers) dawdler.on('error', () => undefined).write(half)
+    const at = performance.now()
+    expect(await agent.stop()).toEqual({ code: 0, signal: null })
+    expect(performance.now() - at).toBeLessThan(5_000)
+    for (const dawdler of dawdlers) dawdler.destroy()
   })
 
   it.sequential('SIGUSR1 opens no inspector, it turns the details of the log on and off', async () => {

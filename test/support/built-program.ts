@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { loadLibc } from '../../native/libc.ts'
 import { takeLock } from '../../src/platform/lock-file.ts'
@@ -10,7 +10,7 @@ const lockFile = join(root, 'node_modules/.attestd-build')
 
 function newestChange(folder: string): number {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts') && !entry.name.endsWith('.test.ts'))
     .reduce((newest, { parentPath, name }) => Math.max(newest, statSync(join(parentPath, name)).mtimeMs), 0)
 }
 
@@ -25,7 +25,7 @@ function build(): void {
   if (status !== 0) throw new Error(`the build failed:\n${stdout}${stderr}`)
 }
 
-async function lockedOnce(): Promise<AsyncDisposable> {
+async function takeBuildLock(): Promise<AsyncDisposable> {
   for (;;) {
     try {
       return await takeLock(lockFile, loadLibc())
@@ -37,14 +37,11 @@ async function lockedOnce(): Promise<AsyncDisposable> {
 }
 
 /**
- * Path of the built `attestd`. The first of all test files of a run builds it if a source is newer; the others wait,
- * and take what it made, so that no file of it changes under a process that runs.
+ * Path of the built `attestd`. The first of all test files of a run builds it if a source is newer; the others wait for
+ * that, so that none starts a program that is half written.
  */
 export async function builtProgram(): Promise<string> {
-  await using _held = await lockedOnce()
-  const run = String(process.ppid)
-  if (readFileSync(lockFile, 'utf8') === run && existsSync(program)) return program
+  await using _held = await takeBuildLock()
   if (isStale()) build()
-  writeFileSync(lockFile, run)
   return program
 }
