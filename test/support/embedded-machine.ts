@@ -16,6 +16,7 @@ import { encodeSizedPublic, nameOf } from '../../src/evidence/tpm/public-area.ts
 import { Challenges } from '../../src/issuer/challenges.ts'
 import { openKeyRing } from '../../src/issuer/open-key-ring.ts'
 import type { TokenRequest } from '../../src/passport/token-request.ts'
+import { MemoryStore } from '../../src/registry/memory-store.ts'
 import { certifyEk, ekAuthority, maker } from './enrolling-tpm.ts'
 import { FakeClock } from './fake-clock.ts'
 import { rsaKey, simpleIssuer, simplePolicies } from './issuing.ts'
@@ -56,6 +57,7 @@ export class EmbeddedMachine {
   hook: (call: AttesterCall) => void | Promise<void> = () => undefined
   readonly #ended = new AbortController()
   #options: MachineOptions
+  #store = new MemoryStore()
   #certificates = new Map<SoftwareKey, Uint8Array>()
 
   constructor(options: MachineOptions = {}) {
@@ -116,6 +118,7 @@ export class EmbeddedMachine {
     } as unknown as Settings
     return {
       attester: this.#attester() as unknown as TpmAttester,
+      store: this.#store,
       settings,
       simulator,
       clock: this.clock,

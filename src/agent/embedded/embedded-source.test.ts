@@ -230,6 +230,22 @@ describe('an audience whose tokens name a key', () => {
   })
 })
 
+describe('a change of the settings', () => {
+  it('enrols again, and forgets no counters: what was refused before is refused behind it (TPM-26)', async () => {
+    const { machine, claims, outcome } = await atMachine()
+    expect(await claims()).toMatchObject({ tpm: { new_boot: true } })
+    const { source } = await machine.sourceAndKeys()
+    expect(claimsOf(await source.obtainToken(embeddedRequest(), never))).toMatchObject({ tpm: { new_boot: false } })
+    machine.tpm.passTime(-1n)
+    const { source: next } = await machine.sourceAndKeys()
+    await expect(next.obtainToken(embeddedRequest(), never)).rejects.toMatchObject({
+      facts: { findings: 'tpm.counters.rollback' },
+    })
+    expect(await outcome()).toBe('issued')
+    expect(machine.calls.filter((call) => call === 'activate')).toHaveLength(3)
+  })
+})
+
 describe('the life of a token (TOK-44)', () => {
   const lists = (seconds: number) => [
     issueCrl({ signer: ekAuthority, nextUpdate: testNow + seconds * second }),

@@ -7,7 +7,7 @@ import { secondOf } from '../../base/pki/whole-second.ts'
 import type { RandomSource } from '../../base/random.ts'
 import { abandonable } from '../../base/tasks.ts'
 import { type EnrolmentRequest, proveActivation } from '../../evidence/tpm/enrolment.ts'
-import { MemoryStore } from '../../registry/memory-store.ts'
+import type { RegistryStore } from '../../registry/registry-store.ts'
 import { TpmRegistry } from '../../registry/tpm-registry.ts'
 import type { TpmAppraisal, TpmEnrolment } from '../../verifier/index.ts'
 import { appraiseEnrolment, type EnrolmentCandidate } from '../../verifier/tpm/enrolment.ts'
@@ -18,6 +18,8 @@ import { failedIds, type LastAppraisals } from './last-appraisal.ts'
 
 export interface EnrolmentParts {
   readonly attester: TpmAttester
+  /** Outlives settings: counters that a reload forgot could be rolled back behind it (TPM-26). */
+  readonly store: RegistryStore
   readonly settings: Settings
   readonly simulator: boolean
   readonly clock: Clock
@@ -41,8 +43,8 @@ function requestOf({ ek, ak, simulated }: TpmIdentity): EnrolmentRequest {
 
 /**
  * Enrols the attestation key of this machine with the bundled verifier: the chain of its endorsement key is checked, and
- * a challenge proves that both keys are in one TPM (tpm.md section 10). The registry lives as long as the process
- * (ENR-11), so each start enrols again.
+ * a challenge proves that both keys are in one TPM (tpm.md section 10). Each start and each change of the settings
+ * enrols again, for the settings say what is trusted; the store lives as long as the process (ENR-11).
  */
 class ProcessEnrolments implements Enrolments {
   #parts: EnrolmentParts
@@ -51,8 +53,7 @@ class ProcessEnrolments implements Enrolments {
 
   constructor(parts: EnrolmentParts) {
     this.#parts = parts
-    const { clock, random } = parts
-    this.#registry = new TpmRegistry({ store: new MemoryStore(), clock, random })
+    this.#registry = new TpmRegistry(parts)
   }
 
   async require(signal: AbortSignal): Promise<TpmEnrolment> {

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import { Challenges } from '../../issuer/challenges.ts'
 import type { TokenSource } from '../../passport/token-source.ts'
+import { MemoryStore } from '../../registry/memory-store.ts'
 import { acceptOwnToken } from '../embedded/accept-own-token.ts'
 import { createWorkerAppraiser } from '../embedded/appraiser.ts'
 import { createEmbeddedSource } from '../embedded/embedded-source.ts'
@@ -24,14 +25,15 @@ export interface SourceFactory extends AsyncDisposable {
   sourceFor(settings: Settings, generation: number): TokenSource
 }
 
-/** Sources share one appraisal thread and one table of challenges; enrolment is each source's own. */
+/** Sources share one appraisal thread, one table of challenges and the counters; enrolling is each source's own. */
 export function wireSources({ host, log, tpm, issuing, appraisals }: SourceParts): SourceFactory {
   const { clock, random } = host
   const appraiser = createWorkerAppraiser()
   const challenges = new Challenges({ clock, random })
   const stop = new AbortController()
   const { attester } = tpm
-  const enrolling = { attester, clock, random, appraisals, log, ended: stop.signal }
+  const store = new MemoryStore()
+  const enrolling = { attester, store, clock, random, appraisals, log, ended: stop.signal }
   return {
     sourceFor: (settings, generation) => {
       const simulator = settings.configuration.tpm.simulator
