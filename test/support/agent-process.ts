@@ -154,9 +154,7 @@ export class AgentProcess {
       stdio: ['ignore', 'ignore', 'pipe', ...descriptors],
       env: { PATH: process.env['PATH'], ...environment },
     })
-    const killAtExit = () => child.kill('SIGKILL')
-    process.once('exit', killAtExit)
-    child.once('exit', () => process.off('exit', killAtExit))
+    home.machine.adopt(child)
     return new AgentProcess(home, child)
   }
 

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +13,7 @@ import { TpmTap } from './tpm-tap.ts'
 export class TpmMachine {
   readonly folder: string
   #made: ProvisionedTpm
+  #processes = new Set<ChildProcess>()
   #powered: { readonly tpm: RunningSwtpm; readonly tap: TpmTap } | null = null
 
   private constructor(folder: string, made: ProvisionedTpm) {
@@ -90,6 +92,18 @@ export class TpmMachine {
     process.kill(this.#required().tpm.pid, 'SIGCONT')
   }
 
+  /** A process that runs on this machine, and ends with it at the latest. */
+  adopt(process: ChildProcess): void {
+    this.#processes.add(process)
+    process.once('exit', () => this.#processes.delete(process))
+  }
+
+  /** The end of everything on it, also of what a test that failed left behind. */
+  async end(): Promise<void> {
+    for (const process of this.#processes) process.kill('SIGKILL')
+    await this.powerOff()
+  }
+
   /** Puts another TPM of the same maker in place of this machine's. */
   async exchangeTpm(): Promise<void> {
     await this.powerOff()
@@ -127,7 +141,7 @@ export function useTpmMachine(): UsedMachine {
     machine = await TpmMachine.boot(join(folder, 'machine'))
   })
   afterAll(async () => {
-    await machine?.powerOff()
+    await machine?.end()
     rmSync(folder, { recursive: true, force: true })
   })
   return {
