@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { generatedPages } from '../scripts/docs/render.ts'
+import { parseConfiguration } from '../src/agent/configuration/load.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
@@ -11,8 +12,20 @@ describe('the documentation', () => {
     expect(read(path)).toBe(text)
   })
 
+  it('shows a configuration that the agent takes: the toml of the README', () => {
+    const [, toml = ''] = /```toml\n([\s\S]*?)```/.exec(read('README.md')) ?? []
+    expect(() => parseConfiguration(toml, 'README.md')).not.toThrow()
+    expect(toml).toContain('[issuer]')
+  })
+
   it('has no link that leads nowhere', () => {
-    const pages = ['README.md', 'CONTRIBUTING.md', ...readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
+    const pages = [
+      'README.md',
+      'CONTRIBUTING.md',
+      ...readdirSync(join(root, 'docs'))
+        .filter((name) => name.endsWith('.md'))
+        .map((name) => `docs/${name}`),
+    ]
     const broken = pages.flatMap((page) =>
       [...read(page).matchAll(/\]\((?!https?:|#)([^)#]+)/g)]
         .map(([, target]) => ({ page, target: target ?? '' }))
