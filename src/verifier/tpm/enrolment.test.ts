@@ -294,6 +294,18 @@ describe('a request with one fault has exactly these shortcomings', () => {
     expect(shortfall(asked)).toEqual(expected)
   })
 
+  it('takes certificates of 4096 bytes into the chain, and none larger (EVD-05)', () => {
+    const padding = (size: number) => ({ id: '1.2.3', critical: false, value: new Uint8Array(size) })
+    const sized = (size: number) => createIntermediate(maker, { extensions: [padding(size)] }).certificate.der
+    const room = 4096 - sized(3000).length + 3000
+    // Signatures differ in length, so that the exact size takes a few tries.
+    const exact = () => Array.from({ length: 40 }, () => sized(room)).find(({ length }) => length === 4096)
+    const chain = [ekAuthority.certificate.der, exact() ?? new Uint8Array()]
+    expect(shortfall(withEk({ chain }))).toEqual(usual)
+    const larger = [ekAuthority.certificate.der, sized(room + 16)]
+    expect(shortfall(withEk({ chain: larger }))).toContain('tpm.ek.chain failed')
+  })
+
   it('takes a chain of four', () => {
     const chain = Array.from({ length: 4 }, () => ekAuthority.certificate.der)
     expect(shortfall(withEk({ chain }))).toEqual(usual)
@@ -397,6 +409,15 @@ describe('a pinned EK (EKC-11)', () => {
     expect(shortfall(bare, { pinnedEks: pins, expectedInstance: 'i-1' })).toEqual([...waived, 'tpm.ek.instance failed'])
     const loose = [{ spkiSha256, instanceId: null }]
     expect(shortfall(bare, { pinnedEks: loose, expectedInstance: 'i-9' })).toContain('tpm.ek.instance failed')
+  })
+
+  it('must be the pinned one to the last digit', () => {
+    const [pin] = pins
+    const digits = pin?.spkiSha256 ?? ''
+    const near = `${digits.slice(0, -1)}${digits.endsWith('0') ? '1' : '0'}`
+    expect(shortfall(bare, { pinnedEks: [{ spkiSha256: near, instanceId: null }] })).toContain(
+      'tpm.ek.certificate failed',
+    )
   })
 
   it('must be the pinned one, and still have the form of an EK', () => {

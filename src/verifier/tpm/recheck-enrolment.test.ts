@@ -43,6 +43,11 @@ describe('an enrolment that is checked again', () => {
     ],
     ['is untrusted without its anchor', { anchors: [] }, 'certificate_untrusted'],
     [
+      'is untrusted without its anchor, though also expired',
+      { anchors: [], now: testNow + 2 * year },
+      'certificate_untrusted',
+    ],
+    [
       'is untrusted where its anchor is a simulator’s by now',
       { anchors: [], simulatorAnchors: enrolmentInputs.anchors },
       'certificate_untrusted',
