@@ -7,6 +7,9 @@ import { version } from './version.ts'
 /** Exit code of a command line that cannot be understood (sysexits.h EX_USAGE). */
 const usage = 64
 
+/** sysexits.h EX_SOFTWARE: a bug. The service manager starts the agent again (BRK-145). */
+const internal = 70
+
 /** Loaded when asked for: `attestd token` in a script must not wait for the code of the agent. */
 const commands: Readonly<Record<string, (io: CommandIo) => Promise<Command>>> = {
   run: async () => (await import('./commands/run.ts')).runCommand(),
@@ -49,4 +52,8 @@ async function main(): Promise<number> {
   }
 }
 
+process.on('uncaughtException', (error) => {
+  process.stderr.write(`${error.stack ?? error.message}\n`)
+  process.exit(internal)
+})
 process.exitCode = await main()

@@ -9,6 +9,7 @@ import { createEnrolments } from '../embedded/enrolments.ts'
 import type { LastAppraisals } from '../embedded/last-appraisal.ts'
 import type { Host } from './host.ts'
 import type { IssuingWiring } from './issuing.ts'
+import { loggedSource } from './logged-source.ts'
 import { localIssuer, type Settings } from './settings.ts'
 import type { TpmWiring } from './tpm.ts'
 
@@ -38,7 +39,7 @@ export function wireSources({ host, log, tpm, issuing, appraisals }: SourceParts
     sourceFor: (settings, generation) => {
       const simulator = settings.configuration.tpm.simulator
       const own = { issuer: issuing.url, jwks: () => issuing.keys.jwks(), simulator, clock }
-      return createEmbeddedSource({
+      const source = createEmbeddedSource({
         name: localIssuer,
         generation,
         issuerUrl: issuing.url,
@@ -56,6 +57,7 @@ export function wireSources({ host, log, tpm, issuing, appraisals }: SourceParts
         clock,
         random,
       })
+      return loggedSource(source, log)
     },
     [Symbol.asyncDispose]: () => {
       stop.abort()
