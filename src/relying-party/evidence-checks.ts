@@ -19,8 +19,7 @@ const noTd = 'a kind without a TD, which `tee` accepts'
 const judgeReportData: JudgeEvidence = ({ expected, view, list }) => {
   const [inQuote, copy] = view.reportData
   if (inQuote !== copy) return list.fail('token.reportData', 'the two copies of the report data differ')
-  if (expected.reportData === undefined)
-    return list.waive('token.reportData', 'no report data are expected')
+  if (expected.reportData === undefined) return list.waive('token.reportData', 'no report data are expected')
   const problem = () => (inQuote === undefined ? 'the token has no report data' : 'the report data are others')
   list.judge('token.reportData', inQuote === expected.reportData, problem)
 }

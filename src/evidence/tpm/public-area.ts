@@ -118,7 +118,6 @@ export const publicLayout = tagged('type', u16be, {
 })
 
 export type TpmtPublic = TypeOf<typeof publicLayout>
-export type SigningScheme = TpmtPublic['scheme']
 
 /** TPM2B_PUBLIC: u16 size, then TPMT_PUBLIC. */
 export const sizedPublicLayout = sized(u16be, publicLayout, { min: 1, max: 1024 })
