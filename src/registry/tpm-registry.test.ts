@@ -305,6 +305,7 @@ describe('states (ENR-07)', () => {
     await registry.release(candidate.ekName)
     expect(await codeOf(() => enrol(secondAk))).toBe('done')
     expect(await codeOf(() => enrol(candidate))).toBe('enrolment_state')
+    expect(await registry.describe(candidate.akName)).toMatchObject({ state: { is: 'revoked', reason: 'released' } })
   })
 
   it('releasing what is not there, or again, changes nothing', async () => {
