@@ -213,7 +213,7 @@ export class Agent {
       policy: () => this.#settings.callers,
       tokens: () => this.#settings.tokens,
       provider: this.#broker,
-      jwks: async () => ({ keys: this.#issuing.keys.jwks().keys }) as unknown as JsonObject,
+      jwks: async () => ({ keys: this.#issuing.keys.jwks().keys.map((key): JsonObject => ({ ...key })) }),
     }
     const admin: WorkloadServerOptions = { ...shared, listener: 'admin', admin: this.#admin() }
     let open = 0
