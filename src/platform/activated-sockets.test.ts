@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { closeSync, existsSync, mkdtempSync, openSync, rmSync } from 'node:fs'
+import { chmodSync, closeSync, existsSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { createConnection, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -129,6 +129,48 @@ describe('sockets of the service manager (SYS-11)', () => {
     pass(fd)
     closeSync(fd)
     expect(() => take({ LISTEN_PID: '42', LISTEN_FDS: '1', LISTEN_FDNAMES: 'api' })).toThrow(says)
+  })
+
+  describe('that only the owner may open', () => {
+    const admin = () =>
+      take({ LISTEN_PID: '42', LISTEN_FDS: '1', LISTEN_FDNAMES: 'admin' }, { ownerOnly: ['admin', 'cred'] })
+
+    it.each([0o600, 0o700, 0o755, 0o644])('are taken with mode %o', (mode) => {
+      chmodSync(passListener('admin.sock'), mode)
+      expect(admin()).toEqual(new Map([['admin', 700]]))
+    })
+
+    it.each([0o666, 0o660, 0o602, 0o620])('are refused with mode %o (SYS-10)', (mode) => {
+      const path = passListener('admin.sock')
+      chmodSync(path, mode)
+      expect(admin).toThrow(`others may connect to ${path} (mode ${mode.toString(8)})`)
+    })
+
+    it('are found by their path, also one with blanks', () => {
+      chmodSync(passListener('  admin of the agent.sock'), 0o600)
+      expect(admin()).toEqual(new Map([['admin', 700]]))
+    })
+
+    it('are refused without a file', () => {
+      rmSync(passListener('admin.sock'))
+      expect(admin).toThrow('cannot be looked at (ENOENT)')
+    })
+
+    it.each(['@attestd-test-abstract', undefined])('are refused where no file guards them (%s)', (name) => {
+      const fd = libc.socket(socketConstants.AF_UNIX, socketConstants.SOCK_STREAM, 0).value
+      const address =
+        name === undefined ? Buffer.from([1, 0]) : (notifyAddress(`${name}-${process.pid}`) ?? Buffer.alloc(0))
+      expect([bind(fd, address, address.length), listen(fd, 16)]).toEqual([0, 0])
+      pass(fd)
+      libc.close(fd)
+      expect(admin).toThrow('is no file whose mode says who may connect')
+    })
+
+    it('leave the others to their mode', () => {
+      chmodSync(passListener('api.sock'), 0o666)
+      const api = { LISTEN_PID: '42', LISTEN_FDS: '1', LISTEN_FDNAMES: 'api' }
+      expect(take(api, { ownerOnly: ['admin'] })).toEqual(new Map([['api', 700]]))
+    })
   })
 
   it('without native code are still told from files', async () => {

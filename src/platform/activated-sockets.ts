@@ -1,4 +1,4 @@
-import { fstatSync } from 'node:fs'
+import { fstatSync, readFileSync, statSync } from 'node:fs'
 import { FIOCLEX, type Libc, socketConstants } from '../../native/libc.ts'
 import { platformErrors } from './errors.ts'
 
@@ -13,6 +13,8 @@ export interface ActivationOptions {
   readonly libc: Libc | null
   /** Names that this program knows, as in FileDescriptorName=. */
   readonly names: readonly string[]
+  /** Those of them that nobody but the owner may open. */
+  readonly ownerOnly?: readonly string[]
   /** Default 3, where every service manager begins. */
   readonly firstDescriptor?: number
 }
@@ -42,6 +44,34 @@ function requireListener(fd: number, name: string, libc: Libc | null): void {
   libc.ioctl(fd, FIOCLEX, null)
 }
 
+/** Where the socket lies, by the table of the kernel; null without a path. Its name begins with `@` if it is abstract. */
+function pathOf(fd: number): string | null {
+  const inode = String(fstatSync(fd).ino)
+  for (const line of readFileSync('/proc/self/net/unix', 'utf8').split('\n')) {
+    const [, found, path] = /^\S+: (?:\S+ ){5} *([0-9]+)(?: (.*))?$/.exec(line) ?? []
+    if (found === inode) return path ?? null
+  }
+  return null
+}
+
+function modeOf(path: string, name: string): number {
+  try {
+    return statSync(path).mode
+  } catch (error) {
+    const { code, syscall } = error as NodeJS.ErrnoException
+    if (syscall === undefined) throw error
+    throw refuse(`'${name}': ${path} cannot be looked at (${code})`)
+  }
+}
+
+/** Without SocketMode= a unit makes sockets that everybody may open (SYS-10), and here the mode is all that guards (API-02). */
+function requireOwnerOnly(fd: number, name: string): void {
+  const path = pathOf(fd)
+  if (!path?.startsWith('/')) throw refuse(`'${name}' is no file whose mode says who may connect`)
+  const mode = modeOf(path, name) & 0o777
+  if ((mode & 0o022) !== 0) throw refuse(`'${name}': others may connect to ${path} (mode ${mode.toString(8)})`)
+}
+
 function isSocket(fd: number): boolean {
   try {
     return fstatSync(fd).isSocket()
@@ -61,10 +91,11 @@ function parseCount(text: string): number {
  * Takes over the sockets that the service manager opened for this process: name → descriptor, for
  * `server.listen({ fd })`. By name, never by number: the order differs between two starts (SYS-11). Empty when
  * there are none, or when they are meant for another process. Throws `SOCKET_ACTIVATION` for an unknown, missing or
- * repeated name and for a descriptor that is not a listening Unix stream socket.
+ * repeated name, for a descriptor that is not a listening Unix stream socket, and for one of `ownerOnly` that others may
+ * connect to.
  */
 export function takeActivatedSockets(options: ActivationOptions): ReadonlyMap<string, number> {
-  const { environment, pid, libc, names, firstDescriptor = usualFirstDescriptor } = options
+  const { environment, pid, libc, names, ownerOnly = [], firstDescriptor = usualFirstDescriptor } = options
   const { LISTEN_PID: target, LISTEN_FDS: count, LISTEN_FDNAMES: list } = environment
   for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete environment[name]
   if (target === undefined || target !== String(pid) || count === undefined) return new Map()
@@ -76,6 +107,7 @@ export function takeActivatedSockets(options: ActivationOptions): ReadonlyMap<st
     if (!names.includes(name)) throw refuse(`a socket named '${name}' was passed; known are ${names.join(', ')}`)
     if (found.has(name)) throw refuse(`two sockets named '${name}' were passed`)
     requireListener(firstDescriptor + at, name, libc)
+    if (ownerOnly.includes(name)) requireOwnerOnly(firstDescriptor + at, name)
     found.set(name, firstDescriptor + at)
   })
   return found

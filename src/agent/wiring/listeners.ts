@@ -17,7 +17,13 @@ export interface Listeners {
 
 /** To be called once and first: it takes the descriptors out of the environment (SYS-11). */
 export function openListeners({ listen }: Configuration, { libc }: Host): Listeners {
-  const passed = takeActivatedSockets({ environment: process.env, pid: process.pid, libc, names: ['api', 'admin'] })
+  const passed = takeActivatedSockets({
+    environment: process.env,
+    pid: process.pid,
+    libc,
+    names: ['api', 'admin'],
+    ownerOnly: ['admin'],
+  })
   return {
     passed: new Set(passed.keys()),
     listen: async (name, server) => {
