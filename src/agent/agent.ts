@@ -14,11 +14,11 @@ import { serveWorkloads, type WorkloadServerOptions } from '../workload-api/work
 import type { AgentStatus } from './agent-status.ts'
 import type { LoadedConfiguration } from './configuration/read.ts'
 import { LastAppraisals } from './embedded/last-appraisal.ts'
-import { version } from './version.ts'
+import { earliestNowS, version } from './version.ts'
 import type { Host } from './wiring/host.ts'
 import { type IssuingWiring, wireIssuing } from './wiring/issuing.ts'
 import { type ListenerName, type Listeners, openListeners } from './wiring/listeners.ts'
-import { changesTokens, reloadSettings } from './wiring/reload.ts'
+import { changesLists, changesTokens, reloadSettings } from './wiring/reload.ts'
 import { composeSettings, localIssuer, type Settings } from './wiring/settings.ts'
 import { type SourceFactory, wireSources } from './wiring/sources.ts'
 import { type TpmWiring, wireTpm } from './wiring/tpm.ts'
@@ -49,6 +49,8 @@ export class Agent {
   readonly #manager: ServiceManager
   readonly #appraisals: LastAppraisals
   readonly #reloads = new Turns()
+  /** Both listeners answer, and the service manager knows: before that it must not be told that a reload is done. */
+  #announced = false
 
   private constructor(parts: AgentParts, settings: Settings, issuing: IssuingWiring) {
     const { host, log, loaded } = parts
@@ -60,7 +62,8 @@ export class Agent {
     this.#tpm = wireTpm(loaded.configuration, host, (code, message) => log.warn({ code }, message))
     this.#sources = wireSources({ host, log, tpm: this.#tpm, issuing, appraisals: this.#appraisals })
     const { clock, random, libc } = host
-    this.#broker = createBroker({ sources: [this.#sources.sourceFor(settings, 1)], clock, random, warm: settings.warm })
+    const sources = [this.#sources.sourceFor(settings, 1)]
+    this.#broker = createBroker({ sources, clock, random, warm: settings.warm, limits: { builtAtS: earliestNowS } })
     this.#peers = openPeerCredentials()
     this.#listeners = openListeners(loaded.configuration, host)
     const warn = ({ code, message }: AttestdError) => log.warn({ code }, message)
@@ -72,7 +75,6 @@ export class Agent {
   static async open(parts: AgentParts): Promise<Agent> {
     const settings = await composeSettings(parts.loaded)
     const issuing = await wireIssuing(parts.loaded.configuration, parts.host, parts.log)
-    issuing.issuerFor(settings)
     return new Agent(parts, settings, issuing)
   }
 
@@ -131,7 +133,7 @@ export class Agent {
 
   async #reload(): Promise<readonly string[]> {
     const { loaded, log } = this.#parts
-    await this.#manager.reloading()
+    if (this.#announced) await this.#manager.reloading()
     const outcome = await reloadSettings(loaded.file, this.#settings)
     if ('errors' in outcome) {
       this.#configurationError = outcome.errors.join('\n')
@@ -139,11 +141,11 @@ export class Agent {
         { event: 'reload_refused', errors: outcome.errors },
         'the new configuration was refused; the former stays',
       )
-      await this.#manager.ready(`reload failed: ${outcome.errors[0] ?? ''}`)
+      if (this.#announced) await this.#manager.ready(`reload failed: ${outcome.errors[0] ?? ''}`)
       return outcome.errors
     }
     this.#adopt(outcome.settings)
-    await this.#manager.ready(this.#statusLine())
+    if (this.#announced) await this.#manager.ready(this.#statusLine())
     return []
   }
 
@@ -165,12 +167,17 @@ export class Agent {
 
   #adopt(settings: Settings): void {
     const { log } = this.#parts
-    if (changesTokens(this.#settings, settings)) this.#generation++
+    const before = this.#settings
+    const generation = changesTokens(before, settings) ? this.#generation + 1 : this.#generation
+    // Made before anything changes: what cannot be made leaves everything as it was.
+    const source = this.#sources.sourceFor(settings, generation)
+    this.#generation = generation
     this.#settings = settings
     this.#configurationError = null
     log.level = settings.configuration.agent.log_level
-    this.#broker.replaceSources([this.#sources.sourceFor(settings, this.#generation)], settings.warm)
-    log.info({ event: 'reloaded', generation: this.#generation }, 'the new configuration is in force')
+    this.#broker.replaceSources([source], settings.warm)
+    if (changesLists(before, settings)) this.#broker.invalidate({ issuer: localIssuer, hard: false })
+    log.info({ event: 'reloaded', generation }, 'the new configuration is in force')
   }
 
   #readiness(): Readiness {
@@ -227,6 +234,7 @@ export class Agent {
 
   async #announce(): Promise<void> {
     const { log, loaded } = this.#parts
+    this.#announced = true
     await this.#manager.ready(this.#statusLine())
     const { api, admin } = loaded.configuration.listen
     const passed = [...this.#listeners.passed].join(' ')

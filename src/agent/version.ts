@@ -17,3 +17,9 @@ function readVersion(): string {
 }
 
 export const version = readVersion()
+
+/**
+ * Seconds since the epoch before which no copy of this program was in use: a wall clock that shows less has not been set
+ * yet (BRK-64). Not the day of the build, so that equal sources make equal packages.
+ */
+export const earliestNowS = Date.UTC(2024, 0, 1) / 1000

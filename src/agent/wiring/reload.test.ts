@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createIntermediate, createRoot } from '../../../test/support/test-ca.ts'
+import { createIntermediate, createRoot, issueCrl } from '../../../test/support/test-ca.ts'
 import { encodePem } from '../../base/pki/pem.ts'
 import { readConfiguration } from '../configuration/read.ts'
-import { changesTokens, reloadSettings } from './reload.ts'
+import { changesLists, changesTokens, reloadSettings } from './reload.ts'
 import { composeSettings, type Settings } from './settings.ts'
 
 const [root, other] = [createRoot(), createRoot({ subject: { CN: 'other root' } })]
@@ -73,6 +73,21 @@ describe('a reload drops the tokens at hand (BRK-01)', () => {
     ['who may have tokens', { callers: 'default_audiences = ["https://rp.example"]' }],
   ])('not when it changes %s', async (_, change) => {
     expect(changesTokens(await settings(), await settings(change))).toBe(false)
+  })
+})
+
+describe('a reload renews the tokens at hand', () => {
+  const withList = () => settings({ verifier: `crls = ["${folder}/root.crl"]` })
+  const writeList = (serials: readonly bigint[]) =>
+    writeFileSync(join(folder, 'root.crl'), issueCrl({ signer: root, revoked: serials.map((serial) => ({ serial })) }).der)
+
+  it('when a revocation list is another one, under the same name; they are served meanwhile', async () => {
+    writeList([])
+    const before = await withList()
+    expect(changesLists(before, await withList())).toBe(false)
+    writeList([7n])
+    const after = await withList()
+    expect([changesLists(before, after), changesTokens(before, after)]).toEqual([true, false])
   })
 })
 

@@ -1,3 +1,4 @@
+import { toBase64 } from '../../base/bytes.ts'
 import { AttestdError } from '../../base/errors.ts'
 import { canonicalJson } from '../../base/json.ts'
 import { readConfiguration } from '../configuration/read.ts'
@@ -37,6 +38,12 @@ export function changesTokens(before: Settings, after: Settings): boolean {
     const { verifier, issuer } = settings.configuration
     return canonicalJson({ verifier, issuer, authorities: authoritiesOf(settings) })
   }
+  return of(before) !== of(after)
+}
+
+/** Whether other revocation lists are in force: tokens are renewed under them, and served until then (broker.md section 8). */
+export function changesLists(before: Settings, after: Settings): boolean {
+  const of = ({ trust: { crls } }: Settings) => canonicalJson(crls.map(({ der }) => toBase64(der)))
   return of(before) !== of(after)
 }
 
