@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto'
 import { toHex } from '../../base/bytes.ts'
 import { AttestdError } from '../../base/errors.ts'
 import {
@@ -24,13 +25,26 @@ const requiredSet: readonly ObjectAttribute[] = ['fixedTPM', 'fixedParent', 'sen
  * signing scheme is judged with the signature (TPM-15, TPM-16), not here.
  */
 export function checkAkKey(area: TpmtPublic): AkKeyProblems {
-  return { publicArea: keyStrengthProblem(area), attributes: attributesProblem(area) }
+  return { publicArea: keyStrengthProblem(area), attributes: akAttributesProblem(area) }
 }
 
 /** TPM-10, which endorsement keys must satisfy as well: type, size, curve, name algorithm, and that the key is one. */
 export function keyStrengthProblem(area: TpmtPublic): string | null {
-  if (area.nameAlg === 'sha1') return 'the name algorithm is SHA-1'
-  return (area.type === 'rsa' ? rsaProblem(area) : curveProblem(area)) ?? usabilityProblem(area)
+  return strongKeyOf(area).problem
+}
+
+export type StrongKey =
+  | { readonly key: KeyObject; readonly problem: null }
+  | { readonly key: null; readonly problem: string }
+
+/** The key, if it satisfies TPM-10: importing one takes longer than verifying a signature, so it is done once. */
+export function strongKeyOf(area: TpmtPublic): StrongKey {
+  const problem = area.nameAlg === 'sha1' ? 'the name algorithm is SHA-1' : sizeProblem(area)
+  return problem === null ? usableKeyOf(area) : { key: null, problem }
+}
+
+function sizeProblem(area: TpmtPublic): string | null {
+  return area.type === 'rsa' ? rsaProblem(area) : curveProblem(area)
 }
 
 function rsaProblem(area: TpmtPublic & { type: 'rsa' }): string | null {
@@ -48,17 +62,17 @@ function curveProblem(area: TpmtPublic & { type: 'ecc' }): string | null {
   return area.curve === 'SM2' ? 'SM2 keys are not supported' : null
 }
 
-function usabilityProblem(area: TpmtPublic): string | null {
+function usableKeyOf(area: TpmtPublic): StrongKey {
   try {
-    publicKeyOf(area)
-    return null
+    return { key: publicKeyOf(area), problem: null }
   } catch (error) {
-    if (error instanceof AttestdError) return error.message
+    if (error instanceof AttestdError) return { key: null, problem: error.message }
     throw error
   }
 }
 
-function attributesProblem(area: TpmtPublic): string | null {
+/** TPM-11. */
+export function akAttributesProblem(area: TpmtPublic): string | null {
   const missing = requiredSet.filter((name) => !hasAttribute(area, name))
   const wrong = [
     ...missing.map((name) => `${name} is clear`),

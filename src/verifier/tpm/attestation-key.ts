@@ -4,12 +4,11 @@ import type { HashName } from '../../evidence/tpm/algorithms.ts'
 import {
   nameOf,
   parseSizedPublic,
-  publicKeyOf,
   qualifiedNameUnderHierarchy,
   qualifiedNameUnderParent,
   type TpmtPublic,
 } from '../../evidence/tpm/public-area.ts'
-import { checkAkKey } from './ak-key.ts'
+import { akAttributesProblem, strongKeyOf } from './ak-key.ts'
 import { attempt, judgeProblem, type TpmChecklist } from './each-quote.ts'
 import type { AkParent, TpmInputs } from './inputs.ts'
 
@@ -68,12 +67,12 @@ export function judgeAttestationKey(
     return null
   }
   checklist.pass('tpm.ak.wellFormed')
-  const problems = checkAkKey(area)
-  const usable = judgeProblem(checklist, 'tpm.ak.strength', problems.publicArea)
-  judgeProblem(checklist, 'tpm.ak.attributes', problems.attributes)
+  const strong = strongKeyOf(area)
+  judgeProblem(checklist, 'tpm.ak.strength', strong.problem)
+  judgeProblem(checklist, 'tpm.ak.attributes', akAttributesProblem(area))
   const name = nameOf(area)
   judgeKnown(checklist, name, inputs)
-  return { area, name, key: usable ? publicKeyOf(area) : null, scheme: judgeScheme(checklist, area) }
+  return { area, name, key: strong.key, scheme: judgeScheme(checklist, area) }
 }
 
 /** The qualified name that a quote by this key carries (TPM-13). Throws `MalformedError` for an EK name that is none. */
