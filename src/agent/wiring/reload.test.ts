@@ -79,7 +79,10 @@ describe('a reload drops the tokens at hand (BRK-01)', () => {
 describe('a reload renews the tokens at hand', () => {
   const withList = () => settings({ verifier: `crls = ["${folder}/root.crl"]` })
   const writeList = (serials: readonly bigint[]) =>
-    writeFileSync(join(folder, 'root.crl'), issueCrl({ signer: root, revoked: serials.map((serial) => ({ serial })) }).der)
+    writeFileSync(
+      join(folder, 'root.crl'),
+      issueCrl({ signer: root, revoked: serials.map((serial) => ({ serial })) }).der,
+    )
 
   it('when a revocation list is another one, under the same name; they are served meanwhile', async () => {
     writeList([])
