@@ -205,6 +205,19 @@ describe('a challenge (ENR-02, ENR-05)', () => {
     expect(await codeOf(() => registry.openChallenge(candidate, 'peer'))).toBe('done')
   })
 
+  it('gives its place back when its requester, and nobody else, gives it up', async () => {
+    const open = Array.from({ length: 4 }, () => registry.openChallenge(candidate, 'peer'))
+    const [first = registry.openChallenge(candidate, 'x')] = open
+    registry.withdrawChallenge(first.id, 'other peer')
+    registry.withdrawChallenge(Uint8Array.of(1), 'peer')
+    expect(await codeOf(() => registry.openChallenge(candidate, 'peer'))).toBe('enrolment_challenges_exhausted')
+    registry.withdrawChallenge(first.id, 'peer')
+    registry.withdrawChallenge(first.id, 'peer')
+    expect(await codeOf(() => registry.openChallenge(candidate, 'peer'))).toBe('done')
+    const late = () => registry.acceptAnswer(answerTo(first, candidate), 'peer')
+    expect(await codeOf(late)).toBe('enrolment_challenge_expired')
+  })
+
   it('is open a bounded number of times in all', async () => {
     for (let at = 0; at < challengeLimits.total; at++) {
       const ekName = Uint8Array.of(0, 0x0b, at >> 8, at & 0xff)
