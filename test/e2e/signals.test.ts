@@ -68,11 +68,12 @@ describe.skipIf(!haveSwtpm).concurrent('a signal', () => {
   })
 
   it.sequential('SIGTERM ends the agent although peers dawdle', async () => {
-    const address = `127.0.0.1:${await freePort()}`
+    const [host, port] = ['127.0.0.1', await freePort()]
+    const address = `${host}:${port}`
     const issuer = [`url = "http://${address}"`, `listen = "${address}"`, 'allow_http_loopback = true']
     const agent = await start({ issuer })
     const half = 'GET /.well-known/openid-configuration HTTP/1.1\r\nHost: '
-    const dawdlers = [connect({ port: Number(address.split(':')[1]) }), connect(agent.home.path('api.sock'))]
+    const dawdlers = [connect({ host, port }), connect(agent.home.path('api.sock'))]
     await Promise.all(dawdlers.map((dawdler) => once(dawdler, 'connect')))
     for (const dawdler of dawdlers) dawdler.on('error', () => undefined).write(half)
     const at = performance.now()
