@@ -3,13 +3,18 @@ import { configDefaults, defineConfig } from 'vitest/config'
 /** What takes long: `npm test` runs it, `npm run check` (ATTESTD_TESTS=quick) leaves it out. */
 const slow = [
   'test/{conformance,e2e,faults}/**',
+  'native/ffi-process.test.ts',
+  'mocks/**',
+  'src/base/pki/{certificate,chain,revocation-list}.test.ts',
+  'src/evidence/tpm/evidence-json.test.ts',
+  'src/attester/tpm/{tpm-attester,tpm-keys}.test.ts',
+  'src/agent/inspection/inspect.test.ts',
   'src/issuer/key-ring.test.ts',
-  'src/passport/model.test.ts',
-  'src/platform/{peer-credentials,tpm-transports}.test.ts',
-  'src/verifier/tpm/{enrolment,make-credential,recorded-quotes}.test.ts',
-  'src/attester/tpm/tpm-attester.test.ts',
+  'src/passport/{model,refreshing}.test.ts',
+  'src/platform/{peer-credentials,system-clock,tpm-transports}.test.ts',
+  'src/verifier/tpm/{appraise-tpm,enrolment,make-credential,recorded-quotes}.test.ts',
   'src/relying-party/token-bytes.test.ts',
-  'src/workload-api/{connection-limits,fuzz}.test.ts',
+  'src/workload-api/{connection-limits,fuzz,token-route,workload-server}.test.ts',
 ]
 
 export default defineConfig({
