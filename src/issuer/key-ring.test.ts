@@ -114,6 +114,18 @@ describe('rotation', () => {
     expect(kids(ring)).not.toContain(first)
   })
 
+  it('publishes a key for twice the time that key sets are cached, where that is more than a day', async () => {
+    const [store, clock] = [new FakeKeyStore(), new FakeClock()]
+    const ring = await openKeyRing(options(store, clock, { jwksMaxAgeS: 20 * 3600 }))
+    await ring.rotate('ES256')
+    await clock.advance(40 * hour - 1000)
+    await ring.advance()
+    expect(states(ring, 'ES256')).toEqual(['active', 'published'])
+    await clock.advance(1000)
+    await ring.advance()
+    expect(states(ring, 'ES256')).toEqual(['retiring', 'active'])
+  })
+
   it('begins at start if the active key is too old, and never signs before publication', async () => {
     const [store, clock] = [new FakeKeyStore(), new FakeClock()]
     await openKeyRing(options(store, clock))

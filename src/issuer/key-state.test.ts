@@ -117,6 +117,7 @@ describe('keys (TOK-08, TOK-09)', () => {
   it.each<[string, SigningAlgorithm, () => ReturnType<typeof ec>]>([
     ['RSA with 1024 bits', 'RS256', () => rsa(1024)],
     ['RSA with exponent 3', 'RS256', () => rsa(2048, 3)],
+    ['RSA with exponent 65539', 'RS256', () => rsa(2048, 65_539)],
     ['an EC key for RS256', 'RS256', () => ec('P-256')],
     ['an RSA key for ES256', 'ES256', () => rsaKey().privateKey],
     ['P-384 for ES256', 'ES256', () => ec('P-384')],

@@ -235,6 +235,13 @@ describe('waived rules (TOK-03)', () => {
     expect(listWaivedRules({ findings: [{ id: 'a.b', outcome: 'passed' }] }, checks)).toEqual([])
   })
 
+  it('are those of waived checks alone, and stand once each in a token', () => {
+    const findings = (['failed', 'unreached'] as const).map((outcome) => ({ id: 'a.b' as const, outcome }))
+    expect(listWaivedRules({ findings }, checks)).toEqual([])
+    const claims = composeTokenClaims({ ...base, waived: ['X-2', 'X-1', 'X-2'] })
+    expect(claims['attestd']).toMatchObject({ waived: ['X-1', 'X-2'] })
+  })
+
   it('of a check that nobody declares are a bug', () => {
     expect(() => listWaivedRules({ findings: [{ id: 'toString', outcome: 'waived' }] }, checks)).toThrow(TypeError)
   })
