@@ -148,8 +148,15 @@ describe.each(Object.keys(kernels))('on a kernel %s', (kernel) => {
     const accepted = once(server, 'connection')
     const caller = await startCaller(join(folder, 'socket'))
     const [socket] = (await accepted) as [Socket]
+    // A child keeps the connection open: closed ones are refused before anybody is looked for.
+    const written = once(socket, 'data')
+    await caller.tell('hand-over')
+    await written
+    await caller.tell('exit')
     await caller.kill()
+    const before = openDescriptors()
     await expect(credentials.identify(socket, 'api')).rejects.toMatchObject({ code: 'caller_gone', status: 401 })
+    expect([socket.destroyed, openDescriptors()]).toEqual([false, before])
   })
 
   it('a connection that was closed before the look-up has no identity', async () => {
