@@ -8,6 +8,7 @@ import {
   listOf,
   parse,
   parsePrefix,
+  rest,
   sized,
   sizedBytes,
   struct,
@@ -51,6 +52,17 @@ describe('a declared layout', () => {
     )
     expect(problemOf(() => parse(constant(u8, 1), Uint8Array.of(2), 'v'))).toBe('v: is 0x2, must be 0x1 (at byte 0)')
     expect(parse(choice, Uint8Array.of(2, 1, 0), 'choice')).toEqual({ type: 'b', y: 256 })
+  })
+
+  it('keeps its bounds at n, and at one below and above', () => {
+    const bounds = { min: 2, max: 3 }
+    const layouts = [sizedBytes(u8, bounds), sized(u8, rest, bounds), listOf(u8, u8, bounds)]
+    for (const layout of layouts) {
+      const read = (count: number) => () => parse<unknown>(layout, Uint8Array.of(count, ...Array(count).fill(7)), 'x')
+      expect([2, 3].map((count) => problemOf(read(count)))).toEqual(['nothing', 'nothing'])
+      expect(problemOf(read(1))).toContain('length 1 is below the minimum 2')
+      expect(problemOf(read(4))).toContain('length 4 is above the limit 3')
+    }
   })
 
   it('requires a sized container to be consumed exactly', () => {

@@ -61,7 +61,7 @@ describe.skipIf(!haveVectors)('facts and certificates', () => {
     const text = Buffer.from(bytes).toString('latin1')
     return parseCertificate(bytes[0] === 0x30 ? bytes : findPem(text, 'CERTIFICATE'))
   }
-  const google = load('gcp_ek_ak_ca_intermediate_v3.crt')
+  const google = () => load('gcp_ek_ak_ca_intermediate_v3.crt')
 
   it.each([
     ['aliyun', 'Alibaba_Cloud_vTPM_EK.pem'],
@@ -102,7 +102,7 @@ describe.skipIf(!haveVectors)('facts and certificates', () => {
     const leaf = parseCertificate(parsePem(Buffer.from(vector(`tpm/certs/${file}`)).toString('latin1'), 'CERTIFICATE'))
     const chain = checkChain({
       leaf,
-      pool: [google],
+      pool: [google()],
       anchors: [vendorAnchor('google')],
       crls: [],
       revocation: 'off',

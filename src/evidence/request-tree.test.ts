@@ -37,6 +37,26 @@ describe('the request tree (BRK-86)', () => {
     }
   })
 
+  it('refuses a path that is longer or shorter than index and size say, though its hashes lead to the root', () => {
+    const eight = leavesOf(8)
+    const last = { index: 3, size: 4, path: inclusionPath(eight, 7) }
+    expect(verifyInclusion(at(eight, 7), last, treeRoot(eight))).toBe(false)
+    const four = leavesOf(4)
+    const first = { index: 0, size: 8, path: inclusionPath(four, 0) }
+    expect(verifyInclusion(at(four, 0), first, treeRoot(four))).toBe(false)
+    expect(verifyInclusion(at(four, 3), { index: 3, size: 2, path: inclusionPath(four, 3) }, treeRoot(four))).toBe(
+      false,
+    )
+  })
+
+  it('refuses siblings that are no hashes, though the root was made of them', () => {
+    const leaf = hashLeaf(new Uint8Array(1))
+    for (const size of [0, 31, 33, 64]) {
+      const sibling = new Uint8Array(size)
+      expect(verifyInclusion(leaf, { index: 1, size: 2, path: [sibling] }, hashNode(sibling, leaf))).toBe(false)
+    }
+  })
+
   it('refuses sizes out of bounds', () => {
     expect(() => treeRoot([])).toThrow(RangeError)
     expect(() => treeRoot(leavesOf(maxTreeSize + 1))).toThrow(RangeError)

@@ -39,6 +39,8 @@ export interface MachineOptions {
   /** Members of the section `verifier` of the configuration. */
   readonly verifier?: Readonly<Record<string, unknown>>
   readonly certificate?: Partial<CertificateSpec>
+  /** Default: a new one. */
+  readonly tpm?: SoftwareTpm
 }
 
 /**
@@ -51,7 +53,7 @@ export class EmbeddedMachine {
   readonly calls: AttesterCall[] = []
   /** The qualifying data of every quote, in order. */
   readonly quoted: Uint8Array[] = []
-  tpm = new SoftwareTpm()
+  tpm: SoftwareTpm
   change: (evidence: TpmEvidence) => TpmEvidence | Promise<TpmEvidence> = (evidence) => evidence
   /** Comes to every call of the attester first, and may fail it or hold it. */
   hook: (call: AttesterCall) => void | Promise<void> = () => undefined
@@ -62,6 +64,7 @@ export class EmbeddedMachine {
 
   constructor(options: MachineOptions = {}) {
     this.#options = options
+    this.tpm = options.tpm ?? new SoftwareTpm()
   }
 
   /** Another AK under the same EK, as after the state of the attester was lost. */

@@ -11,9 +11,11 @@ import { ekAuthority, maker } from '../../../test/support/enrolling-tpm.ts'
 import { issueCrl, testNow } from '../../../test/support/test-ca.ts'
 import { toBase64url } from '../../base/bytes.ts'
 import { AttestdError } from '../../base/errors.ts'
+import { sha256Hex } from '../../base/pki/signed-object.ts'
 import type { TpmEvidence } from '../../evidence/tpm/evidence.ts'
 import type { TokenRequest } from '../../passport/token-request.ts'
 import { platformErrors } from '../../platform/errors.ts'
+import { spkiOfKey } from '../../verifier/tpm/key-certificate.ts'
 
 const never = new AbortController().signal
 const second = 1000
@@ -280,6 +282,20 @@ describe('the life of a token (TOK-44)', () => {
   })
 })
 
+describe('the instance that the configuration names (EKC-09)', () => {
+  it('must be the one of the EK certificate, and is then claimed', async () => {
+    const { claims } = await atMachine({ verifier: { instance_id: 'i-1' } })
+    expect(await claims()).toMatchObject({ tpm: { instance_id: 'i-1' } })
+    const { outcome } = await atMachine({ verifier: { instance_id: 'i-2' } })
+    expect(await outcome()).toBe('ENROLMENT_NOT_AFFIRMED tpm.ek.instance')
+  })
+
+  it('is not claimed where none is named, whatever the certificate says', async () => {
+    const { claims } = await atMachine()
+    expect((await claims()).tpm).not.toHaveProperty('instance_id')
+  })
+})
+
 describe('simulation (TPM-30, TOK-04)', () => {
   it('is refused by a verifier of real TPMs', async () => {
     const { outcome } = await atMachine({ simulated: true })
@@ -291,5 +307,18 @@ describe('simulation (TPM-30, TOK-04)', () => {
     expect(await claims()).toMatchObject({ acr: 'urn:attestd:acr:simulated', attestd: { simulated: true } })
     machine.change = (evidence) => ({ ...evidence, simulated: !simulated })
     expect(await claims()).toMatchObject({ acr: 'urn:attestd:acr:simulated', attestd: { simulated: true } })
+    const hardware = machine.appraisals.snapshot().enrolment?.findings.find(({ id }) => id === 'tpm.ek.hardware')
+    expect(hardware?.outcome).toBe('waived')
+  })
+
+  it('is in every token of a simulator, also for a pinned EK that nobody says is simulated', async () => {
+    const machine = new EmbeddedMachine()
+    const pinned = sha256Hex(spkiOfKey(machine.tpm.ek.area))
+    const { claims } = await atMachine({ simulator: true, tpm: machine.tpm, verifier: { ek_pinned: [pinned] } })
+    expect(await claims()).toMatchObject({
+      acr: 'urn:attestd:acr:simulated',
+      attestd: { simulated: true },
+      tpm: { ak_trust: 'ek-pinned' },
+    })
   })
 })

@@ -402,7 +402,8 @@ describe.skipIf(!haveVectors)('recorded certificates', () => {
       eku?: string[]
     }
   }
-  const manifest = (vectorJson('tpm/MANIFEST.json') as Entry[]).filter(({ file }) => file.startsWith('certs/'))
+  const entries = haveVectors ? (vectorJson('tpm/MANIFEST.json') as Entry[]) : []
+  const manifest = entries.filter(({ file }) => file.startsWith('certs/'))
 
   it.each(manifest)('$file has the recorded facts', ({ file, expected }) => {
     const bytes = vector(`tpm/${file}`)
