@@ -72,8 +72,11 @@ describe.each(Object.keys(kernels))('on a kernel %s', (kernel) => {
   const credentials = openPeerCredentials(kernels[kernel])
   const identity = kernel === 'without pidfds' ? 'procfs' : 'pidfd'
 
-  it('the self-test passes and tells how callers are identified', () => {
+  it('the self-test passes, tells how callers are identified, and keeps no descriptor', () => {
     expect([credentials.identity, credentials.degraded]).toEqual([identity, null])
+    const before = openDescriptors()
+    for (let round = 0; round < 3; round++) openPeerCredentials(kernels[kernel])
+    expect(openDescriptors()).toBe(before)
   })
 
   it('a caller of our own user is there until it ends (API-40, API-47)', async () => {

@@ -216,6 +216,21 @@ describe('rates (API-80 to API-83)', () => {
     expect(statuses).toEqual([200, 200, 429])
   })
 
+  it('of one rule is not raised by what another rule raises', async () => {
+    const explaining = { methods: ['explain'], rate: { per_min: 600_000, burst: 5000, raise: true } }
+    const asking = { methods: ['token'], audiences: ['https://a.example'], rate: { per_min: 600_000, burst: 5000 } }
+    const { path } = await openRoom({
+      policy: policyFrom([
+        { ...openRules[0], id: 'explaining', allow: explaining },
+        { ...openRules[0], id: 'asking', allow: asking },
+      ]),
+      limits: { requestsPerS: 1, requestBurst: 4 },
+    })
+    const client = new RawClient(path)
+    expect(shown(await client.write(token.repeat(6)).answers(6))).toEqual({ 200: 4, 429: 2 })
+    client.destroy()
+  })
+
   it('raises it only where it says so', async () => {
     const policies = [false, true].map((raise) => rated({ per_min: 60_000, burst: 3000, raise }))
     for (const [at, policy] of policies.entries()) {

@@ -20,12 +20,12 @@ const codeOf = async (path: string, text: string) => {
 const b64 = (length: number, fill = 7) => Buffer.alloc(length, fill).toString('base64url')
 
 describe('POST /v1/evidence (section 6.2)', () => {
-  async function evidenceRoom(allow: object = {}) {
+  async function evidenceRoom(allow: object = {}, limits: object = { expensiveBurst: 1000 }) {
     const asked: { request: EvidenceRequest; demand: EvidenceDemand }[] = []
     const rule = { id: 'e', match: { uid: 1001 }, allow: { methods: ['evidence', 'raw_report_data'], ...allow } }
     const room = await openRoom({
       policy: policyFrom([rule]),
-      limits: { expensiveBurst: 1000 },
+      limits,
       collectEvidence: async (request, demand) => {
         asked.push({ request, demand })
         return '{"evidence":true}'
@@ -54,6 +54,14 @@ describe('POST /v1/evidence (section 6.2)', () => {
         demand: { timeoutMs: 900, caller: 'unit:payments.service' },
       },
     ])
+  })
+
+  it('costs a quote, of which a caller has 5 at once (API-81)', async () => {
+    const { path, asked } = await evidenceRoom({}, {})
+    const codes = []
+    for (let at = 0; at < 6; at++) codes.push(await codeOf(path, post('/v1/evidence', { challenge: b64(8) })))
+    expect(codes).toEqual([...Array(5).fill('200'), '429 rate_limited'])
+    expect(asked).toHaveLength(5)
   })
 
   it.each<[string, object, string]>([

@@ -114,6 +114,15 @@ describe('a token', () => {
     })
   })
 
+  it('is asked for with its audiences in the order of their bytes, which is not that of JavaScript', async () => {
+    const { path, provider } = await openRoom()
+    const [high, higher] = ['urn:x:\uff21', 'urn:x:\u{1f600}']
+    const audience = [higher, high]
+    expect((await rawRequest(path, post('/v1/token', { audience }))).status).toBe(200)
+    expect([...audience].sort()).toEqual([higher, high])
+    expect(provider.asked[0]?.request.audience).toEqual([high, higher])
+  })
+
   it('is asked for by GET with a query', async () => {
     const { path, provider } = await openRoom()
     const target = '/v1/token?audience=https%3A%2F%2Fc.example&&audience=urn:x:a+b;c&min_valid_s=0&fresh=false&ttl_s=60'
@@ -148,6 +157,26 @@ describe('HEAD /v1/token (API-33)', () => {
     expect(status).toBe(200)
     expect(headers).toMatchObject({ 'content-type': 'application/jwt', 'attestd-expires-at': '1767226500' })
     expect([provider.asked.length, provider.described]).toEqual([0, 1])
+  })
+
+  it('costs nothing of the share of quotes, also with `fresh`', async () => {
+    const { path } = await openRoom()
+    const fresh = '/v1/token?fresh=true'
+    for (let at = 0; at < 7; at++) expect((await rawRequest(path, request('HEAD', fresh))).status).toBe(200)
+    for (let at = 0; at < 5; at++) expect((await rawRequest(path, request('GET', fresh))).status).toBe(200)
+    expect((await rawRequest(path, request('GET', fresh))).status).toBe(429)
+  })
+
+  it.each([
+    [1, '1767225601'],
+    [0, undefined],
+    [-1, undefined],
+  ])('tells no times of a token that has %i s left', async (left, expected) => {
+    const { path, provider, clock } = await openRoom()
+    const expiresAt = Math.floor(clock.now() / 1000) + left
+    provider.describe = () => ({ state: 'fresh', expiresAt, refreshAt: 1, generation: 1, lastError: null })
+    const { status, headers } = await rawRequest(path, request('HEAD', '/v1/token'))
+    expect([status, headers['attestd-expires-at']]).toEqual([200, expected])
   })
 
   it('is denied like GET', async () => {
@@ -213,6 +242,11 @@ describe('members of a token request', () => {
     [
       'short RSA key',
       { cnf: { jwk: { kty: 'RSA', n: Buffer.alloc(128, 0xc1).toString('base64url'), e: 'AQAB' } } },
+      'cnf.jwk.n',
+    ],
+    [
+      'RSA key that takes long to verify with',
+      { cnf: { jwk: { kty: 'RSA', n: Buffer.alloc(1025, 0xc1).toString('base64url'), e: 'AQAB' } } },
       'cnf.jwk.n',
     ],
     ['unknown member', { audience: a, verifier_url: 'https://evil' }, 'verifier_url'],
