@@ -11,6 +11,7 @@ import type { EkTrust } from '../../src/agent/wiring/trust-files.ts'
 import type { TpmAttester } from '../../src/attester/tpm/tpm-attester.ts'
 import { anchorOf } from '../../src/base/pki/trust-anchor.ts'
 import { abandonable } from '../../src/base/tasks.ts'
+import { Turns } from '../../src/base/turns.ts'
 import type { TpmEvidence } from '../../src/evidence/tpm/evidence.ts'
 import { encodeSizedPublic, nameOf } from '../../src/evidence/tpm/public-area.ts'
 import { Challenges } from '../../src/issuer/challenges.ts'
@@ -60,6 +61,7 @@ export class EmbeddedMachine {
   readonly #ended = new AbortController()
   #options: MachineOptions
   #store = new MemoryStore()
+  #turns = new Turns()
   #certificates = new Map<SoftwareKey, Uint8Array>()
 
   constructor(options: MachineOptions = {}) {
@@ -106,6 +108,7 @@ export class EmbeddedMachine {
       requirements: this.tpm.inputs(new Uint8Array(32)).requirements,
       simulator,
       appraisals,
+      turns: this.#turns,
       clock,
       random: randomBytes,
     })

@@ -246,6 +246,17 @@ describe('a change of the settings', () => {
     expect(await outcome()).toBe('issued')
     expect(machine.calls.filter((call) => call === 'activate')).toHaveLength(3)
   })
+
+  it('costs no request that is under way: those of both sources take turns', async () => {
+    const { machine, source } = await atMachine()
+    const { source: next } = await machine.sourceAndKeys()
+    machine.change = async (evidence) => {
+      await new Promise((resolve) => setImmediate(resolve))
+      return evidence
+    }
+    const both = [source, next, source, next].map((one) => one.obtainToken(embeddedRequest(), never))
+    expect((await Promise.all(both)).map((token) => claimsOf(token).tee)).toEqual(['tpm', 'tpm', 'tpm', 'tpm'])
+  })
 })
 
 describe('the life of a token (TOK-44)', () => {

@@ -1,6 +1,6 @@
 import { type Clock, secondsOf } from '../../base/clock.ts'
 import type { RandomSource } from '../../base/random.ts'
-import { Turns } from '../../base/turns.ts'
+import type { Turns } from '../../base/turns.ts'
 import type { TpmEvidence } from '../../evidence/tpm/evidence.ts'
 import type { AudiencePolicies } from '../../issuer/audience-policies.ts'
 import type { Challenges } from '../../issuer/challenges.ts'
@@ -53,6 +53,8 @@ export interface EmbeddedSourceOptions {
   readonly requirements: TpmRequirements
   readonly simulator: boolean
   readonly appraisals: LastAppraisals
+  /** Those of the TPM: all sources that share its counters take them together, also while a reload replaces one. */
+  readonly turns: Turns
   readonly clock: Clock
   readonly random: RandomSource
 }
@@ -62,8 +64,7 @@ export interface EmbeddedSourceOptions {
  * A challenge is redeemed once, by the very bytes that the TPM signed over; nothing is taken from the evidence.
  */
 export function createEmbeddedSource(options: EmbeddedSourceOptions): TokenSource {
-  const { name, generation, usualLifetimeS, acceptToken } = options
-  const turns = new Turns()
+  const { name, generation, usualLifetimeS, acceptToken, turns } = options
   return {
     name,
     generation,

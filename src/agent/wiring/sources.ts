@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { Turns } from '../../base/turns.ts'
 import { Challenges } from '../../issuer/challenges.ts'
 import type { TokenSource } from '../../passport/token-source.ts'
 import { MemoryStore } from '../../registry/memory-store.ts'
@@ -26,7 +27,7 @@ export interface SourceFactory extends AsyncDisposable {
   sourceFor(settings: Settings, generation: number): TokenSource
 }
 
-/** Sources share one appraisal thread, one table of challenges and the counters; enrolling is each source's own. */
+/** Sources share one appraisal thread, one table of challenges, the counters and their turns; enrolling is each source's own. */
 export function wireSources({ host, log, tpm, issuing, appraisals }: SourceParts): SourceFactory {
   const { clock, random } = host
   const appraiser = createWorkerAppraiser()
@@ -34,6 +35,7 @@ export function wireSources({ host, log, tpm, issuing, appraisals }: SourceParts
   const stop = new AbortController()
   const { attester } = tpm
   const store = new MemoryStore()
+  const turns = new Turns()
   const enrolling = { attester, store, clock, random, appraisals, log, ended: stop.signal }
   return {
     sourceFor: (settings, generation) => {
@@ -54,6 +56,7 @@ export function wireSources({ host, log, tpm, issuing, appraisals }: SourceParts
         requirements: settings.requirements,
         simulator,
         appraisals,
+        turns,
         clock,
         random,
       })
