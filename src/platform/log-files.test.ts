@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -45,8 +46,24 @@ describe('the event log', () => {
   })
 
   it('that cannot be read is an error with its reason, not an absent log', async () => {
-    mkdirSync(path)
-    await expect(readEventLog(path)).rejects.toMatchObject({ code: 'eventlog_unreadable', facts: { errno: 'EISDIR' } })
+    writeFileSync(path, '')
+    const below = join(path, 'log')
+    await expect(readEventLog(below)).rejects.toMatchObject({
+      code: 'eventlog_unreadable',
+      facts: { errno: 'ENOTDIR' },
+    })
+  })
+})
+
+describe.each(['folder', 'pipe'])('a %s in the place of a log', (kind) => {
+  it('is refused, and nobody waits for it', async () => {
+    if (kind === 'folder') mkdirSync(path)
+    else execFileSync('mkfifo', [path])
+    await expect(readEventLog(path)).rejects.toMatchObject({ code: 'eventlog_unreadable', facts: { path } })
+    await using log = new ImaLogFile({ path })
+    await expect(log.readFrom(0)).rejects.toMatchObject({ code: 'ima_unreadable', facts: { path } })
+    rmSync(path, { recursive: true })
+    expect(await log.readFrom(0)).toBeNull()
   })
 })
 

@@ -31,13 +31,18 @@ function tooLong(code: LogCode, path: string, limit: number): AttestdError {
   return platformErrors.error(code, `${path}: has more than ${limit} bytes`, { remedy, facts: { path, limit } })
 }
 
-async function openLog(path: string): Promise<FileHandle | null> {
+/** Without O_NONBLOCK the opening of a named pipe would wait for its writer, and hold a thread of the pool as long. */
+async function openLog(path: string, code: LogCode): Promise<FileHandle | null> {
+  let file: FileHandle
   try {
-    return await open(path, constants.O_RDONLY)
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
   } catch (error) {
     if (isAbsent(error)) return null
     throw error
   }
+  if ((await file.stat()).isFile()) return file
+  await file.close()
+  throw platformErrors.error(code, `${path}: is not a regular file`, { facts: { path } })
 }
 
 /**
@@ -49,7 +54,7 @@ export async function readEventLog(
   limit: number = logLimits.eventLog,
 ): Promise<Uint8Array | null> {
   try {
-    await using file = await openLog(path)
+    await using file = await openLog(path, 'eventlog_unreadable')
     if (file === null) return null
     const log = await readToEnd(file, limit)
     if (log === null) throw tooLong('eventlog_unreadable', path, limit)
@@ -109,7 +114,7 @@ export class ImaLogFile implements AsyncDisposable {
 
   async #readFrom(from: number): Promise<ImaLogPart | null> {
     try {
-      this.#file ??= await openLog(this.#path)
+      this.#file ??= await openLog(this.#path, 'ima_unreadable')
       if (this.#file === null) return null
       await this.#readOn(this.#file)
     } catch (error) {

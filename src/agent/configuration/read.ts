@@ -1,3 +1,4 @@
+import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { parseUtf8 } from '../../base/json.ts'
 import { agentErrors } from '../errors.ts'
@@ -28,7 +29,8 @@ export interface LoadedConfiguration {
 export async function readConfiguration(file: string): Promise<LoadedConfiguration> {
   const unreadable = (says: string, cause?: unknown) =>
     agentErrors.error('CONFIGURATION_UNREADABLE', `${file}: ${says}`, { facts: { file }, cause })
-  const handle = await open(file, 'r').catch((cause: NodeJS.ErrnoException) => {
+  // Without O_NONBLOCK a named pipe would be waited for, and with it every later reload.
+  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK).catch((cause: NodeJS.ErrnoException) => {
     throw unreadable(cause.code === 'ENOENT' ? 'does not exist' : `cannot be opened (${cause.code})`, cause)
   })
   try {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -110,6 +111,8 @@ describe('a reload is refused whole (BRK-142)', () => {
   it.each<[string, () => void]>([
     ['is gone', () => rmSync(file())],
     ['names a file that is gone', () => rmSync(join(folder, 'ca.pem'))],
+    ['is a named pipe', () => execFileSync('sh', ['-c', 'rm "$1" && mkfifo -m 600 "$1"', 'sh', file()])],
+    ['names a named pipe', () => execFileSync('sh', ['-c', 'rm "$1" && mkfifo "$1"', 'sh', join(folder, 'ca.pem')])],
     ['may be written by others', () => writeFileSync(file(), '', { mode: 0o666 })],
   ])('when the file %s', async (_, change) => {
     const before = await settings()

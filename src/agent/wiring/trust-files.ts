@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import type { AttestdError } from '../../base/errors.ts'
 import { MalformedError } from '../../base/errors.ts'
 import { type Certificate, parseCertificate } from '../../base/pki/certificate.ts'
@@ -35,8 +36,15 @@ function pemBlocks(text: string, label: string): Uint8Array[] {
   return text.startsWith('-----BEGIN') ? parsePemBlocks(text, label, pemLimits) : [findPem(text, label, pemLimits)]
 }
 
+/** A named pipe would be waited for, and with it every later reload. */
+async function requireFile(file: string): Promise<string> {
+  const found = await stat(file).catch(() => null)
+  if (found === null || found.isFile()) return file
+  throw agentErrors.error('CONFIGURATION_INVALID', `${file}: is not a regular file`, { facts: { file } })
+}
+
 async function readObjects<T>(file: string, label: string, parse: (der: Uint8Array) => T): Promise<T[]> {
-  const bytes = await readInput(file, largestFile)
+  const bytes = await readInput(await requireFile(file), largestFile)
   try {
     if (bytes[0] === 0x30) return [parse(bytes)]
     return pemBlocks(latin1.decode(bytes), label).map(parse)
