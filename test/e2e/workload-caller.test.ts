@@ -54,11 +54,14 @@ const caller = `const socket = require('node:net').connect(process.argv[1]);
 ${printing}
 socket.write(${ask})`
 
-/** Holds the connection of its parent as descriptor 3; asks once while the parent lives and once after its end. */
+/** Holds the connection of its parent as descriptor 3, and asks once while the parent lives. */
 const heir = `const socket = new (require('node:net').Socket)({ fd: 3, readable: true, writable: true })
 const parent = Number(process.argv[1])
 ${printing}
-socket.write(${ask})
+socket.write(${ask})`
+
+/** Asks once more after the parent's end. */
+const persistentHeir = `${heir}
 const watch = setInterval(() => {
   try { process.kill(parent, 0) } catch { clearInterval(watch); socket.write(${ask}) }
 }, 5)`
@@ -96,7 +99,7 @@ describe.skipIf(credentials.identity === 'socket')('callers that the kernel name
 
   it('a connection that was handed on is good while who connected lives, and dies with it (API-47)', async () => {
     const { path, provider } = await openApi()
-    const { child, lines } = run(testator, path, heir)
+    const { child, lines } = run(testator, path, persistentHeir)
     expect(await next(lines)).toBe('200')
     child.stdin?.end()
     expect(await next(lines)).toBe('401')
