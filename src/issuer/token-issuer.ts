@@ -1,6 +1,5 @@
-import { CompactSign } from 'jose'
 import { type Clock, secondsOf } from '../base/clock.ts'
-import { canonicalJson, type JsonObject, type JsonValue } from '../base/json.ts'
+import type { JsonObject, JsonValue } from '../base/json.ts'
 import { drawUuid, type RandomSource } from '../base/random.ts'
 import type { BindingEdge, Tee } from '../results/acr.ts'
 import type { Appraisal, Checks } from '../results/appraisal.ts'
@@ -13,9 +12,11 @@ import {
   type RuntimeData,
 } from '../results/token-claims.ts'
 import { listWaivedRules } from '../results/waived-rules.ts'
+import { requireAffirmed } from './affirmed.ts'
 import type { AudiencePolicies, EffectivePolicy } from './audience-policies.ts'
 import { requireConsumerTakesToken } from './consumers.ts'
 import { issuerErrors } from './errors.ts'
+import { signToken } from './sign-token.ts'
 import type { SigningAlgorithm, SigningKey } from './signing-key.ts'
 import { decideExpiry, type LifetimeBound } from './token-lifetime.ts'
 
@@ -84,17 +85,6 @@ export interface TokenIssuer {
   issueToken(request: IssueRequest): Promise<IssuedToken>
 }
 
-/** TOK-03. An appraisal that contradicts itself is a bug, not a refusal. */
-function requireAffirmed({ affirmed, findings }: Appraisal): void {
-  const against = findings.filter(({ outcome }) => outcome === 'failed' || outcome === 'unreached')
-  if (!affirmed) {
-    const facts = { findings: against.map(({ id }) => id).join(' ') }
-    throw issuerErrors.error('APPRAISAL_NOT_AFFIRMED', 'the appraisal did not affirm the evidence', { facts })
-  }
-  if (against.length > 0 || findings.length === 0)
-    throw new TypeError('an affirmed appraisal without the findings for it')
-}
-
 function requireNonces(nonces: readonly string[]): void {
   if (nonces.length > 6 || nonces.some((nonce) => !/^[\x21-\x7e]{8,88}$/.test(nonce))) {
     throw issuerErrors.error('NONCE_INVALID', 'the nonces are not at most 6 of 8 to 88 characters')
@@ -109,15 +99,6 @@ function verifiedEk({ ekSpkiSha256, appraisal }: IssueRequest): string | null {
   const tpm = (appraisal.claims['tpm'] ?? {}) as Readonly<Record<string, unknown>>
   const proven = activatedTrust.has(tpm['ak_trust']) && tpm['ek_spki_sha256'] === ekSpkiSha256
   return proven ? ekSpkiSha256 : null
-}
-
-/**
- * Compact JWS with the header members `alg`, `kid`, `typ` and no other (TOK-05, TOK-06). The payload is signed as text
- * in canonical form: an object would bring members with numeric names, `tpm.pcr`, into an order of its own.
- */
-function sign(claims: JsonObject, { alg, kid, privateKey }: SigningKey): Promise<string> {
-  const payload = new TextEncoder().encode(canonicalJson(claims))
-  return new CompactSign(payload).setProtectedHeader({ alg, kid, typ: 'JWT' }).sign(privateKey)
 }
 
 function requireSize(token: string, { maxCharacters }: EffectivePolicy): void {
@@ -166,7 +147,7 @@ export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
       requireNonces(request.nonces)
       const key = keys.signingKey(policy.algorithm)
       const { boundBy, ...decisions } = decide(request, policy)
-      const token = await sign(composeClaims(issuer, request, decisions), key)
+      const token = await signToken(composeClaims(issuer, request, decisions), key)
       const lifetimeS = decisions.expiresAt - decisions.issuedAt
       for (const consumer of policy.consumers) {
         requireConsumerTakesToken(consumer, {

@@ -1,0 +1,29 @@
+/** The codes of attestation services that this client knows (table of section 6 of their specification). */
+export const problemCodes: ReadonlySet<string> = new Set([
+  'AS.REQUEST.INVALID_JSON',
+  'AS.REQUEST.INVALID_ARGUMENT',
+  'AS.REQUEST.UNSUPPORTED_TEE',
+  'AS.REQUEST.NOT_FOUND',
+  'AS.REQUEST.METHOD_NOT_ALLOWED',
+  'AS.REQUEST.TIMEOUT',
+  'AS.REQUEST.TOO_LARGE',
+  'AS.REQUEST.UNSUPPORTED_MEDIA_TYPE',
+  'AS.REQUEST.RATE_LIMITED',
+  'AS.CHALLENGE.INVALID_TOKEN',
+  'AS.EVIDENCE.INVALID_ENCODING',
+  'AS.EVIDENCE.INVALID_FORMAT',
+  'AS.EVIDENCE.INVALID_QUOTE',
+  'AS.EVIDENCE.VERIFICATION_FAILED',
+  'AS.EVIDENCE.BINDING_MISMATCH',
+  'AS.POLICY.DENIED',
+  'AS.DEPENDENCY.BAD_RESPONSE',
+  'AS.DEPENDENCY.UNAVAILABLE',
+  'AS.SERVICE.OVERLOADED',
+  'AS.INTERNAL.ERROR',
+])
+
+/** Verdicts on our encoding and not on the machine (ERR-13). */
+export const encodingCodes: ReadonlySet<string> = new Set([
+  'AS.EVIDENCE.INVALID_ENCODING',
+  'AS.EVIDENCE.INVALID_FORMAT',
+])
