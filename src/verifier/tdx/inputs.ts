@@ -7,7 +7,17 @@ import type { QuoteMemo } from './quote-memo.ts'
 export type PlatformTcbStatus = TcbStatus | 'TDRelaunchAdvised' | 'TDRelaunchAdvisedConfigurationNeeded'
 
 /** `Revoked` cannot be accepted by any policy (tdx.md section 3). */
-export type AcceptableTcbStatus = Exclude<PlatformTcbStatus, 'Revoked'>
+export const acceptableTcbStatuses = [
+  'UpToDate',
+  'SWHardeningNeeded',
+  'ConfigurationNeeded',
+  'ConfigurationAndSWHardeningNeeded',
+  'OutOfDate',
+  'OutOfDateConfigurationNeeded',
+  'TDRelaunchAdvised',
+  'TDRelaunchAdvisedConfigurationNeeded',
+] as const satisfies readonly PlatformTcbStatus[]
+export type AcceptableTcbStatus = (typeof acceptableTcbStatuses)[number]
 
 /** What the caller decides about quotes that verify (TDX-190). */
 export interface TdxPolicy {
