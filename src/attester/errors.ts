@@ -98,4 +98,129 @@ export const attesterErrors = declareErrors({
     title: 'the endorsement key cannot be used with the authorisation that this agent can give',
     remedy: 'choose an endorsement key made from one of the templates of the TCG EK Credential Profile',
   },
+  tsm_absent: {
+    kind: 'unavailable',
+    title: 'the kernel does not offer attestation reports (configfs-tsm)',
+    remedy:
+      'use Linux 6.7 or later in a TDX guest, load the module tdx_guest and mount configfs at /sys/kernel/config (attestd doctor)',
+    retryable: false,
+  },
+  tsm_no_provider: {
+    kind: 'unavailable',
+    title: 'no driver offers attestation reports to configfs-tsm',
+    remedy: 'load the module tdx_guest; a machine without it is not a TDX guest',
+    retryable: false,
+  },
+  tsm_wrong_provider: {
+    kind: 'unsupported',
+    title: 'the attestation reports of this machine are not those of TDX',
+    remedy: 'turn off the TDX evidence: this guest has another kind of protection',
+  },
+  tsm_permission: {
+    kind: 'configuration',
+    title: 'this process may not ask for attestation reports',
+    remedy: 'run the collector as root, and do not protect configfs in its unit (ProtectKernelTunables=no)',
+  },
+  tsm_conflict: {
+    kind: 'unavailable',
+    title: 'another program keeps interfering with the entry of our attestation report',
+    remedy: 'find the other program that writes below the report folder of configfs, and stop it',
+  },
+  tsm_refused: {
+    kind: 'unavailable',
+    title: 'the kernel refused the request for an attestation report as malformed',
+    remedy: 'report this with the facts of the error and the version of the kernel',
+    retryable: false,
+  },
+  tsm_failed: {
+    kind: 'unavailable',
+    title: 'a file operation of configfs-tsm failed',
+    remedy: 'look up the errno, and read the kernel log for messages of tdx_guest',
+  },
+  quote_empty: {
+    kind: 'unavailable',
+    title: 'the host answered with an empty quote',
+    remedy:
+      'have the provider of the host start its quote generation service (QGS); some GPU instances have none for this path',
+    retryable: false,
+  },
+  quote_echo_mismatch: {
+    kind: 'malformed',
+    title: 'what the host gave is not a TDX quote over the report data that was asked for',
+    remedy: 'do not use it: the quote generation service of the host is broken or hostile',
+  },
+  quote_too_large: {
+    kind: 'unavailable',
+    title: 'the quote is larger than the kernel or this program takes',
+    remedy: 'update the kernel; if the quote has more than 64 KiB, the quoting service of the host is at fault',
+    retryable: false,
+  },
+  quote_host_busy: {
+    kind: 'unavailable',
+    title: 'the host still works on an earlier quote',
+    remedy: 'ask again later; if it stays, the quote generation service of the host hangs',
+  },
+  quote_host_silent: {
+    kind: 'unavailable',
+    title: 'the host did not answer a request for a quote within 30 seconds, twice',
+    remedy: 'ask again; if it stays, the quote generation service (QGS) of the host is not running',
+  },
+  quote_host_error: {
+    kind: 'unavailable',
+    title: 'the host failed to make a quote',
+    remedy: 'ask again; if it stays, ask the provider about the quote generation service (QGS) of the host',
+  },
+  quote_path_unavailable: {
+    kind: 'unavailable',
+    title: 'a way to a quote cannot be used on this machine',
+    remedy: 'nothing, if another way works; else see attestd doctor for what this way needs',
+    retryable: false,
+  },
+  quote_busy: {
+    kind: 'unavailable',
+    title: 'too many requests wait for a quote',
+    remedy: 'ask again later, and less often: a quote takes about a second, one at a time',
+  },
+  quote_timeout: {
+    kind: 'unavailable',
+    title: 'no quote came in time',
+    remedy: 'ask again; if it stays, the quote generation service (QGS) of the host is slow or hangs',
+  },
+  quote_stuck: {
+    kind: 'unavailable',
+    title: 'an earlier request for a quote does not come back from the kernel',
+    remedy: 'wait, or restart the collector; if it happens again, the host is at fault',
+  },
+  tdx_log_unreadable: {
+    kind: 'configuration',
+    title: 'an event log of this guest cannot be read',
+    remedy: 'run the collector as root: the kernel shows the log of the firmware to root only',
+  },
+  rtmr_unsupported: {
+    kind: 'unsupported',
+    title: 'this kernel cannot extend measurement registers',
+    remedy: 'use Linux 6.16 or later, or a kernel whose driver has the ioctl of its vendor; nothing was measured',
+  },
+  rtmr_permission: {
+    kind: 'configuration',
+    title: 'this process may not use the measurement registers',
+    remedy: 'run the collector as root, and let its unit write below /sys/devices/virtual/misc/tdx_guest',
+  },
+  rtmr_not_extended: {
+    kind: 'unavailable',
+    title: 'the measurement register was not extended',
+    remedy: 'look up the errno and try again; nothing was measured and nothing was logged',
+  },
+  rtmr_log_diverged: {
+    kind: 'unavailable',
+    title: 'measurement register and event log no longer agree',
+    remedy: 'restart the machine: only that resets the register; find out what else extends it or writes the log',
+    retryable: false,
+  },
+  rtmr_log_full: {
+    kind: 'unavailable',
+    title: 'the event log has no room for another record',
+    remedy: 'measure less often; only a restart of the machine begins a new log',
+    retryable: false,
+  },
 })
