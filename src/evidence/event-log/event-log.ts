@@ -1,14 +1,8 @@
-import { bytesOf, listOf, parse, sizedBytes, struct, u8, u16le, u32le } from '../../base/layout.ts'
+import { sizedBytes, u32le } from '../../base/layout.ts'
 import { Reader } from '../../base/layout-cursor.ts'
-import { type HashName, hashAlgorithms, hashNameOf } from '../tpm/algorithms.ts'
+import { hashAlgorithms } from '../tpm/algorithms.ts'
 import { evNoAction } from './event-types.ts'
-
-/** An algorithm that the log's header declares; `name` is undefined for those that this project does not compute. */
-export interface LogAlgorithm {
-  readonly id: number
-  readonly size: number
-  readonly name: HashName | undefined
-}
+import { type LogAlgorithm, legacyEntryLayout, readSpecIdHeader } from './spec-id.ts'
 
 export interface LoggedEvent {
   /** Position in the log, the header event not counted. */
@@ -40,38 +34,7 @@ export interface EventLogLimits {
 }
 
 const sha1: LogAlgorithm = { ...hashAlgorithms.sha1, name: 'sha1' }
-const specIdSignature = new TextEncoder().encode('Spec ID Event03\0')
-
-const specIdLayout = struct({
-  signature: bytesOf(16),
-  platformClass: u32le,
-  minor: u8,
-  major: u8,
-  errata: u8,
-  uintnSize: u8,
-  algorithms: listOf(u32le, struct({ id: u16le, size: u16le }), { min: 1, max: 8 }),
-  vendor: sizedBytes(u8),
-})
-
 const eventData = sizedBytes(u32le)
-
-function startsWith(bytes: Uint8Array, start: Uint8Array): boolean {
-  return bytes.length >= start.length && start.every((byte, at) => bytes[at] === byte)
-}
-
-/** ELOG-02: known algorithms have their size, and none occurs twice. */
-function requireAlgorithms(reader: Reader, listed: readonly { id: number; size: number }[]): LogAlgorithm[] {
-  const seen = new Set<number>()
-  return listed.map(({ id, size }) => {
-    const name = hashNameOf(id)
-    if (seen.has(id)) throw reader.malformed(`header declares algorithm 0x${id.toString(16)} twice`)
-    if (size === 0 || size > 64 || (name !== undefined && hashAlgorithms[name].size !== size)) {
-      throw reader.malformed(`header declares ${size} bytes for algorithm 0x${id.toString(16)}`)
-    }
-    seen.add(id)
-    return { id, size, name }
-  })
-}
 
 /** ELOG-03: each event carries each declared algorithm exactly once. */
 function readDigests(reader: Reader, algorithms: readonly LogAlgorithm[]): Map<number, Uint8Array> {
@@ -99,10 +62,8 @@ function readAgileEvent(reader: Reader, algorithms: readonly LogAlgorithm[]): En
 }
 
 function readLegacyEvent(reader: Reader): Entry {
-  const pcr = reader.integer(4, true)
-  const type = reader.integer(4, true)
-  const digests = new Map([[sha1.id, reader.bytes(sha1.size)]])
-  return { pcr, type, digests, data: reader.field('data', () => eventData.read(reader)) }
+  const { register, type, digest, data } = legacyEntryLayout.read(reader)
+  return { pcr: register, type, digests: new Map([[sha1.id, digest]]), data }
 }
 
 /**
@@ -115,13 +76,8 @@ function paddingStart(bytes: Uint8Array): number {
   return bytes.findLastIndex((byte) => byte !== fill) + 1
 }
 
-function readHeader(bytes: Uint8Array): { algorithms: LogAlgorithm[]; size: number } | undefined {
-  const reader = new Reader(bytes, 'eventlog')
-  const first = reader.field('header', () => readLegacyEvent(reader))
-  if (first.type !== evNoAction || !startsWith(first.data, specIdSignature)) return undefined
-  const header = parse(specIdLayout, first.data, 'eventlog.header')
-  return { algorithms: requireAlgorithms(reader, header.algorithms), size: reader.offset }
-}
+/** ELOG-02. */
+const headerLimits = { maxAlgorithms: 8, maxDigestSize: 64 }
 
 /**
  * Parses a TCG event log, crypto-agile or legacy (TCG PC Client Platform Firmware Profile, section 10), to its
@@ -130,7 +86,7 @@ function readHeader(bytes: Uint8Array): { algorithms: LogAlgorithm[]; size: numb
  */
 export function parseEventLog(bytes: Uint8Array, limits: EventLogLimits = {}): EventLog {
   const { maxRegister = 23, maxEvents = 100_000 } = limits
-  const header = readHeader(bytes)
+  const header = readSpecIdHeader(bytes, headerLimits)
   const algorithms = header?.algorithms ?? [sha1]
   const reader = new Reader(bytes, 'eventlog')
   reader.offset = header?.size ?? 0

@@ -1,6 +1,14 @@
 import { parseText, toBase64, toHex } from '../../base/bytes.ts'
-import { MalformedError } from '../../base/errors.ts'
-import { isJsonObject, type JsonObject, type JsonValue, parseJsonObject } from '../../base/json.ts'
+import { isJsonObject, type JsonObject, type JsonValue } from '../../base/json.ts'
+import {
+  base64At,
+  containerObject,
+  filledBase64At,
+  malformedMember as malformed,
+  optional,
+  parseSimulated,
+  textAt,
+} from '../container-members.ts'
 import { type HashName, hashAlgorithms, hashNames, isHashName } from './algorithms.ts'
 import type { ImaLogPart, TpmEvidence, TpmQuote } from './evidence.ts'
 
@@ -28,10 +36,6 @@ export const tpmEvidenceLimits = {
 const pcrIndexForm = /^(?:0|[1-9][0-9]?)$/
 const pemForm = /^-----BEGIN CERTIFICATE-----\r?\n(?:[A-Za-z0-9+/=]{1,76}\r?\n)+-----END CERTIFICATE-----(?:\r?\n)?$/
 
-function malformed(path: string, problem: string): MalformedError {
-  return new MalformedError({ path }, problem)
-}
-
 function objectAt(value: JsonValue | undefined, path: string, known: readonly string[]): JsonObject {
   if (!isJsonObject(value)) throw malformed(path, value === undefined ? 'is missing' : 'is not an object')
   const unknown = Object.keys(value).find((name) => !known.includes(name))
@@ -45,30 +49,6 @@ function arrayAt(value: JsonValue | undefined, path: string, { min, max }: { min
     throw malformed(path, `has ${value.length} items, must have ${min} to ${max}`)
   }
   return value
-}
-
-function textAt(value: JsonValue | undefined, path: string, maximum: number): string {
-  if (typeof value !== 'string') throw malformed(path, value === undefined ? 'is missing' : 'is not a string')
-  if (value.length > maximum) throw malformed(path, `is longer than ${maximum} characters`)
-  return value
-}
-
-/** Standard base64 of at most `maximum` bytes; the text is measured before it is decoded. */
-function base64At(value: JsonValue | undefined, path: string, maximum: number): Uint8Array {
-  const bytes = parseText(textAt(value, path, 4 * Math.ceil(maximum / 3)), 'base64', path)
-  if (bytes.length > maximum) throw malformed(path, `has ${bytes.length} bytes, may have ${maximum}`)
-  return bytes
-}
-
-function filledBase64At(value: JsonValue | undefined, path: string, maximum: number): Uint8Array {
-  const bytes = base64At(value, path, maximum)
-  if (bytes.length === 0) throw malformed(path, 'is empty')
-  return bytes
-}
-
-/** `null` and an absent member are the same: neither of them lets a check be skipped (EVD-07). */
-function optional<T>(value: JsonValue | undefined, read: (present: JsonValue) => T): T | null {
-  return value === undefined || value === null ? null : read(value)
 }
 
 function parsePem(value: JsonValue, path: string): string {
@@ -141,22 +121,6 @@ function parseIma(value: JsonValue): ImaLogPart {
   return { from, column, data: base64At(ima['data'], 'evidence.ima.data', tpmEvidenceLimits.ima) }
 }
 
-/** Members of `hints` that are not known are ignored: nothing there is authenticated (EVD-02). */
-function parseSimulated(value: JsonValue | undefined): boolean {
-  if (value === undefined) return false
-  if (!isJsonObject(value)) throw malformed('evidence.hints', 'is not an object')
-  const simulated = value['simulated'] ?? false
-  if (typeof simulated !== 'boolean') throw malformed('evidence.hints.simulated', 'is not true or false')
-  return simulated
-}
-
-function documentObject(document: string | Uint8Array | JsonObject): JsonObject {
-  if (typeof document !== 'string' && !(document instanceof Uint8Array)) return document
-  const { document: maximum } = tpmEvidenceLimits
-  if (document.length > maximum) throw malformed('evidence', `is longer than ${maximum} bytes`)
-  return parseJsonObject(document, 'evidence', { integersOnly: true, maxDepth: 8, maxValues: tpmEvidenceLimits.values })
-}
-
 /**
  * Parses TPM evidence, container version 1 (SVC-23), from its JSON text, its UTF-8 bytes, or the object that
  * `parseJsonObject` made of them. Strict (EVD-01 to EVD-06): the version, no unknown member outside `hints`, standard
@@ -166,7 +130,8 @@ function documentObject(document: string | Uint8Array | JsonObject): JsonObject 
  */
 export function parseTpmEvidence(document: string | Uint8Array | JsonObject): TpmEvidence {
   const known = ['version', 'ak', 'ek', 'quotes', 'eventlog', 'ima', 'hints']
-  const container = objectAt(documentObject(document), 'evidence', known)
+  const limits = { integersOnly: true, maxDepth: 8, maxValues: tpmEvidenceLimits.values }
+  const container = objectAt(containerObject(document, tpmEvidenceLimits.document, limits), 'evidence', known)
   if (container['version'] !== tpmEvidenceVersion) throw malformed('evidence.version', `must be ${tpmEvidenceVersion}`)
   const quotes = arrayAt(container['quotes'], 'evidence.quotes', { min: 1, max: tpmEvidenceLimits.quotes })
   return {
