@@ -1,23 +1,22 @@
-import { Certificate as CertificateSchema } from '@peculiar/asn1-x509'
 import { MalformedError } from '../errors.ts'
-import { decodeExactly, encodeSchema } from './decode-exactly.ts'
 import { measureElement } from './der.ts'
-import { type DistinguishedName, nameOfSchema } from './distinguished-name.ts'
+import { type DerCursor, identifiers, openDer } from './der-cursor.ts'
+import { type DistinguishedName, readName } from './distinguished-name.ts'
 import {
   type AuthorityKeyId,
   authorityKeyIdOf,
   basicConstraintsOf,
   type Extensions,
   extendedKeyUsageOf,
-  extensionsOf,
   type KeyUsage,
   keyUsageOf,
+  readExtensions,
   subjectDirectoryNamesOf,
   subjectKeyIdOf,
 } from './extensions.ts'
 import { serialOf } from './serial-number.ts'
 import type { SignatureAlgorithm } from './signature.ts'
-import { commonAlgorithm, millisecondsOf, requireSize, type SizeLimit, sha256Hex } from './signed-object.ts'
+import { commonAlgorithm, readAlgorithm, requireSize, type SizeLimit, sha256Hex } from './signed-object.ts'
 
 /** An X.509 v3 certificate as its bytes say. Nothing is verified: neither signature, dates nor issuer. */
 export interface Certificate {
@@ -48,8 +47,6 @@ export interface Certificate {
   readonly subjectDirectoryNames: readonly DistinguishedName[]
 }
 
-const version3 = 2
-
 /** Elements of DER outside of extension values; certificates of real TPMs and their makers have up to 100. */
 const maximumElements = 512
 
@@ -60,27 +57,76 @@ const maximumElements = 512
  */
 export function parseCertificate(der: Uint8Array, path = 'certificate', limit: SizeLimit = {}): Certificate {
   requireSize(der, path, limit.maximum ?? 16_384)
-  const schema = decodeExactly(der, CertificateSchema, path, maximumElements)
-  const refuse = (field: string) => (problem: string) => new MalformedError({ path: `${path}.${field}` }, problem)
-  const { tbsCertificate: tbs } = schema
-  if (tbs.version !== version3) throw refuse('version')(`is ${tbs.version + 1}, must be 3`)
-  if (tbs.issuerUniqueID || tbs.subjectUniqueID) throw refuse('uniqueId')('is not supported')
-  const publicKey = encodeSchema(tbs.subjectPublicKeyInfo)
+  const certificate = openDer(der, path, maximumElements).enter()
+  const tbs = certificate.element(identifiers.sequence)
+  const outer = readAlgorithm(certificate)
+  const signature = certificate.octetsOfBits()
+  certificate.requireEnd()
+  const { algorithm, extensions, ...fields } = readSigned(certificate.inside(tbs))
   return {
     der,
     fingerprint: sha256Hex(der),
-    tbs: encodeSchema(tbs),
-    serial: serialOf(new Uint8Array(tbs.serialNumber), refuse('serialNumber')),
-    issuer: nameOfSchema(tbs.issuer),
-    subject: nameOfSchema(tbs.subject),
-    notBefore: millisecondsOf(tbs.validity.notBefore),
-    notAfter: millisecondsOf(tbs.validity.notAfter),
-    publicKey,
-    publicKeySha256: sha256Hex(publicKey),
-    signatureAlgorithm: commonAlgorithm(tbs.signature, schema.signatureAlgorithm, path),
-    signature: new Uint8Array(schema.signatureValue),
-    ...knownExtensions(extensionsOf(tbs.extensions ?? [], path), path),
+    tbs,
+    ...fields,
+    publicKeySha256: sha256Hex(fields.publicKey),
+    signatureAlgorithm: commonAlgorithm(algorithm, outer, path),
+    signature,
+    ...knownExtensions(extensions, path),
   }
+}
+
+/** Context tags of TBSCertificate. */
+const signedTags = { version: 0xa0, issuerUniqueId: 0x81, subjectUniqueId: 0x82, extensions: 0xa3 }
+
+/** The fields of TBSCertificate in their order. */
+function readSigned(tbs: DerCursor) {
+  const refuse = (field: string) => (problem: string) => new MalformedError({ path: `${tbs.path}.${field}` }, problem)
+  requireVersion3(tbs, refuse('version'))
+  const serial = serialOf(tbs.content(identifiers.integer), refuse('serialNumber'))
+  const algorithm = readAlgorithm(tbs)
+  const issuer = readName(tbs)
+  const [notBefore, notAfter] = readValidity(tbs.enter())
+  const subject = readName(tbs)
+  const publicKey = readKeyInfo(tbs)
+  if (tbs.meets(signedTags.issuerUniqueId) || tbs.meets(signedTags.subjectUniqueId)) {
+    throw refuse('uniqueId')('is not supported')
+  }
+  const extensions = tbs.meets(signedTags.extensions) ? readExplicit(tbs) : new Map<string, never>()
+  tbs.requireEnd()
+  return { serial, algorithm, issuer, notBefore, notAfter, subject, publicKey, extensions }
+}
+
+function requireVersion3(tbs: DerCursor, refuse: (problem: string) => MalformedError): void {
+  if (!tbs.meets(signedTags.version)) throw refuse('is 1, must be 3')
+  const explicit = tbs.enter(signedTags.version)
+  const version = explicit.smallInteger(255)
+  explicit.requireEnd()
+  // Version 1 is the default, which has to be left out.
+  if (version === 0) throw tbs.uncanonical()
+  if (version !== 2) throw refuse(`is ${version === null ? 'not a version' : version + 1}, must be 3`)
+}
+
+function readValidity(validity: DerCursor): [notBefore: number, notAfter: number] {
+  const times: [number, number] = [validity.time(), validity.time()]
+  validity.requireEnd()
+  return times
+}
+
+/** The SubjectPublicKeyInfo as it stands; the key in it may be any bits. */
+function readKeyInfo(tbs: DerCursor): Uint8Array {
+  const der = tbs.element(identifiers.sequence)
+  const parts = tbs.inside(der)
+  readAlgorithm(parts)
+  parts.octetsOfBits()
+  parts.requireEnd()
+  return der
+}
+
+function readExplicit(tbs: DerCursor): Extensions {
+  const explicit = tbs.enter(signedTags.extensions)
+  const extensions = readExtensions(explicit)
+  explicit.requireEnd()
+  return extensions
 }
 
 /**

@@ -1,5 +1,4 @@
-import { Name } from '@peculiar/asn1-x509'
-import { decodeExactly, encodeSchema } from './decode-exactly.ts'
+import { type DerCursor, identifiers, openDer } from './der-cursor.ts'
 
 export interface NameAttribute {
   /** Object identifier in dots: `2.5.4.3`. */
@@ -35,20 +34,36 @@ const shortNames = new Map<string, string>([
 
 const longestDescription = 200
 
-export function nameOfSchema(name: Name): DistinguishedName {
-  // Spread first: the library's arrays make arrays of their own class.
-  const attributes = [...name].flatMap((relative) =>
-    [...relative].map(({ type, value }) => ({
-      type,
-      text: value.utf8String ?? value.printableString ?? value.ia5String ?? null,
-    })),
-  )
-  return { der: encodeSchema(name), attributes }
+const textTypes = new Set<number>([identifiers.utf8String, identifiers.printableString, identifiers.ia5String])
+
+/** Reads the Name that comes next. */
+export function readName(cursor: DerCursor): DistinguishedName {
+  const der = cursor.element(identifiers.sequence)
+  const attributes: NameAttribute[] = []
+  const relativeNames = cursor.inside(der)
+  while (!relativeNames.atEnd) {
+    const relative = relativeNames.enter(identifiers.set)
+    while (!relative.atEnd) attributes.push(readAttribute(relative.enter()))
+  }
+  return { der, attributes }
+}
+
+function readAttribute(attribute: DerCursor): NameAttribute {
+  const type = attribute.objectIdentifier()
+  const identifier = attribute.next()
+  const value = textTypes.has(identifier) ? attribute.content(identifier) : attribute.element()
+  attribute.requireEnd()
+  return { type, text: textTypes.has(identifier) ? textOf(value) : null }
+}
+
+/** The characters have been checked with the rest of the DER. */
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8')
 }
 
 /** Parses a DER Name to its last byte; throws only `MalformedError`. */
 export function parseName(der: Uint8Array, path = 'name'): DistinguishedName {
-  return nameOfSchema(decodeExactly(der, Name, path))
+  return readName(openDer(der, path))
 }
 
 /** Texts of all attributes of one type. */

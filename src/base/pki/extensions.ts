@@ -1,15 +1,7 @@
-import {
-  AuthorityKeyIdentifier,
-  BasicConstraints,
-  ExtendedKeyUsage,
-  type Extension as ExtensionSchema,
-  KeyUsage as KeyUsageSchema,
-  SubjectAlternativeName,
-  SubjectKeyIdentifier,
-} from '@peculiar/asn1-x509'
 import { MalformedError } from '../errors.ts'
-import { decodeExactly } from './decode-exactly.ts'
-import { type DistinguishedName, nameOfSchema } from './distinguished-name.ts'
+import { type DerCursor, identifiers, openDer } from './der-cursor.ts'
+import type { DistinguishedName } from './distinguished-name.ts'
+import { readGeneralNames } from './general-names.ts'
 import { unsignedOf } from './serial-number.ts'
 
 export const extensionIds = {
@@ -61,82 +53,110 @@ const maximumExtensions = 32
 /** Elements of DER in one value. */
 const maximumElements = 512
 
-/** Extensions by identifier. A second one of the same type is an error: parsers disagree on which one counts. */
-export function extensionsOf(list: readonly ExtensionSchema[], path: string): Extensions {
-  if (list.length > maximumExtensions) throw new MalformedError({ path }, `has ${list.length} extensions`)
+/**
+ * Reads the Extensions that come next, by identifier. A second one of the same type is an error: parsers disagree on
+ * which one counts.
+ */
+export function readExtensions(cursor: DerCursor): Extensions {
+  const list = cursor.enter()
+  // An empty list has to be left out.
+  if (list.atEnd) throw cursor.uncanonical()
+  const entries = list.each(readExtension)
+  const place = { path: cursor.path }
+  if (entries.length > maximumExtensions) throw new MalformedError(place, `has ${entries.length} extensions`)
   const extensions = new Map<string, Extension>()
-  for (const { extnID, critical, extnValue } of list) {
-    if (extensions.has(extnID)) throw new MalformedError({ path }, `has extension ${extnID} twice`)
-    extensions.set(extnID, { critical, value: new Uint8Array(extnValue.buffer) })
+  for (const [id, extension] of entries) {
+    if (extensions.has(id)) throw new MalformedError(place, `has extension ${id} twice`)
+    extensions.set(id, extension)
   }
   return extensions
 }
 
-function decoded<S, T>(
+function readExtension(list: DerCursor): [string, Extension] {
+  const extension = list.enter()
+  const id = extension.objectIdentifier()
+  const critical = extension.flag()
+  const value = extension.content(identifiers.octetString)
+  extension.requireEnd()
+  return [id, { critical, value }]
+}
+
+type Refuse = (problem: string) => MalformedError
+
+function decoded<T>(
   extensions: Extensions,
   id: keyof typeof extensionIds,
-  schema: new () => S,
   path: string,
-  read: (value: S, refuse: (problem: string) => MalformedError) => T,
+  read: (value: DerCursor, refuse: Refuse) => T,
 ): T | null {
   const extension = extensions.get(extensionIds[id])
   if (!extension) return null
   const place = `${path}.${id}`
-  const value = decodeExactly(extension.value, schema, place, maximumElements)
-  return read(value, (problem) => new MalformedError({ path: place }, problem))
+  return read(
+    openDer(extension.value, place, maximumElements),
+    (problem) => new MalformedError({ path: place }, problem),
+  )
 }
 
 export function basicConstraintsOf(
   extensions: Extensions,
   path: string,
 ): { readonly ca: boolean; readonly pathLength: number | null } | null {
-  return decoded(extensions, 'basicConstraints', BasicConstraints, path, ({ cA, pathLenConstraint }, refuse) => {
-    const pathLength = pathLenConstraint ?? null
-    if (pathLength !== null && !cA) throw refuse('a path length without the CA bit')
-    // An integer that is too large for a number comes as another type from the library.
-    if (pathLength !== null && !(Number.isInteger(pathLength) && pathLength >= 0 && pathLength < 256)) {
-      throw refuse('path length is not 0 to 255')
-    }
-    return { ca: cA, pathLength }
+  return decoded(extensions, 'basicConstraints', path, (value, refuse) => {
+    const parts = value.enter()
+    const ca = parts.flag()
+    if (parts.atEnd) return { ca, pathLength: null }
+    const pathLength = parts.smallInteger(255)
+    parts.requireEnd()
+    if (!ca) throw refuse('a path length without the CA bit')
+    if (pathLength === null) throw refuse('path length is not 0 to 255')
+    return { ca, pathLength }
   })
 }
 
 export function keyUsageOf(extensions: Extensions, path: string): ReadonlySet<KeyUsage> | null {
-  return decoded(extensions, 'keyUsage', KeyUsageSchema, path, ({ value, unusedBits }, refuse) => {
-    const bytes = new Uint8Array(value)
+  return decoded(extensions, 'keyUsage', path, (value, refuse) => {
+    const [unused = 0, ...bytes] = value.content(identifiers.bitString)
     const last = bytes[bytes.length - 1] ?? 0
-    if (bytes.length > 2 || ((last >> unusedBits) & 1) === 0) throw refuse('is empty or has trailing zero bits')
+    if (bytes.length > 2 || ((last >> unused) & 1) === 0) throw refuse('is empty or has trailing zero bits')
     return new Set(keyUsageNames.filter((_name, bit) => ((bytes[bit >> 3] ?? 0) & (0x80 >> (bit & 7))) !== 0))
   })
 }
 
 export function extendedKeyUsageOf(extensions: Extensions, path: string): readonly string[] | null {
-  return decoded(extensions, 'extKeyUsage', ExtendedKeyUsage, path, (purposes, refuse) => {
+  return decoded(extensions, 'extKeyUsage', path, (value, refuse) => {
+    const purposes = value.enter().each((list) => list.objectIdentifier())
     if (purposes.length === 0) throw refuse('is empty')
-    return [...purposes]
+    return purposes
   })
 }
 
 export function subjectKeyIdOf(extensions: Extensions, path: string): Uint8Array | null {
-  return decoded(extensions, 'subjectKeyIdentifier', SubjectKeyIdentifier, path, (id) => new Uint8Array(id.buffer))
+  return decoded(extensions, 'subjectKeyIdentifier', path, (value) => value.content(identifiers.octetString))
 }
 
+/** Context tags of AuthorityKeyIdentifier, all implicit. */
+const authorityTags = { keyId: 0x80, issuer: 0xa1, serial: 0x82 }
+
 export function authorityKeyIdOf(extensions: Extensions, path: string): AuthorityKeyId | null {
-  return decoded(extensions, 'authorityKeyIdentifier', AuthorityKeyIdentifier, path, (id, refuse) => {
-    const { keyIdentifier, authorityCertIssuer: issuers, authorityCertSerialNumber: serial } = id
-    if ((issuers === undefined) !== (serial === undefined)) throw refuse('has one of issuer and serial number only')
+  return decoded(extensions, 'authorityKeyIdentifier', path, (value, refuse) => {
+    const parts = value.enter()
+    const keyId = parts.meets(authorityTags.keyId) ? parts.content(authorityTags.keyId) : null
+    const issuers = parts.meets(authorityTags.issuer) ? readGeneralNames(parts.enter(authorityTags.issuer)) : null
+    const serial = parts.meets(authorityTags.serial) ? parts.content(authorityTags.serial) : null
+    parts.requireEnd()
+    if ((issuers === null) !== (serial === null)) throw refuse('has one of issuer and serial number only')
+    if (issuers !== null && issuers.count === 0) throw parts.uncanonical()
     return {
-      keyId: keyIdentifier ? new Uint8Array(keyIdentifier.buffer) : null,
-      issuers: (issuers ?? []).flatMap(({ directoryName }) => (directoryName ? [nameOfSchema(directoryName).der] : [])),
-      serial: serial === undefined ? null : unsignedOf(new Uint8Array(serial), refuse),
+      keyId,
+      issuers: (issuers?.directoryNames ?? []).map(({ der }) => der),
+      serial: serial === null ? null : unsignedOf(serial, refuse),
     }
   })
 }
 
 /** Directory names of subjectAltName; other forms of names are left out. */
 export function subjectDirectoryNamesOf(extensions: Extensions, path: string): readonly DistinguishedName[] {
-  const names = decoded(extensions, 'subjectAltName', SubjectAlternativeName, path, (general) =>
-    [...general].flatMap(({ directoryName }) => (directoryName ? [nameOfSchema(directoryName)] : [])),
-  )
-  return names ?? []
+  const names = decoded(extensions, 'subjectAltName', path, (value) => readGeneralNames(value.enter()))
+  return names?.directoryNames ?? []
 }

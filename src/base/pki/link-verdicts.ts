@@ -1,6 +1,6 @@
 import type { Certificate } from './certificate.ts'
 import { type KeyReading, readPublicKey } from './public-key.ts'
-import { type SignatureVerdict, verifySignature } from './signature.ts'
+import { type SignatureVerdict, verifyWithReading } from './signature.ts'
 import type { Authority } from './trust-anchor.ts'
 
 /**
@@ -17,10 +17,11 @@ export class LinkVerdicts {
     return reading
   }
 
-  signature({ signatureAlgorithm, tbs, signature }: Certificate, { publicKey }: Authority): SignatureVerdict {
+  signature({ signatureAlgorithm, tbs, signature }: Certificate, issuer: Authority): SignatureVerdict {
+    const { publicKey } = issuer
     const byIssuer = this.#verdicts.get(tbs) ?? new Map<Uint8Array, SignatureVerdict>()
     this.#verdicts.set(tbs, byIssuer)
-    const verdict = byIssuer.get(publicKey) ?? verifySignature(signatureAlgorithm, publicKey, tbs, signature)
+    const verdict = byIssuer.get(publicKey) ?? verifyWithReading(signatureAlgorithm, this.key(issuer), tbs, signature)
     byIssuer.set(publicKey, verdict)
     return verdict
   }

@@ -1,5 +1,5 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
-import { equalBytes } from '../bytes.ts'
+import { equalBytes, toBase64url } from '../bytes.ts'
 
 export type CertificateKey =
   | { readonly type: 'rsa'; readonly bits: number; readonly exponent: bigint; readonly key: KeyObject }
@@ -18,19 +18,42 @@ const curves = new Map<string | undefined, 'P-256' | 'P-384' | 'P-521'>([
 /** SubjectPublicKeyInfo with a named curve and an uncompressed point. */
 const spkiSizes = { 'P-256': 91, 'P-384': 120, 'P-521': 158 } as const
 
+/** What stands before the coordinates of an uncompressed point on P-256, 32 bytes each. */
+const p256Prefix = new Uint8Array(Buffer.from('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex'))
+
 /**
  * Reads a DER SubjectPublicKeyInfo: RSA of 2048 to 8192 bits with an odd exponent of 3 to 2^32, or an
  * uncompressed point on P-256, P-384 or P-521. What a certificate holds may be any bytes: a point off its
  * curve throws inside OpenSSL (TDX-263) and is a problem here, not an exception.
  */
 export function readPublicKey(spki: Uint8Array): KeyReading {
+  if (spki.length === spkiSizes['P-256'] && equalBytes(spki.subarray(0, p256Prefix.length), p256Prefix)) {
+    return readP256Point(spki.subarray(p256Prefix.length))
+  }
   const key = importKey(spki)
-  if (!key) return { usable: false, problem: 'is not a key that can be used' }
+  if (!key) return unusable
   // Importing skips trailing bytes and accepts other encodings (TDX-260); exporting writes the one form.
   if (!equalBytes(new Uint8Array(key.export({ format: 'der', type: 'spki' })), spki)) {
     return { usable: false, problem: 'is not encoded in the one accepted form' }
   }
   return key.asymmetricKeyType === 'rsa' ? readRsa(key) : readEc(key, spki)
+}
+
+const unusable: KeyReading = { usable: false, problem: 'is not a key that can be used' }
+
+/**
+ * Reads a point on P-256: 64 bytes, x and y. Coordinates that are out of range, off the curve or zero make it unusable
+ * (TDX-143, TDX-263). OpenSSL imports bare coordinates in half the time that it needs for DER.
+ */
+export function readP256Point(point: Uint8Array): KeyReading {
+  if (point.length !== 64) return unusable
+  const [x, y] = [toBase64url(point.subarray(0, 32)), toBase64url(point.subarray(32))]
+  try {
+    const key = createPublicKey({ key: { kty: 'EC', crv: 'P-256', x, y }, format: 'jwk' })
+    return { usable: true, publicKey: { type: 'ec', curve: 'P-256', key } }
+  } catch {
+    return unusable
+  }
 }
 
 function importKey(spki: Uint8Array): KeyObject | null {

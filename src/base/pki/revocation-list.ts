@@ -1,12 +1,10 @@
-import { CertificateList, type RevokedCertificate, type TBSCertList } from '@peculiar/asn1-x509'
 import { MalformedError } from '../errors.ts'
-import { decodeExactly, encodeSchema } from './decode-exactly.ts'
-import { requireDer } from './der.ts'
-import { type DistinguishedName, nameOfSchema } from './distinguished-name.ts'
-import { type AuthorityKeyId, authorityKeyIdOf, type Extensions, extensionIds, extensionsOf } from './extensions.ts'
+import { type DerCursor, identifiers, openDer } from './der-cursor.ts'
+import { type DistinguishedName, readName } from './distinguished-name.ts'
+import { type AuthorityKeyId, authorityKeyIdOf, type Extensions, extensionIds, readExtensions } from './extensions.ts'
 import { unsignedOf } from './serial-number.ts'
 import type { SignatureAlgorithm } from './signature.ts'
-import { commonAlgorithm, millisecondsOf, requireSize, type SizeLimit } from './signed-object.ts'
+import { commonAlgorithm, readAlgorithm, requireSize, type SizeLimit } from './signed-object.ts'
 
 /** A v2 certificate revocation list as its bytes say. Nothing is verified. */
 export interface RevocationList {
@@ -37,52 +35,87 @@ const partialLists: Readonly<Record<string, string>> = {
   [extensionIds.issuingDistributionPoint]: 'covers a part of the certificates only, or is indirect',
 }
 const knownExtensions = new Set<string>([extensionIds.crlNumber, extensionIds.authorityKeyIdentifier])
-const version2 = 1
-const integerTag = 0x02
 
 /**
  * Parses one DER revocation list to its last byte (RFC 5280 section 5, TDX-119): strict DER, version 2, a
- * nextUpdate, the same algorithm identifier inside and outside. At most 1 MiB unless `limit` says otherwise: a
- * list takes about 1.5 ms a KiB, so one that comes from a peer needs a smaller limit. Throws only `MalformedError`.
+ * nextUpdate, the same algorithm identifier inside and outside. At most 1 MiB unless `limit` says otherwise. Throws
+ * only `MalformedError`.
  */
 export function parseCrl(der: Uint8Array, path = 'crl', limit: SizeLimit = {}): RevocationList {
   requireSize(der, path, limit.maximum ?? 1_048_576)
-  const schema = decodeExactly(der, CertificateList, path)
-  const { tbsCertList: tbs } = schema
-  if (tbs.version !== version2) throw new MalformedError({ path: `${path}.version` }, 'is not 2')
-  // A list without an end would be current for ever, and a replayed one hides every later revocation.
-  if (!tbs.nextUpdate) throw new MalformedError({ path: `${path}.nextUpdate` }, 'is missing')
-  const extensions = extensionsOf(tbs.crlExtensions ?? [], path)
+  const list = openDer(der, path).enter()
+  const tbs = list.element(identifiers.sequence)
+  const outer = readAlgorithm(list)
+  const signature = list.octetsOfBits()
+  list.requireEnd()
+  const { algorithm, entries, extensions, ...fields } = readSigned(list.inside(tbs))
   return {
     der,
-    tbs: encodeSchema(tbs),
-    issuer: nameOfSchema(tbs.issuer),
-    thisUpdate: millisecondsOf(tbs.thisUpdate),
-    nextUpdate: millisecondsOf(tbs.nextUpdate),
-    signatureAlgorithm: commonAlgorithm(tbs.signature, schema.signatureAlgorithm, path),
-    signature: new Uint8Array(schema.signature),
-    revokedSerials: revokedSerialsOf(tbs, path),
+    tbs,
+    ...fields,
+    signatureAlgorithm: commonAlgorithm(algorithm, outer, path),
+    signature,
+    revokedSerials: new Set(entries.map(({ serial }) => serial)),
     extensions,
     number: crlNumberOf(extensions, path),
     authorityKeyId: authorityKeyIdOf(extensions, path),
-    unsupported: unsupportedReason(extensions) ?? unsupportedEntry(tbs.revokedCertificates ?? [], path),
+    unsupported: unsupportedReason(extensions) ?? unsupportedEntry(entries),
   }
 }
 
-function revokedSerialsOf(tbs: TBSCertList, path: string): ReadonlySet<bigint> {
-  const refuse = (problem: string) => new MalformedError({ path: `${path}.revokedCertificates` }, problem)
-  const entries = tbs.revokedCertificates ?? []
-  return new Set(entries.map(({ userCertificate }) => unsignedOf(new Uint8Array(userCertificate), refuse)))
+interface RevokedEntry {
+  readonly serial: bigint
+  readonly extensions: Extensions | null
+}
+
+/** [0] EXPLICIT. */
+const extensionsTag = 0xa0
+
+/** The fields of TBSCertList in their order. */
+function readSigned(tbs: DerCursor) {
+  const refuse = (field: string) => (problem: string) => new MalformedError({ path: `${tbs.path}.${field}` }, problem)
+  if (!tbs.meets(identifiers.integer) || tbs.smallInteger(255) !== 1) throw refuse('version')('is not 2')
+  const algorithm = readAlgorithm(tbs)
+  const issuer = readName(tbs)
+  const thisUpdate = tbs.time()
+  // A list without an end would be current for ever, and a replayed one hides every later revocation.
+  if (!tbs.meets(identifiers.utcTime) && !tbs.meets(identifiers.generalizedTime))
+    throw refuse('nextUpdate')('is missing')
+  const nextUpdate = tbs.time()
+  const entries = tbs.meets(identifiers.sequence) ? readEntries(tbs, refuse('revokedCertificates')) : []
+  const extensions = tbs.meets(extensionsTag) ? readListExtensions(tbs) : new Map<string, never>()
+  tbs.requireEnd()
+  return { algorithm, issuer, thisUpdate, nextUpdate, entries, extensions }
+}
+
+function readListExtensions(tbs: DerCursor): Extensions {
+  const explicit = tbs.enter(extensionsTag)
+  const extensions = readExtensions(explicit)
+  explicit.requireEnd()
+  return extensions
+}
+
+function readEntries(tbs: DerCursor, refuse: (problem: string) => MalformedError): RevokedEntry[] {
+  const entries = tbs.enter()
+  // A list of none has to be left out.
+  if (entries.atEnd) throw tbs.uncanonical()
+  return entries.each(() => {
+    const entry = entries.enter()
+    const serial = unsignedOf(entry.content(identifiers.integer), refuse)
+    entry.time()
+    const extensions = entry.atEnd ? null : readExtensions(entry)
+    entry.requireEnd()
+    return { serial, extensions }
+  })
 }
 
 function crlNumberOf(extensions: Extensions, path: string): bigint | null {
   const extension = extensions.get(extensionIds.crlNumber)
   if (!extension) return null
   const refuse = (problem: string) => new MalformedError({ path: `${path}.crlNumber` }, problem)
-  requireDer(extension.value, `${path}.crlNumber`)
-  if (extension.value[0] !== integerTag) throw refuse('is not an integer')
-  // Two header bytes stand before a content of up to 127 bytes. The library would read it as a double.
-  const content = extension.value.subarray(2)
+  const value = openDer(extension.value, `${path}.crlNumber`)
+  if (!value.meets(identifiers.integer)) throw refuse('is not an integer')
+  const content = value.content(identifiers.integer)
   if (content.length > 20) throw refuse('has more than 20 octets')
   return unsignedOf(content, refuse)
 }
@@ -97,10 +130,9 @@ function unsupportedReason(extensions: Extensions): string | null {
 }
 
 /** An entry with certificateIssuer belongs to another issuer, and so do all entries behind it. */
-function unsupportedEntry(entries: readonly RevokedCertificate[], path: string): string | null {
-  for (const { crlEntryExtensions } of entries) {
-    if (!crlEntryExtensions) continue
-    for (const [id, { critical }] of extensionsOf(crlEntryExtensions, `${path}.revokedCertificates`)) {
+function unsupportedEntry(entries: readonly RevokedEntry[]): string | null {
+  for (const { extensions } of entries) {
+    for (const [id, { critical }] of extensions ?? []) {
       if (id === extensionIds.certificateIssuer) return 'speaks for other issuers'
       if (critical && id !== extensionIds.reasonCode) return `has an entry with the unknown critical extension ${id}`
     }

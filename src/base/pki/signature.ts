@@ -1,6 +1,6 @@
 import { constants, verify } from 'node:crypto'
 import { concatBytes, toHex } from '../bytes.ts'
-import { readPublicKey } from './public-key.ts'
+import { type KeyReading, readPublicKey } from './public-key.ts'
 
 export type SignatureHash = 'sha256' | 'sha384' | 'sha512'
 
@@ -83,16 +83,34 @@ export function verifySignature(
   data: Uint8Array,
   signature: Uint8Array,
 ): SignatureVerdict {
+  return verifyWithReading(algorithm, readPublicKey(spki), data, signature)
+}
+
+/** As `verifySignature`, with a key that was read before: importing takes as long as verifying. */
+export function verifyWithReading(
+  algorithm: SignatureAlgorithm,
+  reading: KeyReading,
+  data: Uint8Array,
+  signature: Uint8Array,
+): SignatureVerdict {
   if (algorithm.kind === 'weak') return 'weak_algorithm'
   if (algorithm.kind === 'unsupported') return 'unsupported_algorithm'
-  const reading = readPublicKey(spki)
   if (!reading.usable) return 'unusable_key'
   const { type, key } = reading.publicKey
   if ((type === 'ec') !== (algorithm.kind === 'ecdsa')) return 'invalid'
-  const padding = algorithm.kind === 'rsa-pss' ? constants.RSA_PKCS1_PSS_PADDING : constants.RSA_PKCS1_PADDING
-  const options =
-    algorithm.kind === 'ecdsa'
-      ? { key, dsaEncoding: 'der' as const }
-      : { key, padding, ...(algorithm.kind === 'rsa-pss' ? { saltLength: constants.RSA_PSS_SALTLEN_DIGEST } : {}) }
+  // DER is the default encoding of ECDSA signatures.
+  if (algorithm.kind === 'ecdsa') return verify(algorithm.hash, data, key, signature) ? 'valid' : 'invalid'
+  const isPss = algorithm.kind === 'rsa-pss'
+  const padding = isPss ? constants.RSA_PKCS1_PSS_PADDING : constants.RSA_PKCS1_PADDING
+  const options = { key, padding, ...(isPss ? { saltLength: constants.RSA_PSS_SALTLEN_DIGEST } : {}) }
   return verify(algorithm.hash, data, options, signature) ? 'valid' : 'invalid'
+}
+
+/**
+ * Verifies raw r and s, big-endian at the size of the field, over `data` with SHA-256 (TDX-151, TDX-161). Another
+ * length is invalid (TDX-264). Never throws.
+ */
+export function verifyRawEcdsa(reading: KeyReading, data: Uint8Array, signature: Uint8Array): boolean {
+  if (!reading.usable || reading.publicKey.type !== 'ec') return false
+  return verify('sha256', data, { key: reading.publicKey.key, dsaEncoding: 'ieee-p1363' }, signature)
 }

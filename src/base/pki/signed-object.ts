@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto'
-import type { Time } from '@peculiar/asn1-x509'
 import { equalBytes } from '../bytes.ts'
 import { MalformedError } from '../errors.ts'
-import { encodeSchema } from './decode-exactly.ts'
+import { type DerCursor, identifiers } from './der-cursor.ts'
 import { type SignatureAlgorithm, signatureAlgorithmOf } from './signature.ts'
 
 export interface SizeLimit {
@@ -19,20 +18,31 @@ export function sha256Hex(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
-/** Milliseconds since the epoch. `decodeExactly` has made sure that the date exists in the calendar. */
-export function millisecondsOf(time: Time): number {
-  return time.getTime().getTime()
+/** An AlgorithmIdentifier as it stands. */
+export interface AlgorithmIdentifier {
+  readonly der: Uint8Array
+  /** In dots. */
+  readonly identifier: string
+}
+
+/** Reads the AlgorithmIdentifier that comes next. */
+export function readAlgorithm(cursor: DerCursor): AlgorithmIdentifier {
+  const der = cursor.element(identifiers.sequence)
+  const parts = cursor.inside(der)
+  const identifier = parts.objectIdentifier()
+  if (!parts.atEnd) parts.element()
+  parts.requireEnd()
+  return { der, identifier }
 }
 
 /** The algorithm that both identifiers name; the outer one is not signed, so it must not say anything else. */
 export function commonAlgorithm(
-  inner: object & { readonly algorithm: string },
-  outer: object,
+  inner: AlgorithmIdentifier,
+  outer: AlgorithmIdentifier,
   path: string,
 ): SignatureAlgorithm {
-  const innerDer = encodeSchema(inner)
-  if (!equalBytes(innerDer, encodeSchema(outer))) {
+  if (!equalBytes(inner.der, outer.der)) {
     throw new MalformedError({ path: `${path}.signatureAlgorithm` }, 'differs inside and outside of the signed part')
   }
-  return signatureAlgorithmOf(innerDer, inner.algorithm)
+  return signatureAlgorithmOf(inner.der, inner.identifier)
 }
