@@ -49,6 +49,12 @@ export const endorserErrors = declareErrors({
     title: 'collateral is not signed by the trusted maker',
     remedy: 'do not use this source: what it serves was changed, or comes from another public key infrastructure',
   },
+  collateral_rollback: {
+    kind: 'refused',
+    title: 'a source serves collateral that is older than what was already seen',
+    remedy:
+      'let the source refresh; if it keeps serving old collateral, somebody may be hiding a revocation or a recovery: do not use it',
+  },
   collateral_unavailable: {
     kind: 'unavailable',
     title: 'no source of collateral answers',

@@ -1,4 +1,5 @@
 import { MalformedError } from '../../base/errors.ts'
+import { commonNameOf } from '../../base/pki/distinguished-name.ts'
 import { parseCrl } from '../../base/pki/revocation-list.ts'
 import { parseQeIdentity } from '../../endorsements/tdx/qe-identity.ts'
 import { parseTcbInfo } from '../../endorsements/tdx/tcb-info.ts'
@@ -63,7 +64,7 @@ const issuerNames = {
 function revocationFacts(der: Uint8Array, key: ItemKey & { readonly kind: 'pck-crl' | 'root-crl' }): ItemFacts {
   const { issuer, thisUpdate, nextUpdate, number } = parseCrl(der, key.kind)
   const expected = issuerNames[key.kind === 'pck-crl' ? key.ca : 'root']
-  if (issuer.commonName !== expected) throw mismatch(`${key.kind}.issuer`, `is not ${expected}`)
+  if (commonNameOf(issuer) !== expected) throw mismatch(`${key.kind}.issuer`, `is not ${expected}`)
   if (number === null) throw mismatch(`${key.kind}.crlNumber`, 'is missing')
   return { issueDate: thisUpdate, nextUpdate, number }
 }
