@@ -64,8 +64,11 @@ function requireAlgorithms(
   })
 }
 
-function startsWith(bytes: Uint8Array, start: Uint8Array): boolean {
-  return bytes.length >= start.length && start.every((byte, at) => bytes[at] === byte)
+const signatureOffset = 32
+
+/** Whether a header stands at the start: asked where an entry of another form may stand there. */
+export function beginsWithSpecId(bytes: Uint8Array): boolean {
+  return signature.every((byte, at) => bytes[signatureOffset + at] === byte)
 }
 
 /**
@@ -78,7 +81,7 @@ export function readSpecIdHeader(
 ): SpecIdHeader | undefined {
   const reader = new Reader(bytes, 'eventlog')
   const first = reader.field('header', () => legacyEntryLayout.read(reader))
-  if (first.type !== evNoAction || !startsWith(first.data, signature)) return undefined
+  if (first.type !== evNoAction || !beginsWithSpecId(bytes)) return undefined
   const { algorithms } = parse(specIdLayout(maxAlgorithms), first.data, 'eventlog.header')
   return {
     register: first.register,
