@@ -211,6 +211,13 @@ export const attesterErrors = declareErrors({
     title: 'the measurement register was not extended',
     remedy: 'look up the errno and try again; nothing was measured and nothing was logged',
   },
+  rtmr_log_pending: {
+    kind: 'unavailable',
+    title: 'a measurement register was extended, and its record is not in the log yet',
+    remedy:
+      'free space or correct the permissions of the log; the record is added at the next use: do not measure again',
+    retryable: false,
+  },
   rtmr_log_diverged: {
     kind: 'unavailable',
     title: 'measurement register and event log no longer agree',

@@ -134,7 +134,7 @@ export class DeviceTurns {
     const stopWarning = this.#warnWhenSlow()
     const settle = (settleOne: (waiter: Waiter) => void) => {
       stopWarning()
-      this.#learn(this.#options.clock.monotonic() - since)
+      this.#learn(Math.min(this.#options.clock.monotonic() - since, this.#options.deadlineMs))
       this.#inFlight = null
       for (const waiter of job.waiters) settleOne(waiter)
       this.#begin()

@@ -1,7 +1,15 @@
+import { equalBytes, toHex } from '../../base/bytes.ts'
 import type { Clock } from '../../base/clock.ts'
+import { AttestdError } from '../../base/errors.ts'
+import type { AaelEvent } from '../../evidence/tdx/aael.ts'
+import type { TdxEvidence } from '../../evidence/tdx/evidence.ts'
+import { DeviceTurns } from './device-turns.ts'
 import type { BootLogFiles, RuntimeLogFiles } from './event-log-sources.ts'
+import { collectEvidenceLog, type EvidenceLog } from './evidence-log.ts'
+import { type Extension, MeasurementLog } from './measurement-log.ts'
 import type { ExtendableRtmr, MeasurementRegisters, RtmrIndex } from './measurement-registers.ts'
 import type { QuotePath, QuotePathName } from './quote-path.ts'
+import { type ObtainedQuote, obtainQuote } from './quote-paths.ts'
 
 /** How an event log compares with the registers of a quote (TDX-233, 236). */
 export interface LogComparison {
@@ -32,13 +40,8 @@ export interface TdxAttesterOptions {
   readonly warn?: (message: string) => void
 }
 
-/** TDX evidence (as TdxEvidence) and what only this machine knows of it. */
-export interface TdxCollection {
-  /** The quote as it came; it parses, is of a TD, and carries the report data that was asked for (TDX-009). */
-  readonly quote: Uint8Array
-  /** Boot log cut at its end marker, runtime log, end marker (TDX-022); null where the machine has neither. */
-  readonly ccEventLog: Uint8Array | null
-  readonly simulated: boolean
+/** TDX evidence and what only this machine knows of it. The quote parses, is of a TD, over what was asked (TDX-009). */
+export interface TdxCollection extends TdxEvidence {
   readonly quotePath: QuotePathName
   /** Whether the log leads to the quoted registers, after one repetition (TDX-023); null without a log. */
   readonly logMatches: boolean | null
@@ -50,24 +53,10 @@ export interface TdxCollection {
   readonly logProblem: string | null
 }
 
-/** What is to be measured (TDX-035). */
-export interface Measurement {
-  /** 1 to 128 of `A-Za-z0-9._/-`; who may use which, the caller of the attester decides. */
-  readonly domain: string
-  /** 1 to 128 of the same. */
-  readonly operation: string
-  /** Without control characters, at most 8 KiB as UTF-8. */
-  readonly content: string
+/** What is to be measured (TDX-035); who may use which domain, the caller of the attester decides. */
+export interface Measurement extends AaelEvent {
   /** Default 3. */
   readonly register?: ExtendableRtmr
-}
-
-export interface Extension {
-  readonly register: ExtendableRtmr
-  /** SHA-384 of the event data: what the register was extended with. */
-  readonly digest: Uint8Array
-  /** The register afterwards, read back. */
-  readonly value: Uint8Array
 }
 
 export interface TdxAttesterState {
@@ -84,7 +73,8 @@ export interface TdxAttester {
   /**
    * A quote over exactly 64 bytes, and the logs of the same moment. Equal report data that waits shares one answer.
    * Throws `quote_busy` when 64 wait or the deadline passes in the queue, `quote_timeout` when it passes in flight,
-   * `quote_stuck` while an earlier one is unresolved, and what the last path says when none has a quote.
+   * `quote_stuck` while an earlier one is unresolved, and what `obtainQuote` throws when no path has a quote. Not to be
+   * called for 8 or 32 bytes of data as they are: shorter bindings are padded by whoever defines them (TDX-041).
    */
   collect(reportData: Uint8Array, signal?: AbortSignal): Promise<TdxCollection>
   /**
@@ -94,4 +84,109 @@ export interface TdxAttester {
    */
   extend(measurement: Measurement, signal?: AbortSignal): Promise<Extension>
   state(): TdxAttesterState
+}
+
+const defaultDeadlineMs = 35_000
+const never = new AbortController().signal
+
+/** Makes the attester of this guest; nothing is opened or read before its first use. */
+export function createTdxAttester(options: TdxAttesterOptions): TdxAttester {
+  return new GuestAttester(options)
+}
+
+type Comparison = Pick<TdxCollection, 'logMatches' | 'differingRegisters' | 'logProblem'>
+
+interface Snapshot extends Comparison {
+  readonly quote: ObtainedQuote
+  readonly log: EvidenceLog
+}
+
+class GuestAttester implements TdxAttester {
+  #options: TdxAttesterOptions
+  #turns: DeviceTurns
+  #measurements: MeasurementLog
+  /** A mismatch that a repetition did not mend. */
+  #lasting: Snapshot | null = null
+
+  constructor(options: TdxAttesterOptions) {
+    const { clock, deadlineMs = defaultDeadlineMs, warn = () => undefined } = options
+    this.#options = options
+    this.#turns = new DeviceTurns({ clock, deadlineMs, warn })
+    this.#measurements = new MeasurementLog(options)
+  }
+
+  async collect(reportData: Uint8Array, signal = never): Promise<TdxCollection> {
+    if (reportData.length !== 64) throw new TypeError(`report data takes 64 bytes, got ${reportData.length}`)
+    const own = new Uint8Array(reportData)
+    return this.#turns.take(toHex(own), (turn) => this.#collect(own, turn), signal)
+  }
+
+  async extend({ register = 3, ...event }: Measurement, signal = never): Promise<Extension> {
+    // Once begun it goes on to its end, whoever waits for it: half of it would part register and log.
+    return this.#turns.take(null, () => this.#measurements.extend(register, event), signal)
+  }
+
+  state(): TdxAttesterState {
+    const { queued, stuck, inFlightMs } = this.#turns
+    return { queued, stuck, inFlightMs }
+  }
+
+  async #collect(reportData: Uint8Array, signal: AbortSignal): Promise<TdxCollection> {
+    await this.#recover()
+    const first = await this.#snapshot(reportData, signal)
+    const final = this.#isWorthRepeating(first) ? await this.#snapshot(reportData, signal) : first
+    this.#lasting = final.logMatches === false ? final : null
+    const { quote, log, logMatches, differingRegisters, logProblem } = final
+    return {
+      quote: quote.bytes,
+      ccEventLog: log.bytes,
+      simulated: this.#options.simulated ?? false,
+      quotePath: quote.path,
+      logMatches,
+      differingRegisters,
+      rtmr3Unaccounted: differingRegisters.length === 1 && differingRegisters[0] === 3,
+      logProblem,
+    }
+  }
+
+  /** What could not be mended shows in the comparison; it is no reason to withhold the quote. */
+  async #recover(): Promise<void> {
+    try {
+      await this.#measurements.recover()
+    } catch (error) {
+      if (!(error instanceof AttestdError)) throw error
+      this.#options.warn?.(`${error.code}: ${error.message}`)
+    }
+  }
+
+  /** TDX-023: quote, then logs, then the comparison of both. */
+  async #snapshot(reportData: Uint8Array, signal: AbortSignal): Promise<Snapshot> {
+    const quote = await obtainQuote(this.#options.paths, reportData, signal)
+    const log = await collectEvidenceLog(this.#options.bootLog, this.#options.runtimeLog)
+    return { quote, log, ...this.#compare(log, quote) }
+  }
+
+  #compare({ bytes, problem }: EvidenceLog, { rtmrs }: ObtainedQuote): Comparison {
+    if (problem !== null) return { logMatches: false, differingRegisters: [], logProblem: problem }
+    if (bytes === null) return { logMatches: null, differingRegisters: [], logProblem: null }
+    try {
+      const { differing } = this.#options.compareLog(bytes, rtmrs)
+      return { logMatches: differing.length === 0, differingRegisters: differing, logProblem: null }
+    } catch (error) {
+      if (!(error instanceof AttestdError)) throw error
+      return { logMatches: false, differingRegisters: [], logProblem: error.message }
+    }
+  }
+
+  /**
+   * A mismatch may come from an extension between quote and log, which a repetition mends. The same log against the
+   * same registers, though, was repeated already: a machine whose firmware logs wrongly pays for that once.
+   */
+  #isWorthRepeating({ logMatches, quote, log }: Snapshot): boolean {
+    if (logMatches !== false) return false
+    const before = this.#lasting
+    if (before?.log.bytes == null || log.bytes === null) return true
+    const sameRegisters = quote.rtmrs.every((rtmr, at) => equalBytes(rtmr, before.quote.rtmrs[at] ?? new Uint8Array()))
+    return !sameRegisters || !equalBytes(log.bytes, before.log.bytes)
+  }
 }
