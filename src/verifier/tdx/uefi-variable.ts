@@ -1,0 +1,31 @@
+/** UEFI_VARIABLE_DATA: GUID 16 bytes, u64 name length in UTF-16 units, u64 data length, name, data; little-endian. */
+export interface UefiVariable {
+  /** Bytes of the name, UTF-16LE. */
+  readonly name: Uint8Array
+  readonly value: Uint8Array
+}
+
+const headerSize = 32
+
+/** Null unless the lengths fill `data` exactly. */
+export function variableOf(data: Uint8Array): UefiVariable | null {
+  if (data.length < headerSize) return null
+  const view = new DataView(data.buffer, data.byteOffset, data.length)
+  // Both lengths are of 64 bits and from the log: as bigints they cannot wrap.
+  const nameSize = 2n * view.getBigUint64(16, true)
+  const valueSize = view.getBigUint64(24, true)
+  if (BigInt(headerSize) + nameSize + valueSize !== BigInt(data.length)) return null
+  const valueStart = headerSize + Number(nameSize)
+  return { name: data.subarray(headerSize, valueStart), value: data.subarray(valueStart) }
+}
+
+const utf16 = new TextDecoder('utf-16le', { fatal: true })
+
+/** The name as text, or null where it is no UTF-16. */
+export function variableNameOf({ name }: UefiVariable): string | null {
+  try {
+    return utf16.decode(name)
+  } catch {
+    return null
+  }
+}
