@@ -1,4 +1,4 @@
-import { type CArguments, type CType, type NativeFunction, openLibrary } from './ffi.ts'
+import { type CArguments, type CType, type NativeFunction, type NativeLibrary, openLibrary } from './ffi.ts'
 
 /**
  * The C library, as far as Node lacks it (NAT 4). Numbers are those of Linux on x86-64 and arm64, where they agree.
@@ -6,12 +6,15 @@ import { type CArguments, type CType, type NativeFunction, openLibrary } from '.
  */
 export const socketConstants = {
   AF_UNIX: 1,
+  AF_VSOCK: 40,
   SOCK_STREAM: 1,
   SOCK_DGRAM: 2,
   SOCK_CLOEXEC: 0o2000000,
   SOL_SOCKET: 1,
   SO_TYPE: 3,
   SO_PEERCRED: 17,
+  SO_RCVTIMEO: 20,
+  SO_SNDTIMEO: 21,
   SO_ACCEPTCONN: 30,
   SO_DOMAIN: 39,
   SO_PEERGROUPS: 59,
@@ -41,6 +44,17 @@ export const LOCK_EXCLUSIVE_NOW = 6
 /** ioctl that sets close-on-exec. */
 export const FIOCLEX = 0x5451n
 export const PIDFD_GET_INFO = 0xc040ff0bn
+/** Number of the host among vsock addresses. */
+export const VMADDR_CID_HOST = 2
+/**
+ * Requests to `/dev/tdx_guest` (NAT-72). GET_REPORT0 is of mainline kernels, the others are of vendors; GET_QUOTE has
+ * been declared in three directions, and a driver knows one of them.
+ */
+export const tdxGuestRequests = {
+  getReport0: 0xc4405401n,
+  extendRtmr: 0x80315403n,
+  getQuote: [0x80105404n, 0xc0105404n, 0x40105404n],
+} as const
 /** Bits of the mask of PIDFD_GET_INFO, both asked for and answered (NAT-64). */
 export const pidfdInfoMask = { pid: 1n, credentials: 2n } as const
 
@@ -51,6 +65,8 @@ export const layouts = {
   timespec: { size: 16, seconds: 0, nanoseconds: 8 },
   sockaddrUn: { size: 110, family: 0, path: 2 },
   pidfdInfo: { size: 64, mask: 0, pid: 16, euid: 36, egid: 40 },
+  timeval: { size: 16, seconds: 0, microseconds: 8 },
+  sockaddrVm: { size: 16, family: 0, port: 4, cid: 8 },
 } as const
 
 /** Value of a call, and errno: 0 unless the value is negative. */
@@ -60,6 +76,7 @@ interface CallResult {
 }
 
 type LibcFunction<P extends readonly CType[]> = (...values: CArguments<P>) => CallResult
+type LaterFunction<P extends readonly CType[]> = (...values: CArguments<P>) => Promise<CallResult>
 
 function reporting<const P extends readonly CType[]>(raw: NativeFunction<P, 'i32' | 'ssize'>): LibcFunction<P> {
   return (...values) => {
@@ -68,13 +85,49 @@ function reporting<const P extends readonly CType[]>(raw: NativeFunction<P, 'i32
   }
 }
 
+/** On a thread of the pool: for calls that may block (NAT-10). The buffers stay in place until C has returned (NAT-03). */
+function reportingLater<const P extends readonly CType[]>(raw: NativeFunction<P, 'i32' | 'ssize'>): LaterFunction<P> {
+  return async (...values) => {
+    const { value, errno } = await raw.later(...values)
+    return { value, errno: value < 0 ? errno : 0 }
+  }
+}
+
+/** Memory of C, zeroed, for structures that hold addresses; never moved, and freed by `free` alone (NAT-05). */
+function foreignMemory(library: NativeLibrary) {
+  const [read, write] = [
+    library.bind('memcpy', 'address', ['buffer', 'address', 'size']),
+    library.bind('memcpy', 'address', ['address', 'buffer', 'size']),
+  ]
+  const requireAddress = (address: bigint) => {
+    if (address === 0n) throw new TypeError('a null pointer is not an address')
+  }
+  return {
+    /** 0n where there is no memory. */
+    calloc: library.bind('calloc', 'address', ['size', 'size']),
+    free: library.bind('free', 'void', ['address']),
+    /** Copies `size` bytes of memory that C owns; the address must have come from C (NAT-05). */
+    peek: (address: bigint, size: number): Buffer => {
+      requireAddress(address)
+      const copy = Buffer.alloc(size)
+      read(copy, address, size)
+      return copy
+    },
+    /** Copies all of `bytes` to memory that C gave us, and that is large enough. */
+    poke: (address: bigint, bytes: Uint8Array): void => {
+      requireAddress(address)
+      write(address, bytes, bytes.length)
+    },
+  }
+}
+
 /**
  * Binds the functions of the running process's C library. Throws `NATIVE_UNAVAILABLE` where native code cannot
- * be called. Every function here returns at once: none is used in a way that could block (NAT-10).
+ * be called. Functions that end in `Later` may block; every other returns at once, and is used in no way in which it
+ * could block (NAT-10).
  */
 export function loadLibc() {
   const library = openLibrary(null)
-  const memcpy = library.bind('memcpy', 'address', ['buffer', 'address', 'size'])
   return {
     getsockopt: reporting(library.bind('getsockopt', 'i32', ['i32', 'i32', 'i32', 'buffer', 'buffer'])),
     getpeername: reporting(library.bind('getpeername', 'i32', ['i32', 'buffer', 'buffer'])),
@@ -82,20 +135,17 @@ export function loadLibc() {
     socket: reporting(library.bind('socket', 'i32', ['i32', 'i32', 'i32'])),
     socketpair: reporting(library.bind('socketpair', 'i32', ['i32', 'i32', 'i32', 'buffer'])),
     sendto: reporting(library.bind('sendto', 'ssize', ['i32', 'buffer', 'size', 'i32', 'buffer', 'u32'])),
+    setsockopt: reporting(library.bind('setsockopt', 'i32', ['i32', 'i32', 'i32', 'buffer', 'u32'])),
+    connectLater: reportingLater(library.bind('connect', 'i32', ['i32', 'buffer', 'u32'])),
     close: reporting(library.bind('close', 'i32', ['i32'])),
     ioctl: reporting(library.bind('ioctl', 'i32', ['i32', 'u64', 'buffer'])),
+    ioctlLater: reportingLater(library.bind('ioctl', 'i32', ['i32', 'u64', 'buffer'])),
     flock: reporting(library.bind('flock', 'i32', ['i32', 'i32'])),
     clockGettime: reporting(library.bind('clock_gettime', 'i32', ['i32', 'buffer'])),
     /** Ends the process: no handler runs, and no thread is waited for that hangs in a call. */
     exitNow: library.bind('_exit', 'void', ['i32']),
     prctl: reporting(library.bind('prctl', 'i32', ['i32', 'u64', 'u64', 'u64', 'u64'])),
-    /** Copies `size` bytes of memory that C owns; the address must have come from C (NAT-05). */
-    peek: (address: bigint, size: number): Buffer => {
-      if (address === 0n) throw new TypeError('a null pointer is not an address')
-      const copy = Buffer.alloc(size)
-      memcpy(copy, address, size)
-      return copy
-    },
+    ...foreignMemory(library),
   }
 }
 

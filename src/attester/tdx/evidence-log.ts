@@ -3,7 +3,7 @@ import { ccEventLogLimits, composeCcEventLog } from '../../evidence/tdx/cc-event
 import { ccTypeTdx, parseCcelTable } from '../../evidence/tdx/ccel-table.ts'
 import { attesterErrors } from '../errors.ts'
 import type { BootLogFiles, RuntimeLogFiles } from './event-log-sources.ts'
-import { systemRefusal } from './system-refusal.ts'
+import { describeFailure } from './system-refusal.ts'
 
 /** The log that goes into evidence (TDX-022). */
 export interface EvidenceLog {
@@ -18,12 +18,11 @@ async function attempt<T>(what: string, run: () => Promise<T>): Promise<T> {
   try {
     return await run()
   } catch (cause) {
-    const refusal = systemRefusal(cause)
-    if (refusal === null) throw cause
-    const { errno, syscall } = refusal
-    const detail =
-      errno === 'EFBIG' ? `${what} has more than ${limit} bytes` : `${what}: ${syscall} failed with ${errno}`
-    throw attesterErrors.error('tdx_log_unreadable', detail, { cause, facts: { errno } })
+    const failure = describeFailure(cause)
+    if (failure === null) throw cause
+    const tooLong = failure.facts['errno'] === 'EFBIG'
+    const detail = tooLong ? `${what} has more than ${limit} bytes` : `${what}: ${failure.says}`
+    throw attesterErrors.error('tdx_log_unreadable', detail, { cause, facts: failure.facts })
   }
 }
 

@@ -7,7 +7,7 @@ import { attesterErrors } from '../errors.ts'
 import type { BootLogFiles, RuntimeLogFiles } from './event-log-sources.ts'
 import type { ExtendableRtmr, MeasurementRegisters } from './measurement-registers.ts'
 import { encodePendingRecord, type PendingExtension, type PendingRecord, parsePendingRecord } from './pending-record.ts'
-import { systemRefusal } from './system-refusal.ts'
+import { describeFailure, systemRefusal } from './system-refusal.ts'
 
 export interface MeasurementLogOptions {
   readonly registers: MeasurementRegisters | null
@@ -28,12 +28,11 @@ type Code = 'rtmr_unsupported' | 'rtmr_permission' | 'rtmr_not_extended' | 'rtmr
 const cannot = ['ENOENT', 'ENOTTY', 'ENODEV', 'ENXIO', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP']
 const mayNot = ['EACCES', 'EPERM', 'EROFS']
 
-/** `code` for what the system refused, unless the errno says more; anything else is passed on as it is. */
+/** `code` for what a port could not do; a bug is passed on as it is. */
 function refused(cause: unknown, code: Code, doing: string): unknown {
-  const refusal = systemRefusal(cause)
-  if (refusal === null) return cause
-  const { errno, syscall } = refusal
-  return attesterErrors.error(code, `${doing}: ${syscall} failed with ${errno}`, { cause, facts: { errno } })
+  const failure = describeFailure(cause)
+  if (failure === null) return cause
+  return attesterErrors.error(code, `${doing}: ${failure.says}`, { cause, facts: failure.facts })
 }
 
 async function attempt<T>(code: Code, doing: string, run: () => Promise<T>): Promise<T> {
