@@ -119,6 +119,8 @@ export interface RevocationSpec {
   readonly nextUpdate: number
   readonly number: number
   readonly revoked: readonly bigint[]
+  /** Default: the key of the issuer. */
+  readonly signingKey?: KeyObject
 }
 
 /** A v2 revocation list in DER, with its number and the key identifier of its issuer (TDX-281). */
@@ -134,5 +136,5 @@ export function issueRevocationList(spec: RevocationSpec): Uint8Array {
     ...(entries.length > 0 ? [sequence(...entries)] : []),
     tagged(0, sequence(extensions)),
   )
-  return signed(content, spec.issuer.key)
+  return signed(content, spec.signingKey ?? spec.issuer.key)
 }

@@ -43,6 +43,8 @@ export interface CollateralOptions {
   readonly editQeIdentity?: (document: QeIdentityDocument) => object
   /** Who signs both documents; default the TCB signer. */
   readonly signer?: Identity
+  /** What signs the revocation lists, under the names of their issuers; default the issuers' own keys. */
+  readonly listKey?: KeyObject
 }
 
 /** The exact text of a document and its signature, 128 hexadecimal digits. */
@@ -117,6 +119,11 @@ export class CollateralIssuer {
     return signText(editQeIdentity(qeIdentity(tee, this.#edition('qeIdentity'))), this.#signer)
   }
 
+  /** Another document of the maker, signed like these two. */
+  signed(document: object): SignedText {
+    return signText(document, this.#signer)
+  }
+
   /** PEM: TCB signer, root. */
   signerChain(): string {
     return pemChain(this.#signer, this.#pki.root)
@@ -141,7 +148,9 @@ export class CollateralIssuer {
   /** Numbers count the hours since the epoch, so that a later list has a higher one. */
   #list(issuer: Identity, item: 'rootCrl' | 'pckCrl', revoked: readonly bigint[]): Uint8Array {
     const { issued: thisUpdate, nextUpdate } = this.#period(item)
-    return issueRevocationList({ issuer, thisUpdate, nextUpdate, number: Math.floor(thisUpdate / 3_600_000), revoked })
+    const signingKey = this.#options.listKey ?? issuer.key
+    const number = Math.floor(thisUpdate / 3_600_000)
+    return issueRevocationList({ issuer, thisUpdate, nextUpdate, number, revoked, signingKey })
   }
 
   /** PEM: PCK authority, root. */

@@ -22,8 +22,8 @@ type Member = keyof typeof commonNames
 /** The simulated maker: authorities, signer and the PCK certificates of one platform (TDX-280). */
 export interface SimulatedPki extends Readonly<Record<Member, Identity>> {
   readonly platform: SimulatedPlatform
-  /** The root as the one trust anchor under which its evidence verifies. */
-  readonly anchor: TrustAnchor
+  /** The root as the one trust anchor under which its evidence verifies; marked, so that results say what it is. */
+  readonly anchor: TrustAnchor & { readonly simulator: true }
 }
 
 const day = 86_400_000
@@ -99,7 +99,7 @@ export function issuePck(
 
 function pkiOf(identities: Readonly<Record<Member, Identity>>, platform: SimulatedPlatform): SimulatedPki {
   const root = parseCertificate(identities.root.certificate)
-  return { ...identities, platform, anchor: anchorOf(root, 'attestd simulator') }
+  return { ...identities, platform, anchor: { ...anchorOf(root, 'attestd simulator'), simulator: true } }
 }
 
 /** Makes new keys and certificates, valid from a year before `now` (milliseconds since the epoch) to 20 years after. */
