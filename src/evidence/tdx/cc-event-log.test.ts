@@ -3,13 +3,12 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { recordedFiles } from '../../../test/support/tdx-manifest.ts'
 import { haveVectors, vector } from '../../../test/support/vectors.ts'
-import { concatBytes, equalBytes, toHex } from '../../base/bytes.ts'
+import { concatBytes, toHex } from '../../base/bytes.ts'
 import { MalformedError } from '../../base/errors.ts'
 import type { LoggedEvent } from '../event-log/event-log.ts'
 import { encodeSpecIdHeader } from '../event-log/spec-id.ts'
 import { encodeAaelHeader, encodeAaelRecord, isAaelData, parseAaelData } from './aael.ts'
 import { type CcEventLog, ccEventLogLimits, composeCcEventLog, parseCcEventLog, sha384Of } from './cc-event-log.ts'
-import { contentCandidates, parseGrubMeasurement, parseUefiVariable } from './event-content.ts'
 
 const sha384 = (...parts: readonly Uint8Array[]) =>
   new Uint8Array(
@@ -34,20 +33,6 @@ function replayed({ events }: CcEventLog): string[] {
   return registers.map(toHex)
 }
 
-function boundBy(event: LoggedEvent): string | undefined {
-  const digest = sha384Of(event)
-  return contentCandidates(event)
-    .map((content) => ({ ...content, withNul: content.form === 'grub' && content.measured.at(-1) === 0 }))
-    .filter(({ measured }) => digest && equalBytes(sha384(measured), digest))
-    .map(({ form, withNul }) => (withNul ? 'grub+nul' : form))[0]
-}
-
-function counted(names: readonly (string | undefined)[]): Record<string, number> {
-  const counts: Record<string, number> = {}
-  for (const name of names) if (name !== undefined) counts[name] = (counts[name] ?? 0) + 1
-  return counts
-}
-
 const isRecord = ({ type, data }: LoggedEvent) => type === 6 && isAaelData(data)
 
 describe.skipIf(!haveVectors)('recorded logs', () => {
@@ -61,13 +46,6 @@ describe.skipIf(!haveVectors)('recorded logs', () => {
     expect([...new Set(log.events.map(({ pcr }) => pcr))].sort()).toEqual(expected.mrIndexes)
     expect(log.events.filter(({ type }) => type === 3).length).toBe(expected.noActionEvents)
     expect(replayed(log)).toEqual(expected.rtmr)
-  })
-
-  it.each(recorded)('$file has contents that fit their digests (TDX-238)', ({ file, expected }) => {
-    const bound = parseCcEventLog(vector(`tdx/${file}`)).events.map(boundBy)
-    expect(counted(bound)).toEqual(expected.boundBy)
-    const unbound = bound.flatMap((form, index) => (form === undefined ? [index] : []))
-    expect([unbound, bound.length - unbound.length]).toEqual([expected.unboundEvents, expected.contentBound])
   })
 
   it('have their runtime records read', () => {
@@ -245,7 +223,7 @@ describe('a log', () => {
         const bytes = Uint8Array.from(whole)
         for (const [at, value] of changes) bytes[at] = value
         try {
-          parseCcEventLog(bytes.subarray(0, size)).events.flatMap(contentCandidates)
+          parseCcEventLog(bytes.subarray(0, size))
         } catch (error) {
           if (!(error instanceof MalformedError)) throw error
         }
@@ -269,59 +247,5 @@ describe('composing the log of evidence', () => {
     const { entry: record } = encodeAaelRecord(3, { domain: 'a', operation: 'b', content: '' })
     const firmware = concatBytes(header([{ id: 11, size: 32 }]))
     expect(() => composeCcEventLog(firmware, record)).toThrow('algorithm 0xc is not in the header')
-  })
-})
-
-describe('contents of events', () => {
-  const vendor = Uint8Array.from(Buffer.from('61dfe48bca93d211aa0d00e098032b8c', 'hex'))
-  const variable = (name: string, data: Uint8Array, claimed = name.length) =>
-    concatBytes(
-      vendor,
-      u32(claimed),
-      u32(0),
-      u32(data.length),
-      u32(0),
-      new Uint8Array(Buffer.from(name, 'utf16le')),
-      data,
-    )
-
-  it('are UEFI variables, the GUID in mixed-endian form', () => {
-    expect(parseUefiVariable(variable('Boot0001', text('data')))).toEqual({
-      vendor: '8be4df61-93ca-11d2-aa0d-00e098032b8c',
-      name: 'Boot0001',
-      data: text('data'),
-    })
-  })
-
-  it.each([
-    ['a name of too many characters', variable('BootOrder', text('d'), 10), 'do not fill'],
-    ['a byte too many', concatBytes(variable('BootOrder', text('d')), filled(1, 0)), 'do not fill'],
-    ['a name length of 2^64 - 1', concatBytes(vendor, filled(8, 0xff), filled(8, 0)), 'do not fill 0 bytes'],
-    ['half a surrogate pair as name', variable('\ud800', text('')), 'variable.name: is not valid UTF-16'],
-    ['31 bytes', filled(31, 0), 'variable.dataLength: needs 8 bytes, has 7'],
-  ])('are no variable with %s', (_, bytes, says) => {
-    expect(() => parseUefiVariable(bytes)).toThrow(says)
-    expect(contentCandidates({ type: 0x80000002, data: bytes }).map(({ form }) => form)).toEqual(['data'])
-  })
-
-  it.each([
-    ['grub_cmd: set a=b\0', 'grub_cmd', 'set a=b'],
-    ['kernel_cmdline: /vmlinuz ro\0garbage', 'kernel_cmdline', '/vmlinuz ro'],
-    ['module_cmdline: /initrd', 'module_cmdline', '/initrd'],
-    ['grub_cmd linux', 'grub_cmd', 'linux'],
-    ['grub_kernel_cmdline /vmlinuz', 'grub_kernel_cmdline', '/vmlinuz'],
-  ])('are measurements of GRUB: %j', (data, label, measured) => {
-    expect(parseGrubMeasurement(text(data))).toEqual({ label, text: text(measured) })
-    const forms = contentCandidates({ type: 0x0d, data: text(data) })
-    expect(forms.map((content) => new TextDecoder().decode(content.measured))).toEqual([
-      data,
-      measured,
-      `${measured}\0`,
-    ])
-  })
-
-  it('are nothing of GRUB without its prefix', () => {
-    expect(parseGrubMeasurement(text('grub_cmdline: x'))).toBeUndefined()
-    expect(parseGrubMeasurement(text('MokList\0'))).toBeUndefined()
   })
 })
