@@ -81,18 +81,13 @@ function issueMember({ member, key, issuer, validity, platform }: Making): Ident
 }
 
 /** A PCK certificate for another platform than the usual one, such as one with another FMSPC. */
-export function issuePck(
-  pki: SimulatedPki,
-  authority: PckAuthority,
-  platform: SimulatedPlatform,
-  validity?: Validity,
-): Identity {
-  const usual = parseCertificate(pki.root.certificate)
+export function issuePck(pki: SimulatedPki, authority: PckAuthority, platform: SimulatedPlatform): Identity {
+  const { notBefore, notAfter } = pki.anchor.authority
   return issueMember({
     member: authority === 'platform' ? 'platformPck' : 'processorPck',
     key: newKey(),
     issuer: caOf(pki, authority),
-    validity: validity ?? usual,
+    validity: { notBefore, notAfter },
     platform,
   })
 }
