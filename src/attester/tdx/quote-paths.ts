@@ -2,13 +2,14 @@ import { equalBytes } from '../../base/bytes.ts'
 import { type AttestdError, MalformedError } from '../../base/errors.ts'
 import { parseQuote, type Quote, reportDataOf } from '../../evidence/tdx/quote.ts'
 import { teeTdx } from '../../evidence/tdx/signed-part.ts'
+import type { Rtmrs } from '../../evidence/tdx/td-report.ts'
 import { attesterErrors } from '../errors.ts'
 import type { QuotePath, QuotePathName } from './quote-path.ts'
 
 export interface ObtainedQuote {
   readonly bytes: Uint8Array
   /** The four runtime registers as the quote has them. */
-  readonly rtmrs: readonly Uint8Array[]
+  readonly rtmrs: Rtmrs
   readonly path: QuotePathName
 }
 

@@ -3,6 +3,7 @@ import type { Clock } from '../../base/clock.ts'
 import { AttestdError } from '../../base/errors.ts'
 import type { AaelEvent } from '../../evidence/tdx/aael.ts'
 import type { TdxEvidence } from '../../evidence/tdx/evidence.ts'
+import type { Rtmrs } from '../../evidence/tdx/td-report.ts'
 import { DeviceTurns } from './device-turns.ts'
 import type { BootLogFiles, RuntimeLogFiles } from './event-log-sources.ts'
 import { collectEvidenceLog, type EvidenceLog } from './evidence-log.ts'
@@ -21,7 +22,7 @@ export interface LogComparison {
  * Replays a confidential-computing event log and compares it with RTMR 0 to 3, 48 bytes each. The verifier has this;
  * whoever wires the attester passes it in. Throws `MalformedError` for what is not such a log.
  */
-export type CompareLog = (eventLog: Uint8Array, rtmrs: readonly Uint8Array[]) => LogComparison
+export type CompareLog = (eventLog: Uint8Array, rtmrs: Rtmrs) => LogComparison
 
 export interface TdxAttesterOptions {
   /** Ways to a quote, in the order in which they are tried (TDX 1.2). */
