@@ -2,6 +2,43 @@ export type { EventLogReplay } from './event-log/replay-event-log.ts'
 export { matchRegisters, replayEventLog } from './event-log/replay-event-log.ts'
 export type { ImaReplay, ImaReplayInputs } from './ima/replay-ima-log.ts'
 export { replayImaLog } from './ima/replay-ima-log.ts'
+export { appraiseQuote } from './tdx/appraise-quote.ts'
+export type { TdxAppraisal } from './tdx/appraise-tdx.ts'
+export { appraiseTdx } from './tdx/appraise-tdx.ts'
+export type { CollateralItem, ItemInputs } from './tdx/authenticate-collateral-item.ts'
+export { authenticateCollateralItem } from './tdx/authenticate-collateral-item.ts'
+export type { QuoteCheckId, TdxCheckId, VerdictClass } from './tdx/checks.ts'
+export { quoteChecks, tdxChecks } from './tdx/checks.ts'
+export type { EventBinding } from './tdx/event-binding.ts'
+export type { EventLogPolicy, EventLogVerdict, JudgedEvent } from './tdx/event-log-policy.ts'
+export type {
+  AcceptableTcbStatus,
+  PlatformTcbStatus,
+  QuoteInputs,
+  ReferenceField,
+  TdxInputs,
+  TdxPolicy,
+  TdxReferences,
+  TdxTrustAnchor,
+} from './tdx/inputs.ts'
+export {
+  acceptableTcbStatuses,
+  defaultTdxPolicy,
+  sgxReferenceFields,
+  tdReferenceFields,
+} from './tdx/inputs.ts'
+export type {
+  CollateralFacts,
+  PckFacts,
+  QuoteAppraisal,
+  Shortfall,
+  ShortfallComponent,
+  TcbVerdict,
+} from './tdx/quote-appraisal.ts'
+export type { QuoteMemo } from './tdx/quote-memo.ts'
+export { createQuoteMemo } from './tdx/quote-memo.ts'
+export type { CcEventLogReplay, RegisterMatch, ReplayedRegister, RtmrIndex } from './tdx/replay-cc-event-log.ts'
+export { matchRtmrs, replayCcEventLog } from './tdx/replay-cc-event-log.ts'
 export type { TpmAppraisal } from './tpm/appraise-tpm.ts'
 export { appraiseTpm } from './tpm/appraise-tpm.ts'
 export type { TpmCheckId } from './tpm/checks.ts'

@@ -1,6 +1,7 @@
 import type { TrustAnchor } from '../../base/pki/trust-anchor.ts'
 import type { Collateral } from '../../endorsements/tdx/collateral.ts'
 import type { TcbStatus } from '../../endorsements/tdx/tcb-level.ts'
+import type { EventLogPolicy } from './event-log-policy.ts'
 import type { QuoteMemo } from './quote-memo.ts'
 
 /** What a verified quote says of its platform (TDX-175, TDX-176): the statuses of TCB info, and two for a TD to restart. */
@@ -101,4 +102,10 @@ export interface QuoteInputs {
   readonly simulator?: boolean
   /** The hint of the evidence that it was simulated; unsigned, so that it can lower the trust and never raise it. */
   readonly simulated?: boolean
+}
+
+/** Everything that the appraisal of the evidence of a TD depends on besides the evidence. */
+export interface TdxInputs extends Omit<QuoteInputs, 'simulated'> {
+  /** Default: an event log is optional, and one that is there must replay to the quoted registers. */
+  readonly eventLog?: EventLogPolicy
 }

@@ -64,7 +64,6 @@ export function teeTcbSvnsOf(body: QuoteBody): {
 export interface LevelInputs {
   readonly tcbInfo: TcbInfo
   readonly sgx: PlatformSvns
-  readonly qe: EnclaveTcbLevel
 }
 
 /** The module level for version 1 and above; `unmatched` where there should be one. */
@@ -78,7 +77,7 @@ function moduleLevelOf(tcbInfo: TcbInfo, teeTcbSvn: Uint8Array | null): EnclaveT
 /** TDX-173 and TDX-174 for the SVNs of the launch. */
 export function judgeLaunchLevels(
   checklist: QuoteChecklist,
-  { tcbInfo, sgx, qe }: LevelInputs,
+  { tcbInfo, sgx }: LevelInputs,
   launch: Uint8Array | null,
 ): MatchedLevels | null {
   const platform = matchTcbLevel(tcbInfo.levels, sgx, launch)
@@ -87,18 +86,18 @@ export function judgeLaunchLevels(
   const problem = () => `SVN ${launch && moduleSvnOf(launch)} of the TDX module is below every level`
   const detail = module === null ? 'no module with levels of its own' : undefined
   checklist.judge('tdx.module.level', module !== 'unmatched', problem, detail)
-  return platform === null || module === 'unmatched' ? null : { platform, module, qe }
+  return platform === null || module === 'unmatched' ? null : { platform, module }
 }
 
 /** TDX-176: with the SVNs of now, where the body tells them apart; a module that no level covers is a rejection. */
 export function judgeCurrentLevels(
   checklist: QuoteChecklist,
-  { tcbInfo, sgx, qe }: LevelInputs,
+  { tcbInfo, sgx }: LevelInputs,
   current: Uint8Array | null,
 ): MatchedLevels | null {
   const platform = matchTcbLevel(tcbInfo.levels, sgx, current)
   const module = moduleLevelOf(tcbInfo, current)
-  const matched = platform !== null && module !== 'unmatched' ? { platform, module, qe } : null
+  const matched = platform !== null && module !== 'unmatched' ? { platform, module } : null
   const problem = () => `no level covers the SVNs of now, ${current && toHex(current)}`
   checklist.judge('tdx.tcb.current', matched !== null, problem)
   return matched

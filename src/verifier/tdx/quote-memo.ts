@@ -1,13 +1,11 @@
-import type { RevocationList } from '../../base/pki/revocation-list.ts'
 import type { QeIdentity } from '../../endorsements/tdx/qe-identity.ts'
 import type { TcbInfo } from '../../endorsements/tdx/tcb-info.ts'
-import type { SignedDocumentJudgement } from './collateral-chains.ts'
+import type { AuthenticDocument, IssuerChain } from './collateral-chains.ts'
 import type { PckChain } from './pck-chain.ts'
-
-type Authentic<Document> = NonNullable<SignedDocumentJudgement<Document>['authentic']>
+import type { AuthenticList } from './revocation.ts'
 
 /** A map that forgets what was not asked for longest. */
-class RecentMap<Value> {
+export class RecentMap<Value> {
   #maximum: number
   #entries = new Map<string, Value>()
 
@@ -38,9 +36,10 @@ class RecentMap<Value> {
  */
 export interface QuoteMemo {
   readonly pckChains: RecentMap<PckChain>
-  readonly tcbInfos: RecentMap<Authentic<TcbInfo>>
-  readonly qeIdentities: RecentMap<Authentic<QeIdentity>>
-  readonly lists: RecentMap<RevocationList>
+  readonly tcbInfos: RecentMap<AuthenticDocument<TcbInfo>>
+  readonly qeIdentities: RecentMap<AuthenticDocument<QeIdentity>>
+  readonly lists: RecentMap<AuthenticList>
+  readonly issuerChains: RecentMap<IssuerChain>
 }
 
 /** An empty memo of at most `maximum` objects of each kind. */
@@ -51,5 +50,6 @@ export function createQuoteMemo({ maximum }: { readonly maximum: number } = { ma
     tcbInfos: new RecentMap(maximum),
     qeIdentities: new RecentMap(maximum),
     lists: new RecentMap(maximum),
+    issuerChains: new RecentMap(maximum),
   }
 }

@@ -72,7 +72,6 @@ export interface MatchedLevels {
   readonly platform: TcbLevel
   /** Null for SGX and for modules of version 0. */
   readonly module: EnclaveTcbLevel | null
-  readonly qe: EnclaveTcbLevel
 }
 
 export interface ConvergedTcb {
@@ -83,15 +82,14 @@ export interface ConvergedTcb {
   readonly advisoryIds: readonly string[]
 }
 
-/** TDX-175. */
-export function convergeLevels({ platform, module, qe }: MatchedLevels): ConvergedTcb {
+/** The platform together with its quoting enclave (TDX-175). */
+export function convergeLevels({ platform, module }: MatchedLevels, qe: EnclaveTcbLevel): ConvergedTcb {
   const parts = module === null ? [qe] : [qe, module]
+  const all = [platform, ...parts]
+  const partStatuses = parts.map(({ status }) => status)
   return {
-    status: convergeStatus(
-      platform.status,
-      parts.map(({ status }) => status),
-    ),
-    tcbDate: Math.min(...[platform, ...parts].map(({ tcbDate }) => tcbDate)),
-    advisoryIds: [...new Set([platform, ...parts].flatMap(({ advisoryIds }) => advisoryIds))],
+    status: convergeStatus(platform.status, partStatuses),
+    tcbDate: Math.min(...all.map(({ tcbDate }) => tcbDate)),
+    advisoryIds: [...new Set(all.flatMap(({ advisoryIds }) => advisoryIds))],
   }
 }

@@ -1,4 +1,3 @@
-import type { Certificate } from '../../base/pki/certificate.ts'
 import { secondOf } from '../../base/pki/whole-second.ts'
 import type { QuoteCheckId } from './checks.ts'
 import type { QuoteChecklist } from './quote-form.ts'
@@ -25,21 +24,6 @@ const shown = (time: number) => new Date(time).toISOString()
 
 function startProblem({ start }: Period, { now }: Moment): string | null {
   return now < start ? `begins at ${shown(start)}` : null
-}
-
-/** Certificates have no grace: what comes after their end their issuer has never spoken for. */
-export function judgeValidity(
-  checklist: QuoteChecklist,
-  id: QuoteCheckId,
-  certificates: readonly Certificate[],
-  moment: Moment,
-): void {
-  const problems = certificates.flatMap(({ notBefore, notAfter }) => {
-    const early = startProblem({ start: notBefore, end: notAfter }, moment)
-    if (early !== null) return early
-    return moment.now > notAfter ? `ended at ${shown(notAfter)}` : []
-  })
-  checklist.judge(id, problems.length === 0, () => `a certificate ${problems.join('; another one ')}`)
 }
 
 /** A document or list: it must have begun, and its end may be overrun by the grace that the policy gives (TDX-190). */

@@ -1,0 +1,89 @@
+import { equalBytes, toLatin1 } from '../../base/bytes.ts'
+import { MalformedError } from '../../base/errors.ts'
+import { parsePem } from '../../base/pki/pem.ts'
+import type { Quote } from '../../evidence/tdx/quote.ts'
+import { anchorOfRoot } from './chain-rules.ts'
+import { anchorsKey, contentKey } from './content-key.ts'
+import type { QuoteInputs } from './inputs.ts'
+import { authenticatePckChain, type ChainContext, type PckChain, pckChainChecks } from './pck-chain.ts'
+import type { QuoteChecklist } from './quote-form.ts'
+
+/** Certification data of a quote that hold the chain, or the leaf alone. */
+const chainType = 5
+const leafType = 4
+
+/** Types 1 to 3: PPID, plain or encrypted under RSA of 2048 or 3072 bits, CPUSVN 16, PCESVN 2, PCEID 2. */
+const ppidSizes: Readonly<Record<number, number>> = { 1: 16, 2: 256, 3: 384 }
+const svnsSize = 20
+
+/** What keeps the certification data from being what their type says, where the chain comes from elsewhere (TDX-109). */
+function certificationProblem({ certification: { type, data } }: Quote, chain: PckChain | null): string | null {
+  const ppidSize = ppidSizes[type]
+  if (ppidSize !== undefined) {
+    const size = ppidSize + svnsSize
+    return data.length === size
+      ? null
+      : `certification data of type ${type} have ${data.length} bytes, must have ${size}`
+  }
+  if (type !== leafType || chain === null || isLeaf(data, chain)) return null
+  return 'the PCK certificate of the quote is not the leaf of the chain that was given'
+}
+
+/** The leaf stands in the quote as DER or as one PEM block. */
+function isLeaf(data: Uint8Array, { leaf }: PckChain): boolean {
+  const { der } = leaf.certificate
+  if (equalBytes(data, der)) return true
+  try {
+    return equalBytes(parsePem(toLatin1(data), 'CERTIFICATE'), der)
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error
+    return false
+  }
+}
+
+/** TDX-109: the chain in the quote is used, and only quotes without one take that of the collateral. */
+function chainTextOf({ certification }: Quote, { collateral }: QuoteInputs): string | null {
+  if (certification.type === chainType) return toLatin1(certification.data)
+  return collateral?.pckCertificateChain ?? null
+}
+
+function recall(
+  checklist: QuoteChecklist,
+  text: string,
+  { memo }: QuoteInputs,
+  context: ChainContext,
+): PckChain | null {
+  if (memo === undefined) return authenticatePckChain(checklist, text, context)
+  const key = contentKey(anchorsKey(context.anchors), text)
+  const known = memo.pckChains.get(key)
+  if (known === undefined) {
+    const chain = authenticatePckChain(checklist, text, context)
+    if (chain !== null) memo.pckChains.set(key, chain)
+    return chain
+  }
+  for (const id of pckChainChecks) checklist.pass(id)
+  // The anchor that the inputs name, not an equal one of an earlier appraisal: they may differ in their name and mark.
+  const anchor = anchorOfRoot(known.root, context.anchors)
+  return anchor === null ? null : { ...known, anchor }
+}
+
+/**
+ * Section 3.1 of tdx.md without revocation and dates: finds the PCK chain of a quote and authenticates it. Null if there
+ * is none.
+ */
+export function judgePck(
+  checklist: QuoteChecklist,
+  quote: Quote,
+  inputs: QuoteInputs,
+  context: ChainContext,
+): PckChain | null {
+  const text = chainTextOf(quote, inputs)
+  if (text === null) {
+    checklist.fail('tdx.pck.present', `certification data of type ${quote.certification.type}, and no chain was given`)
+    return null
+  }
+  const chain = recall(checklist, text, inputs, context)
+  const problem = certificationProblem(quote, chain)
+  checklist.judge('tdx.pck.present', problem === null, () => problem ?? '', `type ${quote.certification.type}`)
+  return problem === null ? chain : null
+}
