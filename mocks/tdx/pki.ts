@@ -81,8 +81,12 @@ function issueMember({ member, key, issuer, validity, platform }: Making): Ident
 }
 
 /** A PCK certificate for another platform than the usual one, such as one with another FMSPC. */
-export function issuePck(pki: SimulatedPki, authority: PckAuthority, platform: SimulatedPlatform): Identity {
-  const { notBefore, notAfter } = pki.anchor.authority
+export function issuePck(
+  pki: SimulatedPki,
+  authority: PckAuthority,
+  platform: SimulatedPlatform,
+  { notBefore, notAfter }: Validity = pki.anchor.authority,
+): Identity {
   return issueMember({
     member: authority === 'platform' ? 'platformPck' : 'processorPck',
     key: newKey(),

@@ -5,7 +5,7 @@ import type { QuoteBody } from '../../src/evidence/tdx/quote-body.ts'
 import { encodeSgxReport, type SgxReport } from '../../src/evidence/tdx/sgx-report.ts'
 import { type QuoteHeader, qeVendorId, teeSgx, teeTdx } from '../../src/evidence/tdx/signed-part.ts'
 import type { Rtmrs, TdReport, TdReport15, TdReportExtended } from '../../src/evidence/tdx/td-report.ts'
-import { type Identity, newKey } from './certificates.ts'
+import { type Identity, newKey, type Validity } from './certificates.ts'
 import { pemChain, signRaw } from './collateral.ts'
 import { cpuSvnOf, type PckAuthority } from './pck-extension.ts'
 import { caOf, issuePck, type SimulatedPki } from './pki.ts'
@@ -40,6 +40,8 @@ export interface QuoteOptions {
   readonly ca?: PckAuthority
   /** Another platform than the one that the simulator was made for: a PCK certificate is issued for it. */
   readonly platform?: Partial<SimulatedPlatform>
+  /** Of a PCK certificate that is issued for this quote; default the one of the platform, which holds for years. */
+  readonly pckValidity?: Validity
   /** Zero bytes behind the quote, as some hosts append them (TDX-108). */
   readonly paddingBytes?: number
 }
@@ -145,11 +147,12 @@ interface Pck {
   readonly platform: SimulatedPlatform
 }
 
-function pckFor(pki: SimulatedPki, authority: PckAuthority, changed: Partial<SimulatedPlatform> | undefined): Pck {
-  if (!changed)
-    return { identity: authority === 'platform' ? pki.platformPck : pki.processorPck, platform: pki.platform }
+function pckFor(pki: SimulatedPki, { ca = 'platform', platform: changed, pckValidity }: QuoteOptions): Pck {
+  if (!changed && !pckValidity) {
+    return { identity: ca === 'platform' ? pki.platformPck : pki.processorPck, platform: pki.platform }
+  }
   const platform = { ...pki.platform, ...changed }
-  return { identity: issuePck(pki, authority, platform), platform }
+  return { identity: issuePck(pki, ca, platform, pckValidity), platform }
 }
 
 function headerOf(version: 3 | 4 | 5, isSgx: boolean, platform: SimulatedPlatform): QuoteHeader {
@@ -187,7 +190,7 @@ function quotingEnclaveOf(isSgx: boolean, { identity, platform }: Pck, key: KeyO
  */
 export function simulateQuoteParts(pki: SimulatedPki, options: QuoteOptions): QuoteParts {
   const { version = 4, bodyType = version === 3 ? 1 : 2, ca = 'platform', paddingBytes = 0 } = options
-  const pck = pckFor(pki, ca, options.platform)
+  const pck = pckFor(pki, options)
   const key = newKey()
   const [header, body] = [headerOf(version, bodyType === 1, pck.platform), bodyOf(bodyType, options)]
   const chain = `${pemChain(pck.identity, caOf(pki, ca), pki.root)}\0`

@@ -78,13 +78,13 @@ function mismatches(): Scenario[] {
         const { qeIdentity, qeIdentitySignature } = sim.collateral({ tee: 'sgx' })
         return { qeIdentity, qeIdentitySignature }
       },
-      expected: refused('collateral_mismatch', 'tdx.qeIdentity.kind'),
+      expected: refused('collateral_mismatch', 'tdx.qeIdentity.kind', 'tdx.qe.product'),
     },
     withCollateral(
       'PCK list of the other authority',
       'TDX-120',
       { ca: 'processor' },
-      refused('collateral_invalid', 'tdx.pckCrl.authentic'),
+      refused('collateral_invalid', 'tdx.pckCrl.authentic', 'tdx.pckCrl.chain'),
     ),
   ]
 }
@@ -137,26 +137,31 @@ function moduleScenarios(): Scenario[] {
   const oldModule = teeTcbSvn()
   oldModule[0] = 1
   return [
-    withQuote('unknown module', 'TDX-170', { teeTcbSvn: teeTcbSvn({ version: 2 }) }, mismatch('tdx.module.known')),
+    withQuote(
+      'unknown module',
+      'TDX-170',
+      { teeTcbSvn: teeTcbSvn({ version: 2 }) },
+      refused('tdx_module_mismatch', 'tdx.module.known', 'tdx.module.level', 'tdx.tcb.current'),
+    ),
     withQuote('module of another signer', 'TDX-171', { mrSignerSeam: ones(48) }, mismatch('tdx.module.signer')),
     withQuote('module in debug mode', 'TDX-172', { seamAttributes: ones(8) }, mismatch('tdx.module.attributes')),
     withQuote(
       'platform below every level',
       'TDX-173',
       { teeTcbSvn: uncovered },
-      refused('tcb_not_supported', 'tdx.tcb.level'),
+      refused('tcb_not_supported', 'tdx.tcb.level', 'tdx.tcb.current'),
     ),
     withQuote(
       'module below every level',
       'TDX-174',
       { teeTcbSvn: oldModule },
-      refused('tcb_not_supported', 'tdx.module.level'),
+      refused('tcb_not_supported', 'tdx.module.level', 'tdx.tcb.current'),
     ),
     withQuote(
       'platform with smaller SGX components',
       'TDX-173',
       { platform: { components: [2, 3, 2, 2, 4, 1, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0] } },
-      refused('tcb_not_supported', 'tdx.tcb.level'),
+      refused('tcb_not_supported', 'tdx.tcb.level', 'tdx.tcb.current'),
     ),
   ]
 }
@@ -230,11 +235,22 @@ function damageScenarios(): Scenario[] {
       status: null,
       failed: ['tdx.quote.lengths'],
     }),
-    damaged('an empty quote', 'TDX-006', () => new Uint8Array(), refused('malformed', 'tdx.quote.lengths')),
+    damaged('an empty quote', 'TDX-006', () => new Uint8Array(), refused('malformed', 'tdx.quote.size')),
   ]
 }
 
+function pckScenarios(now: number): Scenario[] {
+  const expected = refused('not_current', 'tdx.pck.validity')
+  const periods = {
+    expired: { notBefore: now - 48 * hour, notAfter: now - 1000 },
+    'of the future': { notBefore: now + 1000, notAfter: now + 48 * hour },
+  }
+  return Object.entries(periods).map(([which, pckValidity]) =>
+    withQuote(`PCK ${which}`, 'TDX-118', { pckValidity }, expected),
+  )
+}
+
 /** What the machine does wrong. */
-export function quoteScenarios(): Scenario[] {
-  return [...moduleScenarios(), ...enclaveScenarios(), ...damageScenarios()]
+export function quoteScenarios(now: number): Scenario[] {
+  return [...moduleScenarios(), ...enclaveScenarios(), ...pckScenarios(now), ...damageScenarios()]
 }

@@ -13,10 +13,31 @@ function verified(
   return { class: 'verified', status, failed: accepted.has(status) ? [] : ['tdx.policy.tcbStatus'], ...more }
 }
 
+/** Both ends of a period belong to it. */
+function boundaries(now: number): Scenario[] {
+  const [first, last] = [
+    { issued: now, nextUpdate: now + 60_000 },
+    { issued: now - 60_000, nextUpdate: now },
+  ]
+  const all = (period: typeof first) => ({
+    collateral: { periods: { tcbInfo: period, qeIdentity: period, rootCrl: period, pckCrl: period } },
+  })
+  return [
+    { name: 'the first second of all collateral', rules: ['TDX-163'], ...all(first), expected: upToDate },
+    { name: 'the last second of all collateral', rules: ['TDX-163'], ...all(last), expected: upToDate },
+    {
+      name: 'the one second of a PCK',
+      rules: ['TDX-118'],
+      quote: { pckValidity: { notBefore: now, notAfter: now } },
+      expected: upToDate,
+    },
+  ]
+}
+
 const sgx = { tee: 'sgx' } as const
 
 /** Every form of a quote of a platform that lacks nothing. */
-export function healthyScenarios(): Scenario[] {
+export function healthyScenarios(now: number): Scenario[] {
   return [
     { name: 'TD 1.0, version 4', rules: ['TDX-282'], expected: upToDate },
     { name: 'TD 1.0, version 5', rules: ['TDX-105'], quote: { version: 5, bodyType: 2 }, expected: upToDate },
@@ -56,6 +77,7 @@ export function healthyScenarios(): Scenario[] {
       expected: upToDate,
     },
     { name: 'early collateral', rules: ['TDX-205'], collateral: { update: 'early' }, expected: upToDate },
+    ...boundaries(now),
     {
       name: 'debug TD',
       rules: ['TDX-190'],

@@ -46,7 +46,7 @@ export interface SimulatedScenario {
 
 /** `now`: milliseconds since the epoch; what is expired or not yet valid is so around it. */
 export function scenarios(now: number): Scenario[] {
-  return [...healthyScenarios(), ...statusScenarios(), ...collateralScenarios(now), ...quoteScenarios()]
+  return [...healthyScenarios(now), ...statusScenarios(), ...collateralScenarios(now), ...quoteScenarios(now)]
 }
 
 /** Makes the quote over `reportData` and the collateral of a scenario. */
