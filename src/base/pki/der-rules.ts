@@ -78,6 +78,11 @@ const utf8String: DerRule = (bytes, start, end) => {
   }
 }
 
+/** Characters of a fixed number of octets. */
+const wideString = (octets: 2 | 4): DerRule => {
+  return (_bytes, start, end) => ((end - start) % octets === 0 ? null : 'string ends within a character')
+}
+
 /** The form that RFC 5280 section 4.1.2.5 leaves: seconds, UTC, no fraction. The calendar is checked on decoding. */
 function timeRule(digits: number, form: string): DerRule {
   return (bytes, start, end) => {
@@ -107,6 +112,6 @@ export const derRules: Readonly<Record<number, DerRule>> = {
   [derTags.utcTime]: timeRule(12, 'YYMMDDHHMMSSZ'),
   [derTags.generalizedTime]: timeRule(14, 'YYYYMMDDHHMMSSZ'),
   [derTags.visibleString]: ascii,
-  [derTags.universalString]: anything,
-  [derTags.bmpString]: anything,
+  [derTags.universalString]: wideString(4),
+  [derTags.bmpString]: wideString(2),
 }

@@ -17,20 +17,40 @@ const longestLine = 76
  */
 export function parsePemBlocks(text: string, label: string, limits: PemLimits = {}): Uint8Array[] {
   requireSize(text, label, limits)
+  const [begin, end] = [`-----BEGIN ${label}-----`, `-----END ${label}-----`]
   const blocks: Uint8Array[] = []
-  let body: string[] | undefined
-  for (const line of linesOf(text)) {
+  let body: string | undefined
+  for (let at = 0; at <= text.length; ) {
+    const line = lineAt(text, at)
+    at += line.size
     if (body === undefined) {
-      if (line === `-----BEGIN ${label}-----`) body = []
-      else if (blocks.length === 0 || !/^[\r\0]*$/.test(line)) throw malformed(label, 'has text outside of its blocks')
-    } else if (line === `-----END ${label}-----`) {
+      if (line.text === begin) body = ''
+      else if (blocks.length === 0 || !isFilling(line.text, 0)) throw malformed(label, 'has text outside of its blocks')
+    } else if (line.text.startsWith(end) && isFilling(line.text, end.length)) {
       blocks.push(decodeBody(body, label))
       body = undefined
-    } else body.push(line)
+    } else body += requireBodyLine(line.text, label)
   }
   if (body !== undefined || blocks.length === 0) throw malformed(label, 'is not complete')
   if (blocks.length > (limits.blocks ?? 16)) throw malformed(label, `has ${blocks.length} blocks`)
   return blocks
+}
+
+/** The line that begins at `at`, without its LF or CRLF; `size` is its length with them, at least 1. */
+function lineAt(text: string, at: number): { readonly text: string; readonly size: number } {
+  const feed = text.indexOf('\n', at)
+  const stop = feed < 0 ? text.length : feed
+  const hasReturn = stop > at && text.charCodeAt(stop - 1) === 0x0d
+  return { text: text.slice(at, hasReturn ? stop - 1 : stop), size: stop + 1 - at }
+}
+
+/** Only CR and NUL from `start` on: C programs leave them behind END lines and between blocks. */
+function isFilling(line: string, start: number): boolean {
+  for (let at = start; at < line.length; at++) {
+    const code = line.charCodeAt(at)
+    if (code !== 0x0d && code !== 0) return false
+  }
+  return true
 }
 
 /** The one PEM block of `text`, by the rules of `parsePemBlocks`. */
@@ -68,21 +88,14 @@ function requireSize(text: string, label: string, { characters = 65_536 }: PemLi
   if (text.length > characters) throw malformed(label, `has ${text.length} characters; the limit is ${characters}`)
 }
 
-/** Lines without their LF or CRLF. NULs count as line ends behind END lines only, where C programs leave them. */
-function linesOf(text: string): string[] {
-  return text.split('\n').flatMap((line) => {
-    const bare = line.replace(/\r$/, '')
-    const tail = /^(-----END [A-Z0-9 ]+-----)([\r\0]+)$/.exec(bare)
-    return tail ? [tail[1] ?? '', tail[2] ?? ''] : [bare]
-  })
+function requireBodyLine(line: string, label: string): string {
+  if (line.length > 0 && line.length <= longestLine) return line
+  throw malformed(label, `has a line that is empty or longer than ${longestLine} characters`)
 }
 
-function decodeBody(lines: readonly string[], label: string): Uint8Array {
-  if (lines.length === 0) throw malformed(label, 'is empty')
-  if (lines.some((line) => line.length === 0 || line.length > longestLine)) {
-    throw malformed(label, `has a line that is empty or longer than ${longestLine} characters`)
-  }
-  return parseText(lines.join(''), 'base64', label.toLowerCase())
+function decodeBody(base64: string, label: string): Uint8Array {
+  if (base64 === '') throw malformed(label, 'is empty')
+  return parseText(base64, 'base64', label.toLowerCase())
 }
 
 function malformed(label: string, problem: string): MalformedError {

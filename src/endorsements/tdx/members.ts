@@ -1,4 +1,5 @@
 import { parseText } from '../../base/bytes.ts'
+import { timeOfCalendar } from '../../base/calendar.ts'
 import { MalformedError } from '../../base/errors.ts'
 import { isJsonObject, type JsonObject, type JsonValue } from '../../base/json.ts'
 
@@ -99,7 +100,7 @@ export class Members {
   }
 }
 
-const dateForm = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z$/
+const dateForm = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/
 
 /**
  * Milliseconds since the epoch of `YYYY-MM-DDThh:mm:ssZ`, or null for any other form and for a date that no calendar
@@ -107,10 +108,14 @@ const dateForm = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z$/
  * ever expired (TDX-262).
  */
 export function parseDate(text: string): number | null {
-  const match = dateForm.exec(text)
-  if (!match) return null
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1).map(Number)
-  const time = Date.UTC(year, month - 1, day, hour, minute, second)
-  // Years below 100 become those of the twentieth century, and whatever overflows carries: neither comes back equal.
-  return new Date(time).toISOString() === `${text.slice(0, -1)}.000Z` ? time : null
+  if (!dateForm.test(text)) return null
+  const number = (start: number, end: number) => Number(text.slice(start, end))
+  return timeOfCalendar({
+    year: number(0, 4),
+    month: number(5, 7),
+    day: number(8, 10),
+    hour: number(11, 13),
+    minute: number(14, 16),
+    second: number(17, 19),
+  })
 }

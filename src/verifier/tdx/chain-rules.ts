@@ -13,13 +13,13 @@ const knownCritical: readonly string[] = [extensionIds.basicConstraints, extensi
 /** TDX-111 besides what the parser demands: ECDSA with SHA-256, a key on P-256, no unknown critical extension. */
 export function profileProblem(certificate: Certificate, work: ChainWork): string | null {
   const { signatureAlgorithm: algorithm, extensions, subject } = certificate
-  const who = describeName(subject)
-  if (algorithm.kind !== 'ecdsa' || algorithm.hash !== 'sha256') return `${who}: is not signed by ECDSA with SHA-256`
+  const who = () => describeName(subject)
+  if (algorithm.kind !== 'ecdsa' || algorithm.hash !== 'sha256') return `${who()}: is not signed by ECDSA with SHA-256`
   const reading = work.key(certificate)
-  if (!reading.usable) return `${who}: the key ${reading.problem}`
-  if (reading.publicKey.type !== 'ec' || reading.publicKey.curve !== 'P-256') return `${who}: the key is not on P-256`
+  if (!reading.usable) return `${who()}: the key ${reading.problem}`
+  if (reading.publicKey.type !== 'ec' || reading.publicKey.curve !== 'P-256') return `${who()}: the key is not on P-256`
   const unknown = criticalIdsOf(extensions).find((id) => !knownCritical.includes(id))
-  return unknown === undefined ? null : `${who}: the critical extension ${unknown} is not known`
+  return unknown === undefined ? null : `${who()}: the critical extension ${unknown} is not known`
 }
 
 /**
@@ -45,11 +45,11 @@ export function nameProblem(certificate: Certificate, expected: readonly string[
 /** TDX-116: for an authority; `below` is the number of authorities between it and the leaf. */
 export function authorityProblem(certificate: Certificate, below: number): string | null {
   const { basicConstraints, keyUsage, subject } = certificate
-  const who = describeName(subject)
-  if (!basicConstraints?.ca) return `${who} is not a certificate authority`
-  if (!keyUsage?.has('keyCertSign')) return `${who} may not sign certificates`
+  const who = () => describeName(subject)
+  if (!basicConstraints?.ca) return `${who()} is not a certificate authority`
+  if (!keyUsage?.has('keyCertSign')) return `${who()} may not sign certificates`
   const { pathLength } = basicConstraints
-  return pathLength !== null && pathLength < below ? `${who} allows ${pathLength} authorities below itself` : null
+  return pathLength !== null && pathLength < below ? `${who()} allows ${pathLength} authorities below itself` : null
 }
 
 export function leafProblem({ basicConstraints, subject }: Certificate): string | null {
@@ -58,9 +58,9 @@ export function leafProblem({ basicConstraints, subject }: Certificate): string 
 
 /** TDX-114: `certificate` names `issuer` (DER equality) and is signed by its key. */
 export function linkProblem(certificate: Certificate, issuer: Certificate, work: ChainWork): string | null {
-  const who = describeName(certificate.subject)
-  if (!equalBytes(certificate.issuer.der, issuer.subject.der)) return `${who} names another issuer`
-  return work.isSigned(certificate, issuer) ? null : `${who} is not signed by the key of its issuer`
+  const who = () => describeName(certificate.subject)
+  if (!equalBytes(certificate.issuer.der, issuer.subject.der)) return `${who()} names another issuer`
+  return work.isSigned(certificate, issuer) ? null : `${who()} is not signed by the key of its issuer`
 }
 
 /**

@@ -5,11 +5,17 @@ import { parsePemBlocks } from '../../base/pki/pem.ts'
 import { type KeyReading, readPublicKey } from '../../base/pki/public-key.ts'
 import { verifyWithReading } from '../../base/pki/signature.ts'
 import type { Authority } from '../../base/pki/trust-anchor.ts'
+import { intelSgxRootAnchors } from '../../endorsements/tdx/intel-root.ts'
 
 /** Bytes of one certificate; real ones of this PKI have up to 1.3 KiB. */
 const largestCertificate = 8_192
 /** Characters of one chain, and certificates in it before they are counted exactly. */
 const chainLimits = { characters: 32_768, blocks: 4 }
+
+/** The keys of the usual anchors, prepared: they occur in every appraisal. */
+const preparedKeys: ReadonlyMap<string, KeyReading> = new Map(
+  intelSgxRootAnchors.map(({ authority: { publicKey } }) => [toLatin1(publicKey), readPublicKey(publicKey)]),
+)
 
 export type ParsedChain =
   | { readonly certificates: readonly Certificate[]; readonly problem: null }
@@ -60,7 +66,7 @@ export class ChainWork {
 
   key({ publicKey }: Pick<Certificate, 'publicKey'>): KeyReading {
     const name = toLatin1(publicKey)
-    const reading = this.#keys.get(name) ?? readPublicKey(publicKey)
+    const reading = preparedKeys.get(name) ?? this.#keys.get(name) ?? readPublicKey(publicKey)
     this.#keys.set(name, reading)
     return reading
   }
