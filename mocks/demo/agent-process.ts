@@ -40,12 +40,19 @@ admin = "${join(folder, 'admin.sock')}"
 [tpm]
 ${machine.tpm.join('\n')}
 
+[tdx]
+${machine.tdx.join('\n')}
+
+[collateral]
+${machine.collateral.join('\n')}
+
 [verifier]
 ${machine.verifier.join('\n')}
 
 [issuer]
 url = "http://127.0.0.1:${port}"
 listen = "127.0.0.1:${port}"
+max_characters = 12000
 allow_http_loopback = true
 
 [callers]

@@ -6,26 +6,35 @@ import { configurationSchema } from '../../src/agent/configuration/schema.ts'
 import { openHost } from '../../src/agent/wiring/host.ts'
 import { wireTpm } from '../../src/agent/wiring/tpm.ts'
 import { parseSizedPublic, publicKeyOf } from '../../src/evidence/tpm/public-area.ts'
+import type { Tee } from '../../src/results/acr.ts'
 import { simulateFirmware } from '../swtpm/measured-boot.ts'
 import { simulateIma } from '../swtpm/measured-files.ts'
 import { provisionSwtpm } from '../swtpm/provision.ts'
 import { startSwtpm } from '../swtpm/swtpm.ts'
+import { startTdxSimulator } from './tdx-simulator.ts'
 
-/** The TPM of the demonstration, as lines of the agent's configuration. */
+/** The machine of the demonstration, as lines of the agent's configuration by section. */
 export interface DemoMachine {
   readonly simulated: boolean
   readonly describes: string
+  /** What its tokens attest. */
+  readonly tee: Extract<Tee, 'tdx' | 'tpm'>
   readonly tpm: readonly string[]
+  readonly tdx: readonly string[]
+  readonly collateral: readonly string[]
   readonly verifier: readonly string[]
   stop(): Promise<void>
 }
 
 export const deviceOfThisMachine = '/dev/tpmrm0'
+const tdOfThisMachine = '/dev/tdx_guest'
 
-export const hasDevice = () => existsSync(deviceOfThisMachine)
+const hasTpm = () => existsSync(deviceOfThisMachine)
+const hasTd = () => existsSync(tdOfThisMachine)
+export const hasDevice = () => hasTpm() || hasTd()
 
 /** A TPM made by swtpm, with an EK certificate of its own authority and a simulated boot in its registers. */
-export async function simulatedMachine(folder: string): Promise<DemoMachine> {
+async function simulatedTpm(folder: string): Promise<Pick<DemoMachine, 'tpm' | 'verifier' | 'stop'>> {
   const provisioned = await provisionSwtpm({ folder: join(folder, 'swtpm'), name: 'attestd-demonstration' })
   const swtpm = await startSwtpm({ stateDirectory: provisioned.stateDirectory })
   const eventLog = join(folder, 'binary_bios_measurements')
@@ -38,8 +47,6 @@ export async function simulatedMachine(folder: string): Promise<DemoMachine> {
     await client.close()
   }
   return {
-    simulated: true,
-    describes: 'a simulated TPM 2.0 (swtpm) with a simulated boot; nothing here protects anything',
     tpm: [`tcti = "${swtpm.tcti}"`, 'simulator = true', `event_log = "${eventLog}"`, `ima_log = "${imaLog}"`],
     verifier: [
       `ek_anchors = ["${provisioned.rootCertificate}"]`,
@@ -48,6 +55,36 @@ export async function simulatedMachine(folder: string): Promise<DemoMachine> {
       'ima = "required"',
     ],
     stop: () => swtpm.stop(),
+  }
+}
+
+/** A simulated TDX platform in a process of its own: its kernel, and the service that speaks for its maker. */
+async function simulatedTd(folder: string): Promise<Pick<DemoMachine, 'tdx' | 'collateral' | 'verifier' | 'stop'>> {
+  const simulator = await startTdxSimulator(join(folder, 'tdx'))
+  return {
+    tdx: [`simulator_socket = "${simulator.kernel}"`, 'simulator = true'],
+    collateral: [`pccs = ["${simulator.pccs}"]`, 'allow_http_loopback = true'],
+    verifier: [`tdx_anchors = ["${simulator.root}"]`, 'cc_event_log = "required"'],
+    stop: () => simulator.stop(),
+  }
+}
+
+/** A guest with a TD and a TPM, all of it simulated. */
+export async function simulatedMachine(folder: string): Promise<DemoMachine> {
+  const tpm = await simulatedTpm(folder)
+  const td = await simulatedTd(folder)
+  return {
+    simulated: true,
+    describes: 'a simulated TDX guest with a simulated TPM 2.0 (swtpm), both booted; nothing here protects anything',
+    tee: 'tdx',
+    tpm: tpm.tpm,
+    tdx: td.tdx,
+    collateral: td.collateral,
+    verifier: [...tpm.verifier, ...td.verifier],
+    stop: async () => {
+      await td.stop()
+      await tpm.stop()
+    },
   }
 }
 
@@ -68,14 +105,20 @@ const demoConfiguration = (folder: string) =>
     issuer: { url: 'https://unused.example' },
   })
 
-/** The TPM of this machine. Its owner pins the EK that is found: who stands before a machine may say "this one". */
+/** The devices of this machine. Its owner pins the EK that is found: who stands before a machine may say "this one". */
 export async function machineOfThisHost(folder: string): Promise<DemoMachine> {
-  const pin = await pinOfThisTpm(folder)
+  const pin = hasTpm() ? await pinOfThisTpm(folder) : null
+  const td = hasTd() ? [`a TD (${tdOfThisMachine}), its collateral from Intel`] : []
+  const tpm =
+    pin === null ? [] : [`the TPM of this machine (${deviceOfThisMachine}), its endorsement key pinned as found`]
   return {
     simulated: false,
-    describes: `the TPM of this machine (${deviceOfThisMachine}), its endorsement key pinned as found`,
+    describes: [...td, ...tpm].join('; '),
+    tee: hasTd() ? 'tdx' : 'tpm',
     tpm: [`tcti = "device:${deviceOfThisMachine}"`],
-    verifier: [`ek_pinned = ["${pin}"]`],
+    tdx: [],
+    collateral: [],
+    verifier: pin === null ? [] : [`ek_pinned = ["${pin}"]`],
     stop: async () => {},
   }
 }

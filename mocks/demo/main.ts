@@ -37,12 +37,12 @@ async function tokenOfWorkload(agent: DemoAgent, nonce: string): Promise<{ token
 }
 
 /** The relying party knows an issuer and its own audience; keys come by discovery, and it asks for a nonce of its own. */
-function relyingParty(issuer: string, allowSimulated: boolean) {
+function relyingParty(issuer: string, tee: DemoMachine['tee'], allowSimulated: boolean) {
   return createTokenVerifier({
     issuer,
     audience: demoAudience,
     keys: { discovery: { allowLoopbackHttp: true } },
-    tee: ['tpm'],
+    tee: [tee],
     measurements: null,
     allowSimulated,
   })
@@ -57,9 +57,9 @@ async function show(screen: Screen, machine: DemoMachine, agent: DemoAgent): Pro
   if (enrolment) screen.enrolment(enrolment)
   if (evidence) screen.evidence(evidence)
   screen.workload(token, ms)
-  const strict = await relyingParty(agent.issuer, false).appraise(token, { eatNonce: nonce })
+  const strict = await relyingParty(agent.issuer, machine.tee, false).appraise(token, { eatNonce: nonce })
   const accepted = machine.simulated
-    ? await relyingParty(agent.issuer, true).appraise(token, { eatNonce: nonce })
+    ? await relyingParty(agent.issuer, machine.tee, true).appraise(token, { eatNonce: nonce })
     : strict
   screen.relyingParty(accepted, machine.simulated ? strict : null)
   screen.token(token)

@@ -32,7 +32,7 @@ export class Screen {
   }
 
   evidence(judged: Judged): void {
-    this.#title('appraisal', 'quote over a fresh challenge, event log and IMA log')
+    this.#title('appraisal', 'quotes over a fresh challenge, their logs, and that they belong together')
     this.#judged(judged)
   }
 

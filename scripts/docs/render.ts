@@ -71,9 +71,10 @@ function sectionTables(name: string, schema: JsonSchema): string[] {
   const entries = Object.entries(schema.properties ?? {})
   const rows = entries.map(([key, value]) => keyRow(key, value, schema.required?.includes(key) ?? false))
   const own = `## \`${name}\`\n\n| key | value | default | meaning |\n|---|---|---|---|\n${rows.join('\n')}\n`
-  const nested = entries.flatMap(([key, { items }]) =>
-    items?.properties ? sectionTables(`[${name}.${key}]`, items) : [],
-  )
+  const nested = entries.flatMap(([key, value]) => {
+    if (value.items?.properties) return sectionTables(`[${name}.${key}]`, value.items)
+    return value.properties ? sectionTables(`${name}.${key}`, value) : []
+  })
   return [own, ...nested]
 }
 

@@ -11,17 +11,17 @@ import { ConnectionLedger } from '../workload-api/connection-ledger.ts'
 import { defaultLimits, type WorkloadLimits } from '../workload-api/limits.ts'
 import type { Readiness } from '../workload-api/probe-routes.ts'
 import { serveWorkloads, type WorkloadServerOptions } from '../workload-api/workload-server.ts'
-import type { AgentStatus } from './agent-status.ts'
+import { type AgentStatus, describeGuest } from './agent-status.ts'
 import type { LoadedConfiguration } from './configuration/read.ts'
 import { LastAppraisals } from './embedded/last-appraisal.ts'
 import { earliestNowS, version } from './version.ts'
+import { type GuestWiring, wireGuest } from './wiring/guest.ts'
 import type { Host } from './wiring/host.ts'
 import { type IssuingWiring, wireIssuing } from './wiring/issuing.ts'
 import { type ListenerName, type Listeners, openListeners } from './wiring/listeners.ts'
 import { changesLists, changesTokens, reloadSettings } from './wiring/reload.ts'
 import { composeSettings, localIssuer, type Settings } from './wiring/settings.ts'
 import { type SourceFactory, wireSources } from './wiring/sources.ts'
-import { type TpmWiring, wireTpm } from './wiring/tpm.ts'
 
 /** Of the 10 s that stopping may take, 5 s are the broker's (BRK-143). */
 const longestCloseMs = 2_000
@@ -40,7 +40,7 @@ export class Agent {
   #generation = 1
   #configurationError: string | null = null
   #startedAt: number
-  readonly #tpm: TpmWiring
+  readonly #guest: GuestWiring
   readonly #issuing: IssuingWiring
   readonly #sources: SourceFactory
   readonly #broker: Broker
@@ -52,15 +52,15 @@ export class Agent {
   /** Both listeners answer, and the service manager knows: before that it must not be told that a reload is done. */
   #announced = false
 
-  private constructor(parts: AgentParts, settings: Settings, issuing: IssuingWiring) {
+  private constructor(parts: AgentParts, settings: Settings, issuing: IssuingWiring, guest: GuestWiring) {
     const { host, log, loaded } = parts
     this.#parts = parts
     this.#settings = settings
     this.#issuing = issuing
     this.#startedAt = Math.floor(host.clock.now() / 1000)
     this.#appraisals = new LastAppraisals()
-    this.#tpm = wireTpm(loaded.configuration, host, (code, message) => log.warn({ code }, message))
-    this.#sources = wireSources({ host, log, tpm: this.#tpm, issuing, appraisals: this.#appraisals })
+    this.#guest = guest
+    this.#sources = wireSources({ host, log, guest: this.#guest, issuing, appraisals: this.#appraisals })
     const { clock, random, libc } = host
     const sources = [this.#sources.sourceFor(settings, 1)]
     this.#broker = createBroker({ sources, clock, random, warm: settings.warm, limits: { builtAtS: earliestNowS } })
@@ -75,7 +75,7 @@ export class Agent {
   static async open(parts: AgentParts): Promise<Agent> {
     const settings = await composeSettings(parts.loaded)
     const issuing = await wireIssuing(parts.loaded.configuration, parts.host, parts.log)
-    return new Agent(parts, settings, issuing)
+    return new Agent(parts, settings, issuing, await wireGuest(settings, parts.host, parts.log))
   }
 
   /** Runs until `stop` aborts; then drains and ends (BRK-140, BRK-143). */
@@ -96,7 +96,7 @@ export class Agent {
         winding,
         (signal) => this.#broker.keepFresh(signal),
         ...this.#issuing.tasks,
-        this.#tpm.keepTried((failure) => this.#logTpm(failure)),
+        ...this.#guest.tasks,
         this.#serveAll(),
         (signal) => this.#manager.keepWatchdog(() => true, signal),
       )
@@ -106,22 +106,19 @@ export class Agent {
     }
   }
 
-  #logTpm(failure: string | null): void {
-    const { log } = this.#parts
-    const tpm = this.#tpm.place
-    if (failure === null) log.info({ event: 'tpm_answers', tpm }, 'the TPM answers')
-    else log.warn({ event: 'tpm_failed', tpm, code: failure }, 'the TPM does not answer')
-  }
-
-  /** Lets the TPM end what it is at, so that nothing of ours stays loaded in it; not for long, if it does not answer. */
+  /** Lets the devices end what they are at, so that nothing of ours stays in them; not for long, if they do not answer. */
   async #close(): Promise<void> {
     const { host, log } = this.#parts
     const closed = new AbortController()
     const late = host.clock.sleep(longestCloseMs, closed.signal).then(
-      () => log.warn({ event: 'tpm_left', tpm: this.#tpm.place }, 'the TPM does not answer and is left as it is'),
+      () =>
+        log.warn(
+          { event: 'devices_left', devices: this.#guest.place },
+          'a device does not answer and is left as it is',
+        ),
       () => undefined,
     )
-    const closing = this.#sources[Symbol.asyncDispose]().then(() => this.#tpm[Symbol.asyncDispose]())
+    const closing = this.#sources[Symbol.asyncDispose]().then(() => this.#guest[Symbol.asyncDispose]())
     await Promise.race([closing, late])
     closed.abort()
   }
@@ -156,7 +153,7 @@ export class Agent {
       pid: process.pid,
       startedAt: this.#startedAt,
       ...this.#readiness(),
-      tpm: { place: this.#tpm.place, simulated: this.#tpm.simulated, connection: this.#tpm.state() },
+      ...describeGuest(this.#guest),
       identity: this.#peers.identity,
       issuer: { url, keys: keys.list() },
       appraisals: this.#appraisals.snapshot(),
@@ -182,13 +179,13 @@ export class Agent {
 
   #readiness(): Readiness {
     const { ready, reasons } = this.#broker.status()
-    const failing = this.#tpm.state()?.lastError ?? null
-    return failing === null ? { ready, reasons } : { ready: false, reasons: [...reasons, `tpm:${failing}`] }
+    const failing = this.#guest.failing()
+    return { ready: ready && failing.length === 0, reasons: [...reasons, ...failing] }
   }
 
   #statusLine(): string {
     const { ready, reasons } = this.#readiness()
-    return ready ? `ready; issuer ${localIssuer} ok; TPM ${this.#tpm.place}` : `not ready: ${reasons.join(', ')}`
+    return ready ? `ready; issuer ${localIssuer} ok; devices ${this.#guest.place}` : `not ready: ${reasons.join(', ')}`
   }
 
   #admin(): AdminActions {
@@ -239,7 +236,7 @@ export class Agent {
     const { api, admin } = loaded.configuration.listen
     const passed = [...this.#listeners.passed].join(' ')
     log.info(
-      { event: 'ready', api, admin, passed, tpm: this.#tpm.place, identity: this.#peers.identity, version },
+      { event: 'ready', api, admin, passed, devices: this.#guest.place, identity: this.#peers.identity, version },
       'ready',
     )
   }

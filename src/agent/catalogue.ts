@@ -1,14 +1,18 @@
 import { attesterErrors } from '../attester/errors.ts'
 import { baseErrors, type ErrorDeclaration } from '../base/errors.ts'
 import { endorsementErrors } from '../endorsements/errors.ts'
+import { endorserErrors } from '../endorser/errors.ts'
 import { issuerErrors } from '../issuer/errors.ts'
 import { passportErrors } from '../passport/errors.ts'
+import { remoteErrors } from '../passport/remote/errors.ts'
 import { nativeErrors, platformErrors } from '../platform/errors.ts'
 import { registryErrors } from '../registry/errors.ts'
 import { relyingPartyErrors, tokenChecks } from '../relying-party/index.ts'
 import type { CheckDeclaration } from '../results/appraisal.ts'
 import { resultsErrors } from '../results/errors.ts'
+import { compositeChecks } from '../verifier/composite/checks.ts'
 import { tpmChecks } from '../verifier/index.ts'
+import { tdxChecks } from '../verifier/tdx/checks.ts'
 import { akCertificateChecks, enrolmentChecks } from '../verifier/tpm/enrolment-checks.ts'
 import { workloadApiErrors } from '../workload-api/errors.ts'
 import { appraiserErrors } from './embedded/appraiser.ts'
@@ -36,6 +40,16 @@ export const checkCatalogues: readonly CheckTable[] = [
     checks: akCertificateChecks,
   },
   { title: 'TPM evidence', explains: 'On every appraisal of a quote with its logs.', checks: tpmChecks },
+  {
+    title: 'TD evidence',
+    explains: 'On every appraisal of a TD quote with its event log; those of the log do not apply to SGX quotes.',
+    checks: tdxChecks,
+  },
+  {
+    title: 'TD and TPM together',
+    explains: 'Where a guest has both: do they belong to one guest and one challenge?',
+    checks: compositeChecks,
+  },
   { title: 'Token', explains: 'What a relying party checks before it believes a token.', checks: tokenChecks },
 ]
 
@@ -56,12 +70,13 @@ export const errorVocabularies: readonly ErrorTable[] = [
   { room: 'endorsements', declared: endorsementErrors.declared },
   { room: 'results', declared: resultsErrors.declared },
   { room: 'attester', declared: attesterErrors.declared },
+  { room: 'endorser', declared: endorserErrors.declared },
   { room: 'native', declared: nativeErrors.declared },
   { room: 'platform', declared: platformErrors.declared },
   { room: 'relying party', declared: relyingPartyErrors.declared },
   { room: 'registry', declared: registryErrors.declared },
   { room: 'issuer', declared: issuerErrors.declared },
-  { room: 'passport', declared: passportErrors.declared },
+  { room: 'passport', declared: { ...passportErrors.declared, ...remoteErrors.declared } },
   { room: 'workload API', declared: workloadApiErrors.declared },
   { room: 'agent', declared: { ...agentErrors.declared, ...embeddedErrors.declared, ...appraiserErrors.declared } },
 ]

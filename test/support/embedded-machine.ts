@@ -92,21 +92,29 @@ export class EmbeddedMachine {
       clock,
       initialKeys: [rsaKey()],
     })
-    const own = { issuer: embeddedIssuer, jwks: () => keys.jwks(), simulator, clock }
+    const own = {
+      ...{ issuer: embeddedIssuer, jwks: () => keys.jwks(), simulator, clock },
+      ...{ tee: 'tpm' as const, tcbStatuses: null, allowDebug: false },
+    }
     const source = createEmbeddedSource({
       name: 'local',
       generation: 1,
       issuerUrl: embeddedIssuer,
       usualLifetimeS: 900,
-      attester: this.#attester(),
-      enrolments: createEnrolments(this.enrolmentParts()),
+      guest: {
+        tpm: {
+          attester: this.#attester(),
+          enrolments: createEnrolments(this.enrolmentParts()),
+          requirements: this.tpm.inputs(new Uint8Array(32)).requirements,
+          simulator,
+        },
+        td: null,
+      },
       appraiser: createDirectAppraiser(),
       challenges: new Challenges({ clock, random: randomBytes, capacity: 4 }),
       issuer: simpleIssuer(embeddedIssuer, keys, clock),
       audiences: simplePolicies(embeddedIssuer),
       acceptToken: (token, request) => acceptOwnToken(token, request, own),
-      requirements: this.tpm.inputs(new Uint8Array(32)).requirements,
-      simulator,
       appraisals,
       turns: this.#turns,
       clock,

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { runInProcess } from '../../../test/support/recorded-io.ts'
-import type { AgentStatus } from '../agent-status.ts'
+import type { AgentStatus, TdStatus, TpmStatus } from '../agent-status.ts'
 import { statusCommand } from './status.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'attestd-status-'))
@@ -15,24 +15,32 @@ afterEach(() => server?.close())
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const at = Date.UTC(2026, 0, 31, 12) / 1000
+const tpm: TpmStatus = {
+  place: '/dev/tpmrm0',
+  simulated: false,
+  connection: {
+    transport: 'device',
+    place: '/dev/tpmrm0',
+    simulated: false,
+    generation: 1,
+    open: true,
+    lastError: null,
+  },
+}
+const td: TdStatus = {
+  place: '/sys/kernel/config/tsm/report',
+  simulated: false,
+  quotes: { queued: 0, stuck: false, inFlightMs: null },
+  collateral: [{ item: 'root-crl', issuedAt: at, expiresAt: at + 86_400, source: null, failures: 0 }],
+}
 const healthy: AgentStatus = {
   version: '9.8.7',
   pid: 4711,
   startedAt: at,
   ready: true,
   reasons: [],
-  tpm: {
-    place: '/dev/tpmrm0',
-    simulated: false,
-    connection: {
-      transport: 'device',
-      place: '/dev/tpmrm0',
-      simulated: false,
-      generation: 1,
-      open: true,
-      lastError: null,
-    },
-  },
+  tpm,
+  td: null,
   identity: 'pidfd',
   issuer: { url: 'https://issuer.example', keys: [{ kid: 'key-1', alg: 'RS256', state: 'active', since: at }] },
   appraisals: { enrolment: null, evidence: null },
@@ -86,11 +94,27 @@ describe('the state of an agent', () => {
     )
   })
 
+  it('of a TD names its way to quotes, what is stuck in it, and until when its collateral counts', async () => {
+    const stuck = { ...td, simulated: true, quotes: { queued: 3, stuck: true, inFlightMs: 40_000 } }
+    const failing = [{ item: 'root-crl', issuedAt: at, expiresAt: at + 86_400, source: null, failures: 2 }]
+    await answering({ ...healthy, tpm: null, td: { ...stuck, collateral: failing } })
+    const { out } = await show()
+    expect(out).not.toContain('TPM')
+    const place = '/sys/kernel/config/tsm/report'
+    expect(out).toContain(`TD         ${place}, a quote is STUCK in the kernel, SIMULATED: protects nothing\n`)
+    expect(out).toContain('  root-crl  expires 2026-02-01T12:00:00Z, 2 refreshes failed\n')
+  })
+
+  it('of a TD whose quotes wait says how many', async () => {
+    await answering({ ...healthy, td: { ...td, quotes: { queued: 3, stuck: false, inFlightMs: 12 } } })
+    expect((await show()).out).toContain('TD         /sys/kernel/config/tsm/report, 3 waiting\n')
+  })
+
   it('that is not ready says why first, with exit code 75', async () => {
     const reasons = ['warm:0:failed', 'tpm:TPM_TIMEOUT']
-    const connection = healthy.tpm.connection && { ...healthy.tpm.connection, open: false, lastError: 'TPM_TIMEOUT' }
+    const connection = tpm.connection && { ...tpm.connection, open: false, lastError: 'TPM_TIMEOUT' }
     const broker = { ...healthy.broker, clock: 'unsafe' }
-    await answering({ ...healthy, ready: false, reasons, broker, tpm: { ...healthy.tpm, connection } })
+    await answering({ ...healthy, ready: false, reasons, broker, tpm: { ...tpm, connection } })
     const { out, error } = await show()
     expect(error).toMatchObject({ code: 'AGENT_NOT_READY', exitCode: 75, message: reasons.join(', ') })
     expect(out).toMatch(/^NOT ready: warm:0:failed, tpm:TPM_TIMEOUT\n/)

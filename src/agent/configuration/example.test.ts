@@ -25,8 +25,17 @@ describe('systemd/attestd.toml', () => {
   it('shows the default that the code has', () => {
     const shipped = parseConfiguration(example, 'attestd.toml')
     const all = parseConfiguration(uncommented, 'attestd.toml')
-    const examples = { instance_id: undefined, audiences: [], rules: [], listen: undefined }
-    for (const section of ['agent', 'listen', 'tpm', 'verifier', 'issuer', 'callers', 'broker'] as const) {
+    const examples = {
+      instance_id: undefined,
+      audiences: [],
+      rules: [],
+      listen: undefined,
+      subject: undefined,
+      simulator_socket: undefined,
+      region: undefined,
+    }
+    const sections = ['agent', 'listen', 'tpm', 'tdx', 'verifier', 'collateral', 'issuer', 'callers', 'broker'] as const
+    for (const section of sections) {
       const shown = section === 'listen' ? all[section] : { ...all[section], ...pick(examples, all[section]) }
       expect(JSON.parse(JSON.stringify(shown)), section).toEqual(JSON.parse(JSON.stringify(shipped[section])))
     }

@@ -1,18 +1,18 @@
 import { z } from 'zod'
 import { vendorAnchorNames } from '../../endorsements/trust-anchors.ts'
 import { millisecondsOf } from './duration.ts'
+import { collateral, tdx, tdxVerifierKeys } from './tdx-sections.ts'
+import { duration, path, use } from './value-forms.ts'
 
-const duration = (fallback: string) =>
-  z
-    .string()
-    .refine((text) => millisecondsOf(text) !== undefined, 'must be a number with a unit: 250ms, 30s, 15m, 6h, 90d')
-    .default(fallback)
-
-const path = z.string().regex(/^\//, 'must be an absolute path')
 const pcr = z.int().min(0).max(23)
 const bank = z.enum(['sha256', 'sha384', 'sha512', 'sha1'])
 const hexDigest = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 value: 64 lower-case hexadecimal digits')
 const audience = z.string().regex(/^[\x21-\x7e]{1,256}$/, 'must be 1 to 256 printable ASCII characters without space')
+const characters = z
+  .int()
+  .min(1_024)
+  .max(20_000)
+  .describe('most characters of a token; above 8192 it may not fit into an HTTP header')
 const subject = z.enum(['ek', 'workload', 'key'])
 
 const agent = z
@@ -35,6 +35,9 @@ const listen = z
 
 const tpm = z
   .strictObject({
+    use: use.describe(
+      '`required`: no token without the TPM; `auto`: where this guest has one at the start, and also where it has no other device',
+    ),
     tcti: z.string().min(1).default('device:/dev/tpmrm0').describe('TCTI configuration string: name ":" settings'),
     transport: z
       .enum(['auto', 'tcti', 'device', 'swtpm'])
@@ -88,6 +91,7 @@ const verifier = z
       .default('optional')
       .describe('`required` refuses where a CRL is missing or stale'),
     instance_id: z.string().min(1).optional().describe('the EK certificate must name this instance'),
+    ...tdxVerifierKeys,
   })
   .prefault({})
 
@@ -95,6 +99,7 @@ const audiencePolicy = z.strictObject({
   audience: audience.describe('exact audience that this entry is about'),
   subject: subject.optional().describe('what `sub` names for this audience'),
   lifetime: duration('15m').optional().describe('life of its tokens'),
+  max_characters: characters.optional(),
   consumer: z
     .enum(['alibaba-sts', 'aws-sts', 'google', 'entra'])
     .optional()
@@ -117,12 +122,15 @@ const issuer = z.strictObject({
   rotation: duration('90d').describe('age at which a signing key is replaced'),
   ephemeral_keys: z.boolean().default(false).describe('keeps signing keys in memory only; tokens die with the process'),
   subject: subject
-    .default('ek')
-    .describe('what `sub` names: the TPM (`ek`), what runs (`workload`), or the key of the request'),
+    .optional()
+    .describe(
+      'what `sub` names: the TPM (`ek`), what runs (`workload`), or the key of the request (`key`); default: `ek` with a TPM, else `workload`',
+    ),
   subject_claims: z
     .array(z.string().min(1))
     .default([])
-    .describe('claim paths of subject mode `workload`, such as `tpm.pcr.4`'),
+    .describe('claim paths of subject mode `workload`, such as `tpm.pcr.4`; a TD has a list of its own'),
+  max_characters: characters.default(8_192),
   audiences: z.array(audiencePolicy).default([]).describe('settings for single audiences'),
 })
 
@@ -153,7 +161,17 @@ const broker = z
   .prefault({})
 
 /** The configuration file. `docs/configuration.md` is generated from it. */
-export const configurationSchema = z.strictObject({ agent, listen, tpm, verifier, issuer, callers, broker })
+export const configurationSchema = z.strictObject({
+  agent,
+  listen,
+  tpm,
+  tdx,
+  verifier,
+  collateral,
+  issuer,
+  callers,
+  broker,
+})
 
 export type Configuration = z.infer<typeof configurationSchema>
 

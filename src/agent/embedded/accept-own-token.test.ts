@@ -6,7 +6,7 @@ import { createTestIssuer, type Members, tokenNow, tpmPayload } from '../../../t
 import { toBase64url } from '../../base/bytes.ts'
 import { AttestdError } from '../../base/errors.ts'
 import type { TokenRequest } from '../../passport/token-request.ts'
-import { acceptOwnToken } from './accept-own-token.ts'
+import { acceptOwnToken, type OwnTokens } from './accept-own-token.ts'
 
 const signer = createTestIssuer('RS256')
 const clock = new FakeClock(tokenNow * 1000)
@@ -19,8 +19,13 @@ function ownPayload(change: Members = {}): Members {
   return { ...rest, ...times, iss: embeddedIssuer, aud: 'https://rp.example', ...change }
 }
 
+const ownTokens = (simulator: boolean): OwnTokens => ({
+  ...{ issuer: embeddedIssuer, jwks: () => ({ keys: [signer.jwk] }), simulator, clock },
+  ...{ tee: 'tpm', tcbStatuses: null, allowDebug: false },
+})
+
 async function outcome(payload: Members, change: Partial<TokenRequest> = {}, simulator = false): Promise<string> {
-  const own = { issuer: embeddedIssuer, jwks: () => ({ keys: [signer.jwk] }), simulator, clock }
+  const own = ownTokens(simulator)
   try {
     await acceptOwnToken(signer.sign(payload), embeddedRequest(change), own)
     return 'accepted'
@@ -47,7 +52,7 @@ describe('a token of our own is accepted', () => {
   })
 
   it('and described by what was verified', async () => {
-    const own = { issuer: embeddedIssuer, jwks: () => ({ keys: [signer.jwk] }), simulator: false, clock }
+    const own = ownTokens(false)
     expect(await acceptOwnToken(signer.sign(ownPayload()), embeddedRequest(), own)).toEqual({
       issuer: embeddedIssuer,
       audience: ['https://rp.example'],
@@ -94,7 +99,7 @@ describe('a token of our own is refused', () => {
   })
 
   it('that another key signed', async () => {
-    const own = { issuer: embeddedIssuer, jwks: () => ({ keys: [signer.jwk] }), simulator: false, clock }
+    const own = ownTokens(false)
     const forged = createTestIssuer('RS256').sign(ownPayload())
     await expect(acceptOwnToken(forged, embeddedRequest(), own)).rejects.toThrow(/token\.signature/)
   })

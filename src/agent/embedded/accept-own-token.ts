@@ -5,12 +5,18 @@ import { type JsonObject, parseJsonObject } from '../../base/json.ts'
 import type { TokenRequest } from '../../passport/token-request.ts'
 import type { AcceptedToken } from '../../passport/token-source.ts'
 import { createTokenVerifier, type AcceptedToken as VerifiedToken } from '../../relying-party/index.ts'
+import type { Tee } from '../../results/acr.ts'
 import { embeddedErrors } from './errors.ts'
 
 export interface OwnTokens {
   readonly issuer: string
   readonly jwks: () => { readonly keys: readonly object[] }
   readonly simulator: boolean
+  /** What the guest is attested as. */
+  readonly tee: Tee
+  /** TCB statuses that policy accepts of a TD; null where there is none. */
+  readonly tcbStatuses: readonly string[] | null
+  readonly allowDebug: boolean
   readonly clock: Clock
 }
 
@@ -58,8 +64,10 @@ export async function acceptOwnToken(token: string, request: TokenRequest, own: 
     issuer: own.issuer,
     audience,
     keys: { jwks: { keys: own.jwks().keys as Readonly<Record<string, unknown>>[] } },
-    tee: ['tpm'],
+    tee: [own.tee],
     measurements: null,
+    requireTcbStatus: own.tcbStatuses,
+    allowDebug: own.allowDebug,
     allowSimulated: own.simulator,
     maxTokenAgeS: 60,
     clock: own.clock,

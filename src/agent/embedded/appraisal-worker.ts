@@ -1,9 +1,15 @@
 import { parentPort } from 'node:worker_threads'
-import { appraiseTpm } from '../../verifier/index.ts'
+import { appraiseGuest, createQuoteMemo } from '../../verifier/index.ts'
 import type { AppraisalJob, AppraisalOutcome } from './appraiser.ts'
 
-/** Entry of the worker thread: appraises one job after another. A bug in it ends the thread, and with it the agent. */
-parentPort?.on('message', ({ id, evidence, inputs }: AppraisalJob) => {
-  const outcome: AppraisalOutcome = { id, appraisal: appraiseTpm(evidence, inputs) }
-  parentPort?.postMessage(outcome)
-})
+/** Appraises one job after another. A bug in it ends the thread, and with it the agent. */
+function serve(port: NonNullable<typeof parentPort>): void {
+  const memo = createQuoteMemo()
+  port.on('message', ({ id, evidence, inputs }: AppraisalJob) => {
+    const tdx = inputs.tdx && { ...inputs.tdx, memo }
+    const outcome: AppraisalOutcome = { id, appraisal: appraiseGuest(evidence, { ...inputs, tdx }) }
+    port.postMessage(outcome)
+  })
+}
+
+if (parentPort) serve(parentPort)

@@ -1,11 +1,22 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { SoftwareTpm } from '../../../test/support/software-tpm.ts'
-import { appraiseTpm } from '../../verifier/index.ts'
+import { deriveTpmQualifyingData } from '../../evidence/binding.ts'
+import type { GuestEvidence } from '../../evidence/composite.ts'
+import { appraiseGuest, type GuestInputs } from '../../verifier/index.ts'
 import { type Appraiser, createDirectAppraiser, createWorkerAppraiser } from './appraiser.ts'
 
 const tpm = new SoftwareTpm()
-const nonce = new Uint8Array(32).fill(5)
-const [evidence, inputs] = [tpm.evidence(nonce), tpm.inputs(nonce)]
+const seed = new Uint8Array(48).fill(5)
+const nonce = deriveTpmQualifyingData(seed)
+const evidence: GuestEvidence = { tdx: null, tpm: { evidence: tpm.evidence(nonce), container: null } }
+const { now, expected, ...asked } = tpm.inputs(nonce)
+const inputs: GuestInputs = {
+  now,
+  seed,
+  required: ['tpm'],
+  tpm: { ...asked, selection: expected.selection },
+  tdx: null,
+}
 
 /** A thread that runs `body` for every job; `port` and `job` are in scope. */
 function threadThat(body: string): URL {
@@ -15,7 +26,7 @@ function threadThat(body: string): URL {
   return new URL(`data:text/javascript,${encodeURIComponent(program)}`)
 }
 
-const answering = threadThat('port.postMessage({ id: job.id, appraisal: { quotes: job.evidence.quotes, jobs } })')
+const answering = threadThat('port.postMessage({ id: job.id, appraisal: { evidence: job.evidence, jobs } })')
 const silent = threadThat('')
 const opened: Appraiser[] = []
 
@@ -34,7 +45,7 @@ describe('an appraiser in a thread', () => {
   it('gives each job its own answer, and takes evidence and inputs as they are', async () => {
     const appraiser = open(answering)
     const answers = await Promise.all([1, 2, 3].map(() => appraiser.appraise(evidence, inputs)))
-    expect(answers).toMatchObject([1, 2, 3].map((jobs) => ({ jobs, quotes: evidence.quotes })))
+    expect(answers).toMatchObject([1, 2, 3].map((jobs) => ({ jobs, evidence })))
   })
 
   it('answers by number, whatever the order of the answers', async () => {
@@ -108,5 +119,7 @@ describe('an appraiser in a thread', () => {
 
 it('an appraiser without a thread gives what the verifier gives', async () => {
   await using appraiser = createDirectAppraiser()
-  expect(await appraiser.appraise(evidence, inputs)).toEqual(appraiseTpm(evidence, inputs))
+  const appraisal = await appraiser.appraise(evidence, inputs)
+  expect(appraisal).toEqual(appraiseGuest(evidence, inputs))
+  expect(appraisal.affirmed).toBe(true)
 })

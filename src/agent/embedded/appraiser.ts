@@ -1,22 +1,22 @@
 import { Worker } from 'node:worker_threads'
 import { declareErrors } from '../../base/errors.ts'
-import type { TpmEvidence } from '../../evidence/tpm/evidence.ts'
-import { appraiseTpm, type TpmAppraisal, type TpmInputs } from '../../verifier/index.ts'
+import type { GuestEvidence } from '../../evidence/composite.ts'
+import { appraiseGuest, type GuestAppraisal, type GuestInputs } from '../../verifier/index.ts'
 
 export interface AppraisalJob {
   readonly id: number
-  readonly evidence: TpmEvidence
-  readonly inputs: TpmInputs
+  readonly evidence: GuestEvidence
+  readonly inputs: GuestInputs
 }
 
 export interface AppraisalOutcome {
   readonly id: number
-  readonly appraisal: TpmAppraisal
+  readonly appraisal: GuestAppraisal
 }
 
 /** Appraises evidence away from the event loop: an IMA log of a million records takes seconds. */
 export interface Appraiser extends AsyncDisposable {
-  appraise(evidence: TpmEvidence, inputs: TpmInputs): Promise<TpmAppraisal>
+  appraise(evidence: GuestEvidence, inputs: GuestInputs): Promise<GuestAppraisal>
 }
 
 export const appraiserErrors = declareErrors({
@@ -48,7 +48,7 @@ const longestQueue = 64
 const longestAppraisalMs = 30_000
 
 interface Waiting {
-  readonly resolve: (appraisal: TpmAppraisal) => void
+  readonly resolve: (appraisal: GuestAppraisal) => void
   readonly reject: (error: unknown) => void
   readonly timer: NodeJS.Timeout
 }
@@ -63,7 +63,7 @@ class WorkerAppraiser implements Appraiser {
     this.#entry = entry
   }
 
-  appraise(evidence: TpmEvidence, inputs: TpmInputs): Promise<TpmAppraisal> {
+  appraise(evidence: GuestEvidence, inputs: GuestInputs): Promise<GuestAppraisal> {
     if (this.#waiting.size >= longestQueue) {
       return Promise.reject(appraiserErrors.error('APPRAISER_BUSY', `${longestQueue} appraisals are waiting`))
     }
@@ -128,7 +128,7 @@ export function createWorkerAppraiser(entry = new URL('./appraisal-worker.js', i
 /** Appraises on the calling thread: for commands that do nothing else meanwhile. */
 export function createDirectAppraiser(): Appraiser {
   return {
-    appraise: async (evidence, inputs) => appraiseTpm(evidence, inputs),
+    appraise: async (evidence, inputs) => appraiseGuest(evidence, inputs),
     [Symbol.asyncDispose]: async () => {},
   }
 }

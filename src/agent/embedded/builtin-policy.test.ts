@@ -1,12 +1,18 @@
 import { describe, expect, it } from 'vitest'
+import { maker } from '../../../test/support/enrolling-tpm.ts'
+import { anchorOf } from '../../base/pki/trust-anchor.ts'
 import { defaultTpmRequirements, type TpmRequirements } from '../../verifier/index.ts'
 import { builtinPolicy } from './builtin-policy.ts'
+import type { GuestTd, GuestTpm, TdRequirements } from './guest.ts'
 
-const hashOf = (change: Partial<TpmRequirements> = {}) => builtinPolicy({ ...defaultTpmRequirements, ...change }).hash
+const tpm = (requirements: TpmRequirements) => ({ requirements }) as unknown as GuestTpm
+const td = (requirements: TdRequirements) => ({ requirements }) as unknown as GuestTd
+const hashOf = (change: Partial<TpmRequirements> = {}) =>
+  builtinPolicy({ tpm: tpm({ ...defaultTpmRequirements, ...change }), td: null }).hash
 
 describe('the requirements as a policy (TOK-26)', () => {
   it('have the name `builtin` and a hash of 64 hexadecimal digits, the same for the same requirements', () => {
-    const { id, hash } = builtinPolicy(defaultTpmRequirements)
+    const { id, hash } = builtinPolicy({ tpm: tpm(defaultTpmRequirements), td: null })
     expect(id).toBe('builtin')
     expect(hash).toMatch(/^[0-9a-f]{64}$/)
     const reversed = Object.fromEntries(Object.entries(defaultTpmRequirements).reverse())
@@ -28,5 +34,20 @@ describe('the requirements as a policy (TOK-26)', () => {
       { withoutMemory: true },
     ]
     expect(new Set(changes.map(hashOf)).size).toBe(changes.length)
+  })
+
+  it('have another hash for every other requirement of a TD', () => {
+    const requirements: TdRequirements[] = [
+      {},
+      { policy: { acceptDebug: true } },
+      { policy: { tcbStatuses: ['UpToDate'] } },
+      { policy: { tcbStatuses: ['UpToDate', 'OutOfDate'] } },
+      { references: { mrTd: [new Uint8Array(48)] } },
+      { references: { mrTd: [new Uint8Array(48).fill(1)] } },
+      { trustAnchors: [anchorOf(maker.certificate)] },
+      { simulator: true },
+    ]
+    const hashes = requirements.map((given) => builtinPolicy({ tpm: null, td: td(given) }).hash)
+    expect(new Set([...hashes, hashOf()]).size).toBe(requirements.length + 1)
   })
 })

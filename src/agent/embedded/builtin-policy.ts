@@ -1,13 +1,27 @@
 import { createHash } from 'node:crypto'
+import { toHex } from '../../base/bytes.ts'
 import { canonicalJson } from '../../base/json.ts'
-import type { TpmRequirements } from '../../verifier/index.ts'
+import type { Guest } from './guest.ts'
+
+/** Values that JSON has no form for, in one that always reads the same. */
+function readable(_name: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return value.toString(16)
+  return value instanceof Uint8Array ? toHex(value) : value
+}
+
+/** What is asked of a TD: its trust anchors by their fingerprints. */
+function tdxPolicy({ td }: Guest): object | undefined {
+  if (td === null) return undefined
+  const { trustAnchors = [], ...requirements } = td.requirements
+  return { ...requirements, anchors: trustAnchors.flatMap(({ fingerprints }) => fingerprints) }
+}
 
 /**
  * The requirements of the configuration as a policy with a name and a hash, so that a token says what was asked of
  * the evidence: `policy-hash` is the SHA-256 of their canonical JSON (RFC 8785), in hexadecimal.
  */
-export function builtinPolicy(requirements: TpmRequirements): { readonly id: string; readonly hash: string } {
-  const readable = (_name: string, value: unknown) => (typeof value === 'bigint' ? value.toString(16) : value)
-  const text = canonicalJson(JSON.parse(JSON.stringify({ tpm: requirements }, readable)))
+export function builtinPolicy(guest: Guest): { readonly id: string; readonly hash: string } {
+  const requirements = { tpm: guest.tpm?.requirements, tdx: tdxPolicy(guest) }
+  const text = canonicalJson(JSON.parse(JSON.stringify(requirements, readable)))
   return { id: 'builtin', hash: createHash('sha256').update(text).digest('hex') }
 }

@@ -1,57 +1,41 @@
 import { type Clock, secondsOf } from '../../base/clock.ts'
 import type { RandomSource } from '../../base/random.ts'
 import type { Turns } from '../../base/turns.ts'
-import type { TpmEvidence } from '../../evidence/tpm/evidence.ts'
+import type { Collateral } from '../../endorsements/tdx/collateral.ts'
+import type { GuestEvidence } from '../../evidence/composite.ts'
 import type { AudiencePolicies } from '../../issuer/audience-policies.ts'
 import type { Challenges } from '../../issuer/challenges.ts'
 import type { TokenIssuer } from '../../issuer/token-issuer.ts'
 import type { LifetimeBound } from '../../issuer/token-lifetime.ts'
 import type { TokenRequest } from '../../passport/token-request.ts'
 import type { AcceptedToken, TokenSource } from '../../passport/token-source.ts'
-import { type TpmAppraisal, type TpmEnrolment, type TpmRequirements, tpmChecks } from '../../verifier/index.ts'
-import type { TpmCheckId } from '../../verifier/tpm/checks.ts'
-import type { PcrBankSelection } from '../../verifier/tpm/inputs.ts'
+import {
+  type GuestAppraisal,
+  type GuestInputs,
+  guestChecks,
+  type TdxAppraisal,
+  type TpmCheckId,
+  type TpmEnrolment,
+} from '../../verifier/index.ts'
 import type { Appraiser } from './appraiser.ts'
 import { builtinPolicy } from './builtin-policy.ts'
 import { embeddedErrors } from './errors.ts'
+import { collectGuest, type Guest, partsOf, planTpmQuote, type TpmPlan } from './guest.ts'
 import { failedIds, type LastAppraisals } from './last-appraisal.ts'
-import { drawSalt, qualifyingDataOf } from './transcript.ts'
-
-/** The verifier's memory of this machine's TPM. */
-export interface Enrolments {
-  /** The active enrolment of the key that the attester uses now; enrols it first if it is not known. */
-  require(signal: AbortSignal): Promise<TpmEnrolment>
-  /** Moves the counters of an affirmed appraisal; refuses if another appraisal was faster (ENR-12). */
-  keepCounters(before: TpmEnrolment, appraisal: TpmAppraisal): Promise<void>
-  /** The kept enrolment does not fit the evidence any more: the next `require` enrols again. */
-  forget(): void
-}
-
-/** The attester, as far as quotes go. What it is to quote is settled before the challenge, so that it can be compared. */
-export interface QuotingAttester {
-  selection(signal: AbortSignal): Promise<readonly PcrBankSelection[]>
-  collect(
-    qualifyingData: Uint8Array,
-    options: { readonly selection: readonly PcrBankSelection[] },
-    signal: AbortSignal,
-  ): Promise<TpmEvidence>
-}
+import { drawSalt, seedOf } from './transcript.ts'
 
 export interface EmbeddedSourceOptions {
   readonly name: string
   readonly generation: number
   readonly issuerUrl: string
   readonly usualLifetimeS: number
-  readonly attester: QuotingAttester
-  readonly enrolments: Enrolments
+  readonly guest: Guest
   readonly appraiser: Appraiser
   readonly challenges: Challenges
   readonly issuer: TokenIssuer
   /** Those of the issuer. */
   readonly audiences: AudiencePolicies
   readonly acceptToken: (token: string, request: TokenRequest) => Promise<AcceptedToken>
-  readonly requirements: TpmRequirements
-  readonly simulator: boolean
   readonly appraisals: LastAppraisals
   /** Those of the TPM: all sources that share its counters take them together, also while a reload replaces one. */
   readonly turns: Turns
@@ -82,26 +66,26 @@ export function createEmbeddedSource(options: EmbeddedSourceOptions): TokenSourc
 
 /** Challenge, evidence, appraisal; what the enrolment remembers is moved before anything is issued. */
 async function attest(options: EmbeddedSourceOptions, request: TokenRequest, signal: AbortSignal): Promise<Affirmed> {
-  const enrolment = await options.enrolments.require(signal)
-  const selection = await options.attester.selection(signal)
-  const challenge = options.challenges.issue()
-  const salt = drawSalt(options.random)
-  const qualifyingData = qualifyingDataOf({ verifier: options.issuerUrl, challenge: challenge.nonce, request, salt })
-  const spend = () => options.challenges.redeem(challenge.nonce)
+  const { guest, challenges, issuerUrl: verifier, random, clock } = options
+  const plan = await planTpmQuote(guest, signal)
+  const challenge = challenges.issue()
+  const seed = seedOf({ verifier, challenge: challenge.nonce, request, salt: drawSalt(random) })
+  const spend = () => challenges.redeem(challenge.nonce)
   // Also for evidence that never came: callers who hang up in time would fill the table of open challenges.
-  const evidence = await options.attester.collect(qualifyingData, { selection }, signal).catch((error: unknown) => {
+  const evidence = await collectGuest(guest, seed, plan, signal).catch((error: unknown) => {
     spend()
     throw error
   })
   if (!spend()) throw embeddedErrors.error('CHALLENGE_SPENT', `no evidence within ${challenge.lifetimeS} s`)
-  const appraisal = await appraise(options, evidence, { enrolment, qualifyingData, selection })
-  await options.enrolments.keepCounters(enrolment, appraisal)
-  return { appraisal, enrolment, simulated: isSimulated(options, appraisal), at: secondsOf(options.clock) }
+  const collateral = evidence.tdx === null ? null : await guest.td?.collateralOf(evidence.tdx.quote, signal)
+  const appraisal = await appraise(options, evidence, { seed, plan, collateral: collateral ?? null })
+  if (guest.tpm && plan && appraisal.tpm) await guest.tpm.enrolments.keepCounters(plan.enrolment, appraisal.tpm)
+  return { appraisal, plan, simulated: isSimulated(guest, appraisal), at: secondsOf(clock) }
 }
 
 /** TOK-04: a verifier in simulator mode lets anything through, so that nothing of it passes for real. */
-function isSimulated({ simulator }: EmbeddedSourceOptions, { simulated }: TpmAppraisal): boolean {
-  return simulator || simulated !== false
+function isSimulated({ tpm, td }: Guest, { simulated }: GuestAppraisal): boolean {
+  return tpm?.simulator === true || td?.requirements.simulator === true || simulated !== false
 }
 
 /** What TOK-11 lets stand in a token; the socket takes more (API 6.1). */
@@ -124,44 +108,61 @@ function requireKey({ audience, cnf }: TokenRequest, { policyFor }: AudiencePoli
 }
 
 interface Expected {
-  readonly enrolment: TpmEnrolment
-  readonly qualifyingData: Uint8Array
-  /** What the attester was told to quote (TPM-21). */
-  readonly selection: readonly PcrBankSelection[]
+  readonly seed: Uint8Array
+  readonly plan: TpmPlan | null
+  readonly collateral: Collateral | null
+}
+
+function inputsOf({ guest, clock }: EmbeddedSourceOptions, { seed, plan, collateral }: Expected): GuestInputs {
+  const { tpm, td } = guest
+  return {
+    now: clock.now(),
+    seed,
+    required: partsOf(guest),
+    tpm:
+      tpm === null || plan === null
+        ? null
+        : {
+            requirements: tpm.requirements,
+            simulator: tpm.simulator,
+            enrolment: plan.enrolment,
+            selection: plan.selection,
+          },
+    tdx: td === null ? null : { ...td.requirements, collateral },
+  }
 }
 
 /** What fails where the attester has another key than the one that is enrolled. */
-const ofAnotherKey: ReadonlySet<TpmCheckId> = new Set(['tpm.ak.known', 'tpm.quote.signer'])
+const ofAnotherKey: ReadonlySet<string> = new Set<TpmCheckId>(['tpm.ak.known', 'tpm.quote.signer'])
 
 async function appraise(
   options: EmbeddedSourceOptions,
-  evidence: TpmEvidence,
+  evidence: GuestEvidence,
   expected: Expected,
-): Promise<TpmAppraisal> {
-  const { appraiser, appraisals, clock, requirements, simulator } = options
-  const { enrolment, qualifyingData, selection } = expected
-  const now = clock.now()
-  const inputs = { now, expected: { qualifyingData, selection }, enrolment, requirements, simulator }
-  const appraisal = await appraiser.appraise(evidence, inputs)
+): Promise<GuestAppraisal> {
+  const inputs = inputsOf(options, expected)
+  const appraisal = await options.appraiser.appraise(evidence, inputs)
   const { affirmed, findings } = appraisal
-  appraisals.keepEvidence({ affirmed, findings, at: Math.floor(now / 1000) })
+  options.appraisals.keepEvidence({ affirmed, findings, at: Math.floor(inputs.now / 1000) })
   if (affirmed) return appraisal
-  if (findings.some(({ id, outcome }) => outcome === 'failed' && ofAnotherKey.has(id))) options.enrolments.forget()
+  if (findings.some(({ id, outcome }) => outcome === 'failed' && ofAnotherKey.has(id))) {
+    options.guest.tpm?.enrolments.forget()
+  }
   throw embeddedErrors.error('EVIDENCE_NOT_AFFIRMED', `failed: ${failedIds(findings)}`, {
     facts: { findings: failedIds(findings) },
   })
 }
 
 interface Affirmed {
-  readonly appraisal: TpmAppraisal
-  readonly enrolment: TpmEnrolment
+  readonly appraisal: GuestAppraisal
+  readonly plan: TpmPlan | null
   readonly simulated: boolean
   /** Seconds since the epoch. */
   readonly at: number
 }
 
 /** TOK-44: what the trust in the key rests on ends the token as well. */
-function boundsOf({ ekNotAfter, crlStatus, crlFreshUntil }: TpmEnrolment): LifetimeBound[] {
+function boundsOfEnrolment({ ekNotAfter, crlStatus, crlFreshUntil }: TpmEnrolment): LifetimeBound[] {
   const bounds: LifetimeBound[] = []
   if (ekNotAfter !== null) bounds.push({ name: 'EK certificate', at: Math.floor(ekNotAfter / 1000) })
   if (crlStatus === 'fresh' && crlFreshUntil !== null) {
@@ -170,23 +171,35 @@ function boundsOf({ ekNotAfter, crlStatus, crlFreshUntil }: TpmEnrolment): Lifet
   return bounds
 }
 
+/** Collateral that is used in its grace has ended already, and bounds nothing any more. */
+function boundsOfTd({ collateral, pck }: TdxAppraisal): LifetimeBound[] {
+  const bounds: LifetimeBound[] = []
+  if (pck !== null) bounds.push({ name: 'PCK certificate', at: Math.floor(pck.notAfter / 1000) })
+  if (collateral !== null && !collateral.expired) {
+    bounds.push({ name: 'TDX collateral', at: Math.floor(collateral.earliestExpirationDate / 1000) })
+  }
+  return bounds
+}
+
 async function issue(options: EmbeddedSourceOptions, request: TokenRequest, affirmed: Affirmed): Promise<string> {
-  const { appraisal, enrolment, simulated, at } = affirmed
+  const { appraisal, plan, simulated, at } = affirmed
+  const { tee, binding, tdx } = appraisal
+  if (tee === null) throw new TypeError('an affirmed appraisal of no kind')
   const { token } = await options.issuer.issueToken({
     audience: request.audience,
     nonces: request.nonces,
     ttlS: request.ttlS,
     cnf: request.cnf === null ? null : { jkt: request.cnf.jkt },
-    tee: 'tpm',
+    tee,
     appraisal,
-    checks: tpmChecks,
+    checks: guestChecks,
     appraisedAtS: at,
     freshness: 'challenge',
-    binding: [],
+    binding,
     simulated,
-    policies: [builtinPolicy(options.requirements)],
-    ekSpkiSha256: enrolment.ekSpkiSha256,
-    bounds: boundsOf(enrolment),
+    policies: [builtinPolicy(options.guest)],
+    ekSpkiSha256: plan?.enrolment.ekSpkiSha256 ?? null,
+    bounds: [...(plan ? boundsOfEnrolment(plan.enrolment) : []), ...(tdx ? boundsOfTd(tdx) : [])],
   })
   return token
 }

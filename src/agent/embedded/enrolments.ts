@@ -12,8 +12,8 @@ import { TpmRegistry } from '../../registry/tpm-registry.ts'
 import type { TpmAppraisal, TpmEnrolment } from '../../verifier/index.ts'
 import { appraiseEnrolment, type EnrolmentCandidate } from '../../verifier/tpm/enrolment.ts'
 import type { Settings } from '../wiring/settings.ts'
-import type { Enrolments } from './embedded-source.ts'
 import { embeddedErrors } from './errors.ts'
+import type { Enrolments } from './guest.ts'
 import { failedIds, type LastAppraisals } from './last-appraisal.ts'
 
 export interface EnrolmentParts {

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { embeddedIssuer, embeddedRequest } from '../../../test/support/embedded-machine.ts'
 import { toBase64url, toHex } from '../../base/bytes.ts'
-import { deriveSeed, deriveTpmQualifyingData, encodeTokenRequest } from '../../evidence/binding.ts'
+import { deriveSeed, encodeTokenRequest } from '../../evidence/binding.ts'
 import { hashLeaf } from '../../evidence/request-tree.ts'
 import type { TokenRequest } from '../../passport/token-request.ts'
-import { drawSalt, qualifyingDataOf, type TokenTranscript } from './transcript.ts'
+import { drawSalt, seedOf, type TokenTranscript } from './transcript.ts'
 
 const transcript: TokenTranscript = {
   verifier: embeddedIssuer,
@@ -17,12 +17,12 @@ const asking = (change: Partial<TokenRequest>): TokenTranscript => ({
   request: embeddedRequest(change),
 })
 
-describe('the qualifying data of a token request', () => {
+describe('the seed of a token request', () => {
   it('is that of a tree whose only leaf is the request (BRK-86, BRK-90, BRK-91)', () => {
     const { request, salt, challenge, verifier } = transcript
     const root = hashLeaf(encodeTokenRequest(request, salt))
     const seed = deriveSeed({ purpose: 'token', verifier, challenge, root, size: 1, agentKey: null })
-    expect(qualifyingDataOf(transcript)).toEqual(deriveTpmQualifyingData(seed))
+    expect(seedOf(transcript)).toEqual(seed)
   })
 
   it.each<[string, TokenTranscript]>([
@@ -35,7 +35,7 @@ describe('the qualifying data of a token request', () => {
     ['policies', asking({ policyIds: ['strict'] })],
     ['key', asking({ cnf: { jkt: toBase64url(new Uint8Array(32)), jwk: {} } })],
   ])('is another one for another %s', (_what, other) => {
-    expect(toHex(qualifyingDataOf(other))).not.toBe(toHex(qualifyingDataOf(transcript)))
+    expect(toHex(seedOf(other))).not.toBe(toHex(seedOf(transcript)))
   })
 
   it('takes 16 bytes of salt from the random source', () => {

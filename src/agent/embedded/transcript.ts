@@ -1,8 +1,8 @@
 import type { RandomSource } from '../../base/random.ts'
-import { type BoundRequest, deriveSeed, deriveTpmQualifyingData, encodeTokenRequest } from '../../evidence/binding.ts'
+import { type BoundRequest, deriveSeed, encodeTokenRequest } from '../../evidence/binding.ts'
 import { hashLeaf, treeRoot } from '../../evidence/request-tree.ts'
 
-/** One request under a verifier's challenge: everything that the TPM's signature will cover (BRK-90, BRK-91). */
+/** One request under a verifier's challenge: everything that the quotes of all devices will cover (BRK-90, BRK-91). */
 export interface TokenTranscript {
   readonly verifier: string
   readonly challenge: Uint8Array
@@ -15,9 +15,8 @@ export function drawSalt(random: RandomSource): Uint8Array {
   return random(16)
 }
 
-/** The 32 bytes of qualifying data of a tree with this one request (BRK-86, BRK-91). */
-export function qualifyingDataOf({ verifier, challenge, request, salt }: TokenTranscript): Uint8Array {
+/** The 48 bytes of seed of a tree with this one request (BRK-86, BRK-91). */
+export function seedOf({ verifier, challenge, request, salt }: TokenTranscript): Uint8Array {
   const root = treeRoot([hashLeaf(encodeTokenRequest(request, salt))])
-  const seed = deriveSeed({ purpose: 'token', verifier, challenge, root, size: 1, agentKey: null })
-  return deriveTpmQualifyingData(seed)
+  return deriveSeed({ purpose: 'token', verifier, challenge, root, size: 1, agentKey: null })
 }

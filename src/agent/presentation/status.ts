@@ -29,11 +29,21 @@ const shownStatus = z.object({
   startedAt: seconds,
   ready: z.boolean(),
   reasons: z.array(z.string()),
-  tpm: z.object({
-    place: z.string(),
-    simulated: z.boolean(),
-    connection: z.object({ open: z.boolean(), lastError: z.string().nullable() }).nullable(),
-  }),
+  tpm: z
+    .object({
+      place: z.string(),
+      simulated: z.boolean(),
+      connection: z.object({ open: z.boolean(), lastError: z.string().nullable() }).nullable(),
+    })
+    .nullable(),
+  td: z
+    .object({
+      place: z.string(),
+      simulated: z.boolean(),
+      quotes: z.object({ queued: z.number(), stuck: z.boolean() }),
+      collateral: z.array(z.object({ item: z.string(), expiresAt: seconds, failures: z.number() })),
+    })
+    .nullable(),
   identity: z.string(),
   issuer: z.object({
     url: z.string(),
@@ -57,10 +67,29 @@ export function parseStatus(answer: JsonObject): ShownStatus {
 const time = (at: number) => new Date(1000 * at).toISOString().replace('.000Z', 'Z')
 const row = (name: string, text: string) => `${name.padEnd(11)}${text}\n`
 
-function connectionLine({ place, simulated, connection }: ShownStatus['tpm']): string {
+const simulation = (simulated: boolean) => (simulated ? ', SIMULATED: protects nothing' : '')
+
+function tpmRows(tpm: ShownStatus['tpm']): string[] {
+  if (tpm === null) return []
+  const { place, simulated, connection } = tpm
   const state = connection === null ? 'not used yet' : connection.open ? 'open' : 'closed'
   const failed = connection?.lastError ? `, last error ${escaped(connection.lastError)}` : ''
-  return `${escaped(place)}, ${state}${failed}${simulated ? ', SIMULATED: protects nothing' : ''}`
+  return [row('TPM', `${escaped(place)}, ${state}${failed}${simulation(simulated)}`)]
+}
+
+function tdRows(td: ShownStatus['td']): string[] {
+  if (td === null) return []
+  const { place, simulated, quotes, collateral } = td
+  const state = quotes.stuck
+    ? ', a quote is STUCK in the kernel'
+    : quotes.queued > 0
+      ? `, ${quotes.queued} waiting`
+      : ''
+  const items = collateral.map(({ item, expiresAt, failures }) => {
+    const failed = failures > 0 ? `, ${failures} refreshes failed` : ''
+    return `  ${escaped(item)}  expires ${time(expiresAt)}${failed}\n`
+  })
+  return [row('TD', `${escaped(place)}${state}${simulation(simulated)}`), ...items]
 }
 
 const urgency: Readonly<Record<Outcome, number>> = { failed: 0, unreached: 1, waived: 2, passed: 3 }
@@ -108,7 +137,8 @@ export function renderStatus(status: ShownStatus, catalogue: CheckCatalogue, io:
     `${head}\n`,
     row('agent', `attestd ${escaped(version)}, process ${pid}, since ${time(startedAt)}`),
     ...(configurationError === null ? [] : [row('refused', escaped(`the last reload: ${configurationError}`))]),
-    row('TPM', connectionLine(status.tpm)),
+    ...tpmRows(status.tpm),
+    ...tdRows(status.td),
     row('callers', `known by ${escaped(status.identity)}`),
     ...(broker.clock === 'safe' ? [] : [row('clock', escaped(broker.clock))]),
     row('issuer', escaped(issuer.url)),

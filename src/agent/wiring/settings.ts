@@ -1,10 +1,5 @@
 import type { AttestdError } from '../../base/errors.ts'
-import {
-  type AudiencePolicies,
-  type AudiencePolicy,
-  createAudiencePolicies,
-  defaultSizeBudget,
-} from '../../issuer/audience-policies.ts'
+import { type AudiencePolicies, type AudiencePolicy, createAudiencePolicies } from '../../issuer/audience-policies.ts'
 import { requireIssuerUrl } from '../../issuer/issuer-url.ts'
 import type { TokenRequest } from '../../passport/token-request.ts'
 import type { CallerPolicy } from '../../policies/caller-policy.ts'
@@ -15,7 +10,10 @@ import type { TokenSettings } from '../../workload-api/token-provider.ts'
 import { invalidAt } from '../configuration/load.ts'
 import type { LoadedConfiguration } from '../configuration/read.ts'
 import { type Configuration, requireDuration } from '../configuration/schema.ts'
+import type { TdRequirements } from '../embedded/guest.ts'
 import { type AccountNumbers, readAccountNumbers } from './accounts.ts'
+import { planGuest } from './guest-plan.ts'
+import { readTdRequirements } from './td-requirements.ts'
 import { type EkTrust, readEkTrust } from './trust-files.ts'
 
 export const localIssuer = 'local'
@@ -26,6 +24,7 @@ export interface Settings {
   readonly callers: CallerPolicy
   readonly tokens: TokenSettings
   readonly requirements: TpmRequirements
+  readonly tdRequirements: TdRequirements
   readonly trust: EkTrust
   readonly audiences: AudiencePolicies
   /** Life of the tokens of an audience that is not listed. */
@@ -47,8 +46,16 @@ function requirementsOf({ verifier, tpm }: Configuration): TpmRequirements {
   }
 }
 
-function subjectRule(mode: 'ek' | 'workload' | 'key', { issuer }: Configuration): SubjectRule {
-  return mode === 'workload' ? { mode, claimPaths: issuer.subject_claims } : { mode }
+type SubjectMode = SubjectRule['mode']
+
+/** A guest without a TPM has no endorsement key; a TD has measurements that name what runs (TOK-38). */
+function usualSubject(configuration: Configuration): SubjectMode {
+  return configuration.issuer.subject ?? (planGuest(configuration).tpm ? 'ek' : 'workload')
+}
+
+function subjectRule(mode: SubjectMode, { issuer }: Configuration): SubjectRule {
+  if (mode !== 'workload') return { mode }
+  return issuer.subject_claims.length === 0 ? { mode } : { mode, claimPaths: issuer.subject_claims }
 }
 
 function audiencePolicy(
@@ -57,11 +64,11 @@ function audiencePolicy(
 ): AudiencePolicy {
   const { issuer } = configuration
   return {
-    subject: subjectRule(entry.subject ?? issuer.subject, configuration),
+    subject: subjectRule(entry.subject ?? usualSubject(configuration), configuration),
     algorithm: issuer.algorithm,
     lifetimeS: secondsOf(entry.lifetime ?? issuer.lifetime),
     consumer: entry.consumer ?? null,
-    maxCharacters: defaultSizeBudget,
+    maxCharacters: entry.max_characters ?? issuer.max_characters,
   }
 }
 
@@ -116,11 +123,11 @@ function rulesInvalid(file: string, text: string, { problems }: CallerRulesError
   return Object.assign(first, { message: errors.map(({ message }) => message).join('\n') })
 }
 
-/** A workload subject without claims would name every machine alike (TOK-40). */
+/** A workload subject without claims would name every machine alike (TOK-40); only a TD has a list of its own (TOK-38). */
 function requireSubjectClaims({ file, text, configuration }: LoadedConfiguration): void {
   const { issuer } = configuration
   const uses = issuer.subject === 'workload' || issuer.audiences.some(({ subject }) => subject === 'workload')
-  if (uses && issuer.subject_claims.length === 0) {
+  if (uses && issuer.subject_claims.length === 0 && !planGuest(configuration).td) {
     throw invalidAt(
       file,
       text,
@@ -144,9 +151,18 @@ function requireQuotedPcrs({ file, text, configuration }: LoadedConfiguration): 
   }
 }
 
+/** An agent without any device could never have a token. */
+function requireEvidence({ file, text, configuration }: LoadedConfiguration): void {
+  const { tpm, td } = planGuest(configuration)
+  if (tpm || td) return
+  const says = 'is off, and this guest is no TD: there would be no evidence at all'
+  throw invalidAt(file, text, ['tpm', 'use'], says)
+}
+
 /** Checks everything that the schema cannot, reads the files that are named, and gives the settings or throws. */
 export async function composeSettings(loaded: LoadedConfiguration): Promise<Settings> {
   const { configuration } = loaded
+  requireEvidence(loaded)
   requireSubjectClaims(loaded)
   requireQuotedPcrs(loaded)
   const accounts = await readAccountNumbers()
@@ -156,6 +172,7 @@ export async function composeSettings(loaded: LoadedConfiguration): Promise<Sett
     callers: callersOf(loaded, accounts),
     tokens: tokensOf(configuration, usualLifetimeS),
     requirements: requirementsOf(configuration),
+    tdRequirements: await readTdRequirements(loaded),
     trust: await readEkTrust(configuration.verifier),
     audiences: audiencesOf(configuration),
     usualLifetimeS,

@@ -3,21 +3,22 @@ import { Turns } from '../../base/turns.ts'
 import { Challenges } from '../../issuer/challenges.ts'
 import type { TokenSource } from '../../passport/token-source.ts'
 import { MemoryStore } from '../../registry/memory-store.ts'
-import { acceptOwnToken } from '../embedded/accept-own-token.ts'
+import { acceptOwnToken, type OwnTokens } from '../embedded/accept-own-token.ts'
 import { createWorkerAppraiser } from '../embedded/appraiser.ts'
 import { createEmbeddedSource } from '../embedded/embedded-source.ts'
 import { createEnrolments } from '../embedded/enrolments.ts'
+import type { Guest, GuestTd, GuestTpm } from '../embedded/guest.ts'
 import type { LastAppraisals } from '../embedded/last-appraisal.ts'
+import type { GuestWiring } from './guest.ts'
 import type { Host } from './host.ts'
 import type { IssuingWiring } from './issuing.ts'
 import { loggedSource } from './logged-source.ts'
 import { localIssuer, type Settings } from './settings.ts'
-import type { TpmWiring } from './tpm.ts'
 
 export interface SourceParts {
   readonly host: Host
   readonly log: Logger
-  readonly tpm: TpmWiring
+  readonly guest: GuestWiring
   readonly issuing: IssuingWiring
   readonly appraisals: LastAppraisals
 }
@@ -27,34 +28,63 @@ export interface SourceFactory extends AsyncDisposable {
   sourceFor(settings: Settings, generation: number): TokenSource
 }
 
+function guestTd({ td, collateral }: GuestWiring, settings: Settings): GuestTd | null {
+  if (td === null || collateral === null) return null
+  return {
+    attester: td.attester,
+    collateralOf: (quote, signal) => collateral.collateralOf(quote, signal),
+    requirements: settings.tdRequirements,
+  }
+}
+
+function isSimulator({ tpm, td }: Guest): boolean {
+  return tpm?.simulator === true || td?.requirements.simulator === true
+}
+
+function ownTokens(guest: Guest, settings: Settings, { issuing, host }: SourceParts): OwnTokens {
+  const { verifier } = settings.configuration
+  return {
+    issuer: issuing.url,
+    jwks: () => issuing.keys.jwks(),
+    simulator: isSimulator(guest),
+    tee: guest.td === null ? 'tpm' : 'tdx',
+    tcbStatuses: guest.td === null ? null : verifier.tcb_statuses,
+    allowDebug: verifier.debug,
+    clock: host.clock,
+  }
+}
+
 /** Sources share one appraisal thread, one table of challenges, the counters and their turns; enrolling is each source's own. */
-export function wireSources({ host, log, tpm, issuing, appraisals }: SourceParts): SourceFactory {
+export function wireSources(parts: SourceParts): SourceFactory {
+  const { host, log, guest: wired, issuing, appraisals } = parts
   const { clock, random } = host
   const appraiser = createWorkerAppraiser()
   const challenges = new Challenges({ clock, random })
   const stop = new AbortController()
-  const { attester } = tpm
   const store = new MemoryStore()
   const turns = new Turns()
-  const enrolling = { attester, store, clock, random, appraisals, log, ended: stop.signal }
+  const guestTpm = (settings: Settings): GuestTpm | null => {
+    if (wired.tpm === null) return null
+    const { attester } = wired.tpm
+    const { simulator } = settings.configuration.tpm
+    const enrolling = { attester, store, clock, random, appraisals, log, ended: stop.signal, settings, simulator }
+    return { attester, enrolments: createEnrolments(enrolling), requirements: settings.requirements, simulator }
+  }
   return {
     sourceFor: (settings, generation) => {
-      const simulator = settings.configuration.tpm.simulator
-      const own = { issuer: issuing.url, jwks: () => issuing.keys.jwks(), simulator, clock }
+      const guest: Guest = { tpm: guestTpm(settings), td: guestTd(wired, settings) }
+      const own = ownTokens(guest, settings, parts)
       const source = createEmbeddedSource({
         name: localIssuer,
         generation,
         issuerUrl: issuing.url,
         usualLifetimeS: settings.usualLifetimeS,
-        attester,
-        enrolments: createEnrolments({ ...enrolling, settings, simulator }),
+        guest,
         appraiser,
         challenges,
         issuer: issuing.issuerFor(settings),
         audiences: settings.audiences,
         acceptToken: (token, request) => acceptOwnToken(token, request, own),
-        requirements: settings.requirements,
-        simulator,
         appraisals,
         turns,
         clock,

@@ -58,7 +58,9 @@ async function readAll<T>(files: readonly string[], label: string, parse: (der: 
   return lists.flat()
 }
 
-const readCertificates = (files: readonly string[]) => readAll(files, 'CERTIFICATE', (der) => parseCertificate(der))
+/** All certificates of files that the configuration names. */
+export const readCertificates = (files: readonly string[]) =>
+  readAll(files, 'CERTIFICATE', (der) => parseCertificate(der))
 
 /** A file that holds the certificate of a known maker is that maker's anchor, by its pinned digest. */
 function namedAnchor(certificate: Certificate): TrustAnchor {

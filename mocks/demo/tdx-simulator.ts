@@ -1,0 +1,39 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+
+/** The simulated TDX platform as it runs: where its kernel, its provisioning service and its root are. */
+export interface TdxSimulator {
+  readonly kernel: string
+  readonly pccs: string
+  readonly root: string
+  stop(): Promise<void>
+}
+
+/** The first line that it prints, when it listens. */
+async function firstLine(child: ChildProcess): Promise<string> {
+  if (!child.stdout) throw new TypeError('the simulator has no standard output')
+  const lines = createInterface({ input: child.stdout })
+  const ended = once(child, 'exit').then(() => {
+    throw new Error('the TDX simulator did not start; its reason stands above')
+  })
+  const [line] = await Promise.race([once(lines, 'line'), ended])
+  return String(line)
+}
+
+/** Starts the simulated platform with its state in `stateDirectory`. */
+export async function startTdxSimulator(stateDirectory: string): Promise<TdxSimulator> {
+  const program = new URL('../tdx/main.js', import.meta.url).pathname
+  const child = spawn(process.execPath, [program, '--state', stateDirectory], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const { kernel, pccs, root } = JSON.parse(await firstLine(child)) as Record<'kernel' | 'pccs' | 'root', string>
+  return {
+    kernel,
+    pccs,
+    root,
+    stop: async () => {
+      const exited = once(child, 'exit')
+      child.kill('SIGTERM')
+      await exited
+    },
+  }
+}

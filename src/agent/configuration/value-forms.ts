@@ -1,0 +1,13 @@
+import { z } from 'zod'
+import { millisecondsOf } from './duration.ts'
+
+export const duration = (fallback: string) =>
+  z
+    .string()
+    .refine((text) => millisecondsOf(text) !== undefined, 'must be a number with a unit: 250ms, 30s, 15m, 6h, 90d')
+    .default(fallback)
+
+export const path = z.string().regex(/^\//, 'must be an absolute path')
+
+/** Whether a device is part of the evidence. */
+export const use = z.enum(['auto', 'required', 'off']).default('auto')

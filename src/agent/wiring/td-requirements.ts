@@ -1,0 +1,81 @@
+import { anchorOf } from '../../base/pki/trust-anchor.ts'
+import { intelSgxRootAnchors } from '../../endorsements/tdx/intel-root.ts'
+import type { EventLogPolicy } from '../../verifier/tdx/event-log-policy.ts'
+import type { TdxPolicy, TdxReferences, TdxTrustAnchor } from '../../verifier/tdx/inputs.ts'
+import { invalidAt } from '../configuration/load.ts'
+import type { LoadedConfiguration } from '../configuration/read.ts'
+import { type Configuration, requireDuration } from '../configuration/schema.ts'
+import type { TdRequirements } from '../embedded/guest.ts'
+import { readCertificates } from './trust-files.ts'
+
+type Measurements = Configuration['verifier']['td']
+
+const fieldOf = {
+  mr_td: 'mrTd',
+  mr_seam: 'mrSeam',
+  mr_signer_seam: 'mrSignerSeam',
+  mr_config_id: 'mrConfigId',
+  mr_owner: 'mrOwner',
+  mr_owner_config: 'mrOwnerConfig',
+  rtmr_0: 'rtmr0',
+  rtmr_1: 'rtmr1',
+  rtmr_2: 'rtmr2',
+  rtmr_3: 'rtmr3',
+  td_attributes: 'tdAttributes',
+  xfam: 'xfam',
+  mr_servicetd: 'mrServiceTd',
+} as const satisfies Readonly<Record<keyof Measurements, keyof TdxReferences>>
+
+const logRequirements = {
+  required: 'required',
+  'if-present': 'ifPresent',
+  optional: 'optional',
+} as const satisfies Readonly<Record<Configuration['verifier']['cc_event_log'], EventLogPolicy['requirement']>>
+
+const fromHex = (hex: string) => new Uint8Array(Buffer.from(hex, 'hex'))
+
+function referencesOf(measurements: Measurements): TdxReferences {
+  const named = Object.entries(fieldOf) as [keyof Measurements, keyof TdxReferences][]
+  const given = named.flatMap(([key, field]) => {
+    const values = measurements[key]
+    return values === undefined ? [] : [[field, values.map(fromHex)] as const]
+  })
+  return Object.fromEntries(given)
+}
+
+function policyOf({ verifier }: Configuration): Partial<TdxPolicy> {
+  return {
+    acceptDebug: verifier.debug,
+    tcbStatuses: verifier.tcb_statuses,
+    collateralGraceSeconds: Math.floor(requireDuration(verifier.collateral_grace) / 1000),
+    minTcbEvalNum: verifier.tcb_minimum_evaluation,
+  }
+}
+
+/** A root of one's own vouches for simulated TDs and for nothing else: every token under it says so (TDX-098, TDX-287). */
+async function readAnchors({ file, text, configuration }: LoadedConfiguration): Promise<readonly TdxTrustAnchor[]> {
+  const { tdx, verifier } = configuration
+  if (verifier.tdx_anchors.length > 0 && !tdx.simulator) {
+    throw invalidAt(
+      file,
+      text,
+      ['verifier', 'tdx_anchors'],
+      'need tdx.simulator = true: hardware is vouched for by Intel',
+    )
+  }
+  const certificates = await readCertificates(verifier.tdx_anchors)
+  const simulators = certificates.map((certificate) => ({ ...anchorOf(certificate), simulator: true }))
+  return [...intelSgxRootAnchors, ...simulators]
+}
+
+/** What the configuration asks of a TD. Throws `CONFIGURATION_INVALID` or `INPUT_UNREADABLE`. */
+export async function readTdRequirements(loaded: LoadedConfiguration): Promise<TdRequirements> {
+  const { configuration } = loaded
+  return {
+    trustAnchors: await readAnchors(loaded),
+    references: referencesOf(configuration.verifier.td),
+    policy: policyOf(configuration),
+    simulator: configuration.tdx.simulator,
+    eventLog: { requirement: logRequirements[configuration.verifier.cc_event_log] },
+  }
+}
