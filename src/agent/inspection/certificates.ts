@@ -65,7 +65,8 @@ function derTree(der: Uint8Array): InspectedField[] {
   return fields
 }
 
-function certificateSummary(certificate: Certificate): InspectedField[] {
+/** What a certificate says in short, without offsets. */
+export function certificateSummary(certificate: Certificate): InspectedField[] {
   const { basicConstraints, keyUsage, extendedKeyUsage, subjectKeyId, authorityKeyId } = certificate
   const constraint = basicConstraints?.pathLength === null ? '' : ` pathLen ${basicConstraints?.pathLength}`
   const ca = basicConstraints === null ? '' : `CA ${basicConstraints.ca}${basicConstraints.ca ? constraint : ''}`

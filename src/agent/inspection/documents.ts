@@ -1,9 +1,11 @@
 import { parseText } from '../../base/bytes.ts'
 import { isJsonObject, type JsonObject, type JsonValue, parseJsonObject } from '../../base/json.ts'
+import { parseTdxEvidence } from '../../evidence/tdx/evidence-json.ts'
 import { parseTpmEvidence } from '../../evidence/tpm/evidence-json.ts'
 import { inspectCertificate } from './certificates.ts'
 import { heading, type InspectedField, type Inspection, shownValue } from './inspection.ts'
-import { inspectEventLog, inspectImaLog } from './logs.ts'
+import { inspectCcEventLog, inspectEventLog, inspectImaLog } from './logs.ts'
+import { inspectQuote } from './tdx-structures.ts'
 import { inspectAttest, inspectPublic, inspectSignature } from './tpm-structures.ts'
 
 function memberFields(value: JsonValue, name: string, depth: number): InspectedField[] {
@@ -64,15 +66,39 @@ export function inspectTpmEvidence(container: JsonObject): Inspection {
   return { kind: 'TPM evidence (container version 1)', fields }
 }
 
+/** TDX evidence with the quote and the event log inside it. */
+export function inspectTdxEvidence(container: JsonObject): Inspection {
+  const { quote, ccEventLog, simulated } = parseTdxEvidence(container)
+  const fields = [
+    ...part('quote', inspectQuote(quote)),
+    ...(ccEventLog ? part('cc_eventlog', inspectCcEventLog(ccEventLog)) : [heading('cc_eventlog', 0, 'null')]),
+    heading('(simulated)', 0, String(simulated)),
+  ]
+  return { kind: 'TDX evidence', fields }
+}
+
+const containers: Readonly<Record<string, (container: JsonObject) => Inspection>> = {
+  tdx: inspectTdxEvidence,
+  tpm: inspectTpmEvidence,
+}
+
+/** Evidence of these kinds is told by its members. */
+function containerKind(object: JsonObject): string | undefined {
+  if (isJsonObject(object['ak']) && Array.isArray(object['quotes'])) return 'tpm'
+  return typeof object['quote'] === 'string' ? 'tdx' : undefined
+}
+
 /** A JSON document: evidence with what is inside it, else its members. */
 export function inspectJson(text: string): Inspection {
   const object = parseJsonObject(text, 'document')
-  if (isJsonObject(object['ak']) && Array.isArray(object['quotes'])) return inspectTpmEvidence(object)
-  const evidence = object['evidence']
-  if (object['tee'] === 'tpm' && typeof evidence === 'string') {
+  const bare = containers[containerKind(object) ?? '']
+  if (bare) return bare(object)
+  const { evidence, tee } = object
+  const carried = typeof tee === 'string' && Object.hasOwn(containers, tee) ? containers[tee] : undefined
+  if (carried && typeof evidence === 'string') {
     const inner = parseJsonObject(parseText(evidence, 'base64url', 'evidence'), 'evidence')
     const { evidence: _carried, ...outer } = object
-    return { kind: 'evidence document', fields: [...membersOf(outer, 0), ...inspectTpmEvidence(inner).fields] }
+    return { kind: 'evidence document', fields: [...membersOf(outer, 0), ...carried(inner).fields] }
   }
   return { kind: 'JSON document', fields: membersOf(object, 0) }
 }

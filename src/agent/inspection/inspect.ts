@@ -2,12 +2,14 @@ import { MalformedError } from '../../base/errors.ts'
 import { findPem } from '../../base/pki/pem.ts'
 import { parseEventLog } from '../../evidence/event-log/event-log.ts'
 import { parseImaLog } from '../../evidence/ima/ima-log.ts'
+import { parseCcEventLog, sha384Of } from '../../evidence/tdx/cc-event-log.ts'
 import { type HashName, hashNames } from '../../evidence/tpm/algorithms.ts'
 import { agentErrors } from '../errors.ts'
 import { inspectCertificate, inspectCrl } from './certificates.ts'
 import { inspectJson, inspectToken } from './documents.ts'
 import type { Inspection } from './inspection.ts'
-import { inspectEventLog, inspectImaLog } from './logs.ts'
+import { inspectCcEventLog, inspectEventLog, inspectImaLog } from './logs.ts'
+import { inspectCcelTable, inspectQuote, inspectTdReport, kindOfTdx } from './tdx-structures.ts'
 import { inspectAttest, inspectPublic, inspectSignature } from './tpm-structures.ts'
 
 type Inspector = (bytes: Uint8Array) => Inspection
@@ -34,6 +36,10 @@ export const inspectors: Readonly<Record<string, Inspector>> = {
   attest: inspectAttest,
   signature: inspectSignature,
   public: inspectPublic,
+  quote: inspectQuote,
+  tdreport: inspectTdReport,
+  ccel: inspectCcelTable,
+  'cc-event-log': inspectCcEventLog,
   'event-log': inspectEventLog,
   'ima-log': (bytes) => inspectImaLog(bytes, imaColumn(bytes) ?? 'sha1'),
 }
@@ -51,16 +57,25 @@ function holds(parse: () => unknown): boolean {
 const u16At = (bytes: Uint8Array, at: number) => ((bytes[at] ?? 0) << 8) + (bytes[at + 1] ?? 0)
 const without = (inspector: Inspector, bytes: Uint8Array) => holds(() => inspector(bytes)) && !inspector(bytes).problem
 
+/** A log of a TD names registers 0 to 4 only, and extends them by SHA-384: a TPM's log has events of PCR 5 to 7. */
+function isCcEventLog(bytes: Uint8Array): boolean {
+  return holds(() => parseCcEventLog(bytes)) && parseCcEventLog(bytes).events.every((event) => sha384Of(event))
+}
+
 function kindOfBinary(bytes: Uint8Array): string | undefined {
   if (u16At(bytes, 0) === 0xff54 && u16At(bytes, 2) === 0x4347) return 'attest'
   if (bytes[0] === 0x30) return without(inspectCertificate, bytes) ? 'certificate' : 'crl'
   if ([0x0014, 0x0016, 0x0018].includes(u16At(bytes, 0)) && without(inspectSignature, bytes)) return 'signature'
   if (without(inspectPublic, bytes)) return 'public'
+  if (isCcEventLog(bytes)) return 'cc-event-log'
   if (bytes.length >= 32 && holds(() => parseEventLog(bytes))) return 'event-log'
   return bytes.length > 0 && imaColumn(bytes) ? 'ima-log' : undefined
 }
 
 function kindOf(bytes: Uint8Array): string | undefined {
+  // First of all: quotes have certificates in PEM form inside.
+  const tdx = kindOfTdx(bytes)
+  if (tdx) return tdx
   const start = textOf(bytes.subarray(0, 65_536))
   if (/^\s*\{/.test(start)) return 'evidence'
   if (/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\s*$/.test(start)) return 'token'
@@ -70,7 +85,8 @@ function kindOf(bytes: Uint8Array): string | undefined {
 }
 
 /**
- * Shows a file as a tree with byte offsets: evidence, event log, IMA log, TPM structures, certificate, CRL, token.
+ * Shows a file as a tree with byte offsets: evidence, event logs, IMA log, structures of TPM and TDX, certificate, CRL,
+ * token.
  * Nothing is verified. Throws `UNKNOWN_INPUT` where no kind fits, `MalformedError` where the kind is clear but the
  * bytes are not it.
  */

@@ -1,5 +1,6 @@
 import { toHex } from '../../base/bytes.ts'
 import type { MalformedError } from '../../base/errors.ts'
+import { type Layout, traceFields } from '../../base/layout.ts'
 import type { TracedField } from '../../base/layout-cursor.ts'
 
 /** One line of a readable tree. */
@@ -52,3 +53,9 @@ export const heading = (name: string, depth: number, value = '', offset: number 
   size: null,
   value,
 })
+
+/** Every field that `layout` reads in `bytes`, as far as it comes. */
+export function inspectLayout(kind: string, layout: Layout<unknown>, bytes: Uint8Array): Inspection {
+  const { fields, error } = traceFields(layout, bytes, kind)
+  return { kind, fields: fieldsOfTrace(fields), ...(error ? { problem: error } : {}) }
+}

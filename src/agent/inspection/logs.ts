@@ -3,8 +3,12 @@ import { MalformedError } from '../../base/errors.ts'
 import { type EventLog, type LoggedEvent, parseEventLog } from '../../evidence/event-log/event-log.ts'
 import { eventTypeName } from '../../evidence/event-log/event-types.ts'
 import { readImaLog } from '../../evidence/ima/ima-log.ts'
+import { evEventTag, parseAaelData } from '../../evidence/tdx/aael.ts'
+import { parseCcEventLog } from '../../evidence/tdx/cc-event-log.ts'
 import { type HashName, hashNameOf } from '../../evidence/tpm/algorithms.ts'
 import { replayEventLog } from '../../verifier/event-log/replay-event-log.ts'
+import { bindEvent } from '../../verifier/tdx/event-binding.ts'
+import { replayCcEventLog } from '../../verifier/tdx/replay-cc-event-log.ts'
 import { heading, type InspectedField, type Inspection, shownValue } from './inspection.ts'
 
 function eventFields({ index, offset, pcr, type, digests, data }: LoggedEvent): InspectedField[] {
@@ -14,6 +18,40 @@ function eventFields({ index, offset, pcr, type, digests, data }: LoggedEvent): 
     ...banks,
     heading('data', 1, shownValue(data)),
   ]
+}
+
+const registerNames = ['MRTD', 'RTMR0', 'RTMR1', 'RTMR2', 'RTMR3']
+
+function recordFields(data: Uint8Array): InspectedField[] {
+  try {
+    const { domain, operation, content } = parseAaelData(data)
+    return [heading('(runtime record)', 1, `${domain} ${operation} ${content}`)]
+  } catch (error) {
+    if (error instanceof MalformedError) return []
+    throw error
+  }
+}
+
+/** `(bound)` says what of the data the digest covers; anything else in it is only what the log says. */
+function ccEventFields(event: LoggedEvent): InspectedField[] {
+  const [head, ...others] = eventFields(event)
+  const name = `${registerNames[event.pcr]}  ${eventTypeName(event.type)}`
+  const records = event.type === evEventTag ? recordFields(event.data) : []
+  return [...(head ? [{ ...head, value: name }] : []), ...others, heading('(bound)', 1, bindEvent(event)), ...records]
+}
+
+/** An event log of a TD up to its end marker, and the registers to which it leads. Unverified as any log. */
+export function inspectCcEventLog(bytes: Uint8Array): Inspection {
+  const log = parseCcEventLog(bytes)
+  const replayed = replayCcEventLog(log).registers.map(({ value }, index) => heading(`RTMR${index}`, 1, toHex(value)))
+  const fields = [
+    heading('header', 0, registerNames[log.headerRegister], 0),
+    ...log.events.flatMap(ccEventFields),
+    heading('(end marker)', 0, log.end, log.logBytes),
+    heading('(replayed)', 0),
+    ...replayed,
+  ]
+  return { kind: `CC event log (${log.events.length} events)`, fields }
 }
 
 function registerFields(log: EventLog): InspectedField[] {

@@ -1,5 +1,5 @@
 import { toHex } from '../../base/bytes.ts'
-import { type Layout, sized, traceFields, u16be } from '../../base/layout.ts'
+import { type Layout, sized, u16be } from '../../base/layout.ts'
 import { attestLayout } from '../../evidence/tpm/attest.ts'
 import {
   hasAttribute,
@@ -10,12 +10,7 @@ import {
   type TpmtPublic,
 } from '../../evidence/tpm/public-area.ts'
 import { signatureLayout } from '../../evidence/tpm/signature.ts'
-import { fieldsOfTrace, heading, type InspectedField, type Inspection } from './inspection.ts'
-
-function inspectLayout(kind: string, layout: Layout<unknown>, bytes: Uint8Array): Inspection {
-  const { fields, error } = traceFields(layout, bytes, kind)
-  return { kind, fields: fieldsOfTrace(fields), ...(error ? { problem: error } : {}) }
-}
+import { heading, type InspectedField, type Inspection, inspectLayout } from './inspection.ts'
 
 export const inspectAttest = (bytes: Uint8Array) => inspectLayout('TPMS_ATTEST', attestLayout, bytes)
 

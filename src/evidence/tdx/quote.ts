@@ -122,6 +122,9 @@ export function parseQuote(bytes: Uint8Array, { maximum = quoteLimit }: { readon
   return readQuote(new Reader(bytes, 'quote'))
 }
 
+/** Header, in version 5 type and size, and body; reading stands at the start of the message. */
+export const signedPartLayout: Layout<SignedPart> = { read: readSignedPart, write: writeSignedPart }
+
 /**
  * Parses the signed part of a quote alone, which is all that some services show: header, in version 5 type and size,
  * and body, to the last byte. Throws `MalformedError`.
@@ -129,8 +132,6 @@ export function parseQuote(bytes: Uint8Array, { maximum = quoteLimit }: { readon
 export function parseSignedPart(bytes: Uint8Array): SignedPart {
   return parse(signedPartLayout, bytes, 'quote')
 }
-
-const signedPartLayout: Layout<SignedPart> = { read: readSignedPart, write: writeSignedPart }
 
 /** The bytes that `parseQuote` reads back. A part that does not fit is a bug and throws `RangeError` with its path. */
 export function encodeQuote(parts: QuoteParts): Uint8Array {
