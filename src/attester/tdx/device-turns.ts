@@ -64,8 +64,8 @@ export class DeviceTurns {
    * of one key gives the same type. The signal of `work` aborts when nobody waits for it any more. Rejects with
    * `quote_stuck`, `quote_busy`, `quote_timeout`, the reason of `signal`, or what `work` throws.
    */
-  take<T>(key: string | null, work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
-    if (signal.aborted) return Promise.reject(signal.reason)
+  take<T>(key: string | null, work: (signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    if (signal?.aborted) return Promise.reject(signal.reason)
     const shared = key === null ? undefined : this.#waiting.find((job) => job.key === key)
     const refusal = this.#refusal(shared)
     if (refusal !== null) return Promise.reject(refusal)
@@ -94,7 +94,7 @@ export class DeviceTurns {
     return attesterErrors.error('quote_busy', detail, { facts: { retryAfterSeconds } })
   }
 
-  #waitFor(job: Job, signal: AbortSignal): Promise<unknown> {
+  #waitFor(job: Job, signal: AbortSignal | undefined): Promise<unknown> {
     const { clock, deadlineMs } = this.#options
     const done = new AbortController()
     return new Promise<unknown>((resolve, reject) => {
@@ -104,7 +104,7 @@ export class DeviceTurns {
         this.#leave(job, waiter)
       }
       job.waiters.add(waiter)
-      signal.addEventListener('abort', () => giveUp(signal.reason), { once: true, signal: done.signal })
+      signal?.addEventListener('abort', () => giveUp(signal.reason), { once: true, signal: done.signal })
       const late = () => giveUp(this.#lateness(job))
       clock.sleep(deadlineMs, done.signal).then(late, () => undefined)
     }).finally(() => done.abort())

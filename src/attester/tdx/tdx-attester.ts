@@ -88,7 +88,6 @@ export interface TdxAttester {
 }
 
 const defaultDeadlineMs = 35_000
-const never = new AbortController().signal
 
 /** Makes the attester of this guest; nothing is opened or read before its first use. */
 export function createTdxAttester(options: TdxAttesterOptions): TdxAttester {
@@ -116,13 +115,13 @@ class GuestAttester implements TdxAttester {
     this.#measurements = new MeasurementLog(options)
   }
 
-  async collect(reportData: Uint8Array, signal = never): Promise<TdxCollection> {
+  async collect(reportData: Uint8Array, signal?: AbortSignal): Promise<TdxCollection> {
     if (reportData.length !== 64) throw new TypeError(`report data takes 64 bytes, got ${reportData.length}`)
     const own = new Uint8Array(reportData)
     return this.#turns.take(toHex(own), (turn) => this.#collect(own, turn), signal)
   }
 
-  async extend({ register = 3, ...event }: Measurement, signal = never): Promise<Extension> {
+  async extend({ register = 3, ...event }: Measurement, signal?: AbortSignal): Promise<Extension> {
     // Once begun it goes on to its end, whoever waits for it: half of it would part register and log.
     return this.#turns.take(null, () => this.#measurements.extend(register, event), signal)
   }
