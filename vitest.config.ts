@@ -8,6 +8,7 @@ const slow = [
   'src/base/pki/{certificate,chain,revocation-list}.test.ts',
   'src/evidence/tpm/evidence-json.test.ts',
   'src/attester/tpm/{tpm-attester,tpm-keys}.test.ts',
+  'src/endorser/tdx/{collateral-source,served-collateral}.test.ts',
   'src/agent/inspection/inspect.test.ts',
   'src/issuer/key-ring.test.ts',
   'src/passport/{model,refreshing}.test.ts',

@@ -64,7 +64,7 @@ export function answerTo(url: URL, issuer: CollateralIssuer): CollateralAnswer {
 export class FakePccs implements CollateralTransport {
   readonly asked: URL[] = []
   options: CollateralOptions = {}
-  meddle: (url: URL, signal: AbortSignal) => Promise<CollateralAnswer> | CollateralAnswer | null = () => null
+  meddle: (url: URL, signal: AbortSignal) => Promise<CollateralAnswer | null> | CollateralAnswer | null = () => null
   #now: () => number
 
   constructor(now: () => number = () => rigNow) {

@@ -54,7 +54,8 @@ function open(options: Partial<CollateralSourceOptions> = {}, ...transports: Fak
   })
 }
 
-const never = new AbortController().signal
+/** A caller that waits for as long as it takes. */
+const unending = () => new AbortController().signal
 const named = (event: CollateralEvent['event']) => events.filter((each) => each.event === event)
 
 /** Settles `promise` while the clock runs on, minute after minute. */
@@ -78,7 +79,7 @@ const codeOf = (promise: Promise<unknown>) =>
 
 describe('a cold cache', () => {
   it('gathers one Collateral of four items', async () => {
-    const collateral = await open().collateralFor(rigQuery, never)
+    const collateral = await open().collateralFor(rigQuery, unending())
     expect(JSON.parse(collateral.tcbInfo)).toMatchObject({ id: 'TDX', fmspc: '51D0AC000000' })
     expect(JSON.parse(collateral.qeIdentity)).toMatchObject({ id: 'TD_QE' })
     expect(collateral.pckCrlIssuerChain).toContain('BEGIN CERTIFICATE')
@@ -93,22 +94,22 @@ describe('a cold cache', () => {
 
   it('asks once per item for a thousand at a time (TDX-208)', async () => {
     const source = open()
-    const all = await Promise.all(Array.from({ length: 1_000 }, () => source.collateralFor(rigQuery, never)))
+    const all = await Promise.all(Array.from({ length: 1_000 }, () => source.collateralFor(rigQuery, unending())))
     expect(pccs.asked).toHaveLength(4)
     expect(new Set(all.map(({ tcbInfoSignature }) => tcbInfoSignature)).size).toBe(1)
   })
 
   it('and answers the next from memory', async () => {
     const source = open()
-    await source.collateralFor(rigQuery, never)
-    await source.collateralFor({ ...rigQuery, fmspc: rigQuery.fmspc.toUpperCase() }, never)
+    await source.collateralFor(rigQuery, unending())
+    await source.collateralFor({ ...rigQuery, fmspc: rigQuery.fmspc.toUpperCase() }, unending())
     expect(pccs.asked).toHaveLength(4)
   })
 
   it('keeps the sets apart: early is asked for by itself (PCS-04)', async () => {
     const source = open()
-    await source.collateralFor(rigQuery, never)
-    const early = await source.collateralFor({ ...rigQuery, update: 'early' }, never)
+    await source.collateralFor(rigQuery, unending())
+    const early = await source.collateralFor({ ...rigQuery, update: 'early' }, unending())
     expect(JSON.parse(early.tcbInfo).tcbEvaluationDataNumber).toBe(18)
     expect(pccs.paths.slice(4).sort()).toEqual([
       '/tdx/certification/v4/qe/identity?update=early',
@@ -120,12 +121,12 @@ describe('a cold cache', () => {
     const source = open()
     let release = () => {}
     pccs.meddle = () =>
-      new Promise((resolve) => {
-        release = () => resolve(null as never)
+      new Promise<null>((resolve) => {
+        release = () => resolve(null)
       })
     const leaving = new AbortController()
     const left = source.collateralFor(rigQuery, leaving.signal)
-    const stays = source.collateralFor(rigQuery, never)
+    const stays = source.collateralFor(rigQuery, unending())
     leaving.abort(new Error('gone'))
     await expect(left).rejects.toThrow('gone')
     await clock.advance(1)
@@ -137,7 +138,7 @@ describe('a cold cache', () => {
   it('ends what is under way with its lifetime', async () => {
     const source = open()
     pccs.meddle = () => new Promise(() => undefined)
-    const asked = source.collateralFor(rigQuery, never)
+    const asked = source.collateralFor(rigQuery, unending())
     asked.catch(() => undefined)
     await clock.advance(10)
     lifetime.abort(new Error('stopping'))
@@ -156,7 +157,7 @@ describe('a cold cache', () => {
     [{ update: { evaluationNumber: 1.5 } }],
     [{ update: { evaluationNumber: 65_536 } }],
   ])('asks nobody about %j (TDX-207)', async (change) => {
-    expect(await codeOf(open().collateralFor({ ...rigQuery, ...change }, never))).toBe('collateral_query_invalid')
+    expect(await codeOf(open().collateralFor({ ...rigQuery, ...change }, unending()))).toBe('collateral_query_invalid')
     expect(pccs.asked).toEqual([])
   })
 })
@@ -173,28 +174,28 @@ describe('several servers (TDX-200, PCS-01)', () => {
   ])('the next is asked after %s', async (_, meddle) => {
     pccs.meddle = meddle as FakePccs['meddle']
     const source = open({}, pccs, second)
-    await inTime(source.collateralFor(rigQuery, never))
+    await inTime(source.collateralFor(rigQuery, unending()))
     expect(second.asked).toHaveLength(4)
     expect(new Set(source.state().map((each) => each.source))).toEqual(new Set(['https://pccs-1.example:8081']))
   })
 
   it('not after 400: the request is at fault', async () => {
     pccs.meddle = () => status(400)
-    expect(await codeOf(open({}, pccs, second).collateralFor(rigQuery, never))).toBe('collateral_request_refused')
+    expect(await codeOf(open({}, pccs, second).collateralFor(rigQuery, unending()))).toBe('collateral_request_refused')
     expect(second.asked).toEqual([])
   })
 
   it('not after 410 for a number', async () => {
     pccs.meddle = (url) => (url.search.includes('tcbEvaluationDataNumber=16') ? status(410) : null)
     const query = { ...rigQuery, update: { evaluationNumber: 16 } }
-    expect(await codeOf(open({}, pccs, second).collateralFor(query, never))).toBe('collateral_number_expired')
+    expect(await codeOf(open({}, pccs, second).collateralFor(query, unending()))).toBe('collateral_number_expired')
     expect(second.asked).toEqual([])
   })
 
   it('names the FMSPC and every server where none knows it, and remembers that for 5 minutes', async () => {
     const source = open({}, pccs, second)
     const query = { ...rigQuery, fmspc: '00a067110000' }
-    const failed = await inTime(source.collateralFor(query, never).catch((error) => error))
+    const failed = await inTime(source.collateralFor(query, unending()).catch((error) => error))
     expect(failed).toMatchObject({ code: 'collateral_unknown_platform', kind: 'unavailable' })
     expect(failed.message).toMatch(/00a067110000.*pccs-0.*pccs-1/s)
     // In lower case and in upper case (TDX-204).
@@ -203,21 +204,21 @@ describe('several servers (TDX-200, PCS-01)', () => {
       '/tdx/certification/v4/tcb?fmspc=00A067110000',
     ])
     const before = pccs.asked.length
-    expect(await codeOf(source.collateralFor(query, never))).toBe('collateral_unknown_platform')
+    expect(await codeOf(source.collateralFor(query, unending()))).toBe('collateral_unknown_platform')
     expect(pccs.asked.length).toBe(before)
     await clock.advance(300_000)
-    await codeOf(source.collateralFor(query, never))
+    await codeOf(source.collateralFor(query, unending()))
     expect(pccs.asked.length).toBe(before + 2)
   })
 
   it('does not go on asking servers that are away', async () => {
     pccs.meddle = () => status(503)
     const source = open()
-    expect(await codeOf(source.collateralFor(rigQuery, never))).toBe('collateral_unavailable')
+    expect(await codeOf(source.collateralFor(rigQuery, unending()))).toBe('collateral_unavailable')
     const before = pccs.asked.length
     expect(before).toBeGreaterThan(4 * 3)
     expect(before).toBeLessThanOrEqual(4 * 4)
-    const calls = Array.from({ length: 20 }, () => source.collateralFor(rigQuery, never).catch(({ code }) => code))
+    const calls = Array.from({ length: 20 }, () => source.collateralFor(rigQuery, unending()).catch(({ code }) => code))
     // The first failure of an item lets it be asked for again within a second.
     expect(new Set(await inTime(Promise.all(calls)))).toEqual(new Set(['collateral_unavailable']))
     expect(pccs.asked.length).toBeLessThanOrEqual(before + 16)
@@ -228,7 +229,7 @@ describe('what is not authentic (TDX-211)', () => {
   it('is neither stored nor handed out, and the next server is asked', async () => {
     pccs.meddle = (url) => (url.pathname.endsWith('/tcb') ? forged(url) : null)
     const source = open({}, pccs, second)
-    await source.collateralFor(rigQuery, never)
+    await source.collateralFor(rigQuery, unending())
     const tcb = source.state().find(({ item }) => item.includes('tcb-info'))
     expect(tcb?.source).toBe('https://pccs-1.example:8081')
     expect(named('collateral_source_failed')).toMatchObject([{ error: { code: 'collateral_unauthentic' } }])
@@ -236,7 +237,7 @@ describe('what is not authentic (TDX-211)', () => {
 
   it('does not replace what is at hand', async () => {
     const source = open()
-    await source.collateralFor(rigQuery, never)
+    await source.collateralFor(rigQuery, unending())
     const before = store.digest
     pccs.meddle = (url) => (url.pathname.endsWith('/tcb') ? forged(url) : status(503))
     const stop = new AbortController()
@@ -245,13 +246,13 @@ describe('what is not authentic (TDX-211)', () => {
     stop.abort()
     await kept
     expect(store.digest).toBe(before)
-    await expect(source.collateralFor(rigQuery, never)).resolves.toHaveProperty('tcbInfo')
+    await expect(source.collateralFor(rigQuery, unending())).resolves.toHaveProperty('tcbInfo')
   })
 })
 
 function forged(url: URL) {
   const other = new FakePccs(() => clock.now())
-  const good = other.get(url, { maxBytes: 1, signal: never })
+  const good = other.get(url, { maxBytes: 1, signal: unending() })
   return good.then((answer) => {
     const text = new TextDecoder()
       .decode(answer.body)
@@ -263,7 +264,7 @@ function forged(url: URL) {
 describe('time', () => {
   it('refreshes ahead of expiry, at latest after a day (TDX-213)', async () => {
     const source = open()
-    await source.collateralFor(rigQuery, never)
+    await source.collateralFor(rigQuery, unending())
     const stop = new AbortController()
     const kept = source.keepCurrent(stop.signal)
     await clock.advance(20 * hour)
@@ -278,7 +279,7 @@ describe('time', () => {
   it('refreshes items of short life after two thirds of what is left', async () => {
     pccs.options = { issued: rigNow, periods: { pckCrl: { issued: rigNow, nextUpdate: rigNow + 3 * hour } } }
     const source = open()
-    await source.collateralFor(rigQuery, never)
+    await source.collateralFor(rigQuery, unending())
     const stop = new AbortController()
     const kept = source.keepCurrent(stop.signal)
     await clock.advance(2 * hour * 0.89)
@@ -291,14 +292,14 @@ describe('time', () => {
 
   it('a failed refresh keeps what is valid, and warns below 72 hours (TDX-214)', async () => {
     const source = open()
-    await source.collateralFor(rigQuery, never)
+    await source.collateralFor(rigQuery, unending())
     pccs.meddle = () => status(503)
     const stop = new AbortController()
     const kept = source.keepCurrent(stop.signal)
     await clock.advance(26 * day)
     expect(named('collateral_refresh_failed').length).toBeGreaterThan(24)
     expect(named('collateral_refresh_failed').every((event) => 'expiring' in event && !event.expiring)).toBe(true)
-    await expect(source.collateralFor(rigQuery, never)).resolves.toHaveProperty('tcbInfo')
+    await expect(source.collateralFor(rigQuery, unending())).resolves.toHaveProperty('tcbInfo')
     await clock.advance(2 * day)
     const ofTcbInfo = named('collateral_refresh_failed').filter((event) => 'item' in event && event.item === names[3])
     expect(ofTcbInfo.at(-1)).toMatchObject({ expiring: true })
@@ -310,12 +311,12 @@ describe('time', () => {
     const nextUpdate = rigNow + 2 * hour
     pccs.options = { issued: rigNow, periods: { qeIdentity: { issued: rigNow, nextUpdate } } }
     const source = open()
-    await source.collateralFor(rigQuery, never)
+    await source.collateralFor(rigQuery, unending())
     pccs.meddle = () => status(503)
     clock.jump(2 * hour + 999)
-    await expect(source.collateralFor(rigQuery, never)).resolves.toHaveProperty('tcbInfo')
+    await expect(source.collateralFor(rigQuery, unending())).resolves.toHaveProperty('tcbInfo')
     clock.jump(1)
-    expect(await codeOf(source.collateralFor(rigQuery, never))).toBe('collateral_expired')
+    expect(await codeOf(source.collateralFor(rigQuery, unending()))).toBe('collateral_expired')
     expect(source.state().find(({ expired }) => expired)?.item).toBe('tdx-qe-identity-standard')
   })
 
@@ -323,28 +324,28 @@ describe('time', () => {
     const nextUpdate = rigNow + 2 * hour
     pccs.options = { issued: rigNow, periods: { qeIdentity: { issued: rigNow, nextUpdate } } }
     const source = open({ graceMs: hour })
-    await source.collateralFor(rigQuery, never)
+    await source.collateralFor(rigQuery, unending())
     pccs.meddle = () => status(503)
     clock.jump(2 * hour + hour / 2)
-    await expect(inTime(source.collateralFor(rigQuery, never))).resolves.toHaveProperty('tcbInfo')
+    await expect(inTime(source.collateralFor(rigQuery, unending()))).resolves.toHaveProperty('tcbInfo')
     clock.jump(hour / 2 + 1000)
-    expect(await codeOf(source.collateralFor(rigQuery, never))).toBe('collateral_expired')
+    expect(await codeOf(source.collateralFor(rigQuery, unending()))).toBe('collateral_expired')
   })
 
   it('a clock that jumps ahead fetches anew; one that jumps back is told of', async () => {
     const source = open()
-    await source.collateralFor(rigQuery, never)
+    await source.collateralFor(rigQuery, unending())
     clock.jump(60 * day)
-    await source.collateralFor(rigQuery, never)
+    await source.collateralFor(rigQuery, unending())
     expect(pccs.asked).toHaveLength(4 + 3)
     clock.jump(-60 * day)
-    expect(await codeOf(source.collateralFor(rigQuery, never))).toBe('collateral_not_yet_valid')
+    expect(await codeOf(source.collateralFor(rigQuery, unending()))).toBe('collateral_not_yet_valid')
     expect(pccs.asked).toHaveLength(4 + 3)
   })
 
   it('refreshes in time although the wall clock went back', async () => {
     const source = open()
-    await source.collateralFor(rigQuery, never)
+    await source.collateralFor(rigQuery, unending())
     const stop = new AbortController()
     const kept = source.keepCurrent(stop.signal)
     pccs.options = { issued: rigNow }
@@ -361,26 +362,26 @@ describe('time', () => {
       periods: { rootCrl: { issued: rigNow - 2 * day, nextUpdate: rigNow - day } },
     }
     const source = open({}, pccs, second)
-    await source.collateralFor(rigQuery, never)
+    await source.collateralFor(rigQuery, unending())
     expect(second.asked).toHaveLength(4)
-    expect(await codeOf(open({ store: null }).collateralFor(rigQuery, never))).toBe('collateral_expired')
+    expect(await codeOf(open({ store: null }).collateralFor(rigQuery, unending()))).toBe('collateral_expired')
   })
 
   it('a server from the future points at the clock', async () => {
     pccs.options = { issued: rigNow + day }
-    expect(await codeOf(open().collateralFor(rigQuery, never))).toBe('collateral_not_yet_valid')
+    expect(await codeOf(open().collateralFor(rigQuery, unending()))).toBe('collateral_not_yet_valid')
     expect(store.files.size).toBe(0)
   })
 })
 
-describe('never back (TDX-212)', () => {
+describe('unending() back (TDX-212)', () => {
   it.each([
     ['an older issue date', { issued: rigNow - 2 * day }],
     ['a lower evaluation number', { issued: rigNow, evaluationNumber: 16 }],
   ])('%s is ignored and reported', async (_, options) => {
     pccs.options = { issued: rigNow - day }
     const source = open()
-    await source.collateralFor(rigQuery, never)
+    await source.collateralFor(rigQuery, unending())
     const held = store.files.get(`${names[3]}.item`)
     pccs.options = options
     const stop = new AbortController()
@@ -390,50 +391,50 @@ describe('never back (TDX-212)', () => {
     await kept
     expect(named('collateral_rollback').some((event) => 'item' in event && event.item === names[3])).toBe(true)
     expect(store.files.get(`${names[3]}.item`)).toEqual(held)
-    expect(JSON.parse((await source.collateralFor(rigQuery, never)).tcbInfo).tcbEvaluationDataNumber).toBe(17)
+    expect(JSON.parse((await source.collateralFor(rigQuery, unending())).tcbInfo).tcbEvaluationDataNumber).toBe(17)
   })
 
   it('also when what is at hand is past its time: rather nothing than what hides a recovery', async () => {
     const source = open()
     pccs.options = { issued: rigNow, periods: { tcbInfo: { issued: rigNow, nextUpdate: rigNow + hour } } }
-    await source.collateralFor(rigQuery, never)
+    await source.collateralFor(rigQuery, unending())
     pccs.options = { issued: rigNow - day }
     clock.jump(2 * hour)
-    const error = await inTime(source.collateralFor(rigQuery, never).catch((failed) => failed))
+    const error = await inTime(source.collateralFor(rigQuery, unending()).catch((failed) => failed))
     expect(error).toMatchObject({ code: 'collateral_expired', facts: { cause: 'collateral_rollback' } })
   })
 
   it('also over a restart, and also by what is past its time', async () => {
     pccs.options = { issued: rigNow, periods: { tcbInfo: { issued: rigNow, nextUpdate: rigNow + hour } } }
-    await open().collateralFor(rigQuery, never)
+    await open().collateralFor(rigQuery, unending())
     clock.jump(2 * hour)
     pccs.options = { issued: rigNow - day }
-    expect(await codeOf(open().collateralFor(rigQuery, never))).toBe('collateral_expired')
+    expect(await codeOf(open().collateralFor(rigQuery, unending()))).toBe('collateral_expired')
     expect(named('collateral_rollback').length).toBeGreaterThan(0)
   })
 
   it('another server may be ahead of the one that went back', async () => {
     pccs.options = { issued: rigNow, periods: { tcbInfo: { issued: rigNow, nextUpdate: rigNow + hour } } }
     const source = open({}, pccs, second)
-    await source.collateralFor(rigQuery, never)
+    await source.collateralFor(rigQuery, unending())
     pccs.options = { issued: rigNow - day }
     clock.jump(2 * hour)
-    await expect(source.collateralFor(rigQuery, never)).resolves.toHaveProperty('tcbInfo')
+    await expect(source.collateralFor(rigQuery, unending())).resolves.toHaveProperty('tcbInfo')
     expect(second.asked).toHaveLength(1)
   })
 })
 
 describe('the store (TDX-215)', () => {
   it('serves after a restart without a network', async () => {
-    const first = await open().collateralFor(rigQuery, never)
+    const first = await open().collateralFor(rigQuery, unending())
     pccs.meddle = () => status(503)
     const source = open()
-    await expect(source.collateralFor(rigQuery, never)).resolves.toEqual(first)
+    await expect(source.collateralFor(rigQuery, unending())).resolves.toEqual(first)
     expect(source.state().map(({ item, source: from }) => [item, from])).toEqual(names.map((name) => [name, null]))
   })
 
   it('refreshes after a restart when it is due, not when it started', async () => {
-    await open().collateralFor(rigQuery, never)
+    await open().collateralFor(rigQuery, unending())
     await clock.advance(20 * hour)
     const source = open()
     const stop = new AbortController()
@@ -445,20 +446,20 @@ describe('the store (TDX-215)', () => {
   })
 
   it('is not trusted: what was changed on the disk is dropped and fetched again', async () => {
-    await open().collateralFor(rigQuery, never)
+    await open().collateralFor(rigQuery, unending())
     for (const [name, content] of store.files) {
       const text = new TextDecoder().decode(content)
       store.files.set(name, new TextEncoder().encode(text.slice(0, -10)))
     }
-    await open().collateralFor(rigQuery, never)
+    await open().collateralFor(rigQuery, unending())
     expect(named('collateral_stored_unusable')).toHaveLength(4)
     expect(pccs.asked).toHaveLength(8)
   })
 
   it('an item whose signature is not of the maker is dropped, whatever its checksum says', async () => {
-    await open().collateralFor(rigQuery, never)
+    await open().collateralFor(rigQuery, unending())
     const source = open({ authenticate: () => 'no' })
-    expect(await codeOf(source.collateralFor(rigQuery, never))).toBe('collateral_unauthentic')
+    expect(await codeOf(source.collateralFor(rigQuery, unending()))).toBe('collateral_unauthentic')
     expect(named('collateral_stored_unusable').map((event) => 'problem' in event && event.problem)[0]).toContain('no')
   })
 
@@ -467,8 +468,8 @@ describe('the store (TDX-215)', () => {
     async (fault) => {
       store.fault = fault
       const source = open()
-      await expect(source.collateralFor(rigQuery, never)).resolves.toHaveProperty('tcbInfo')
-      await expect(source.collateralFor(rigQuery, never)).resolves.toHaveProperty('tcbInfo')
+      await expect(source.collateralFor(rigQuery, unending())).resolves.toHaveProperty('tcbInfo')
+      await expect(source.collateralFor(rigQuery, unending())).resolves.toHaveProperty('tcbInfo')
       expect(pccs.asked).toHaveLength(4)
       expect(named('collateral_store_failed').length).toBeGreaterThanOrEqual(4)
     },
@@ -476,8 +477,8 @@ describe('the store (TDX-215)', () => {
 
   it('keeps at most as many items as it may, those used last', async () => {
     const source = open({ maximumItems: 5 })
-    await source.collateralFor(rigQuery, never)
-    await source.collateralFor({ ...rigQuery, update: 'early' }, never)
+    await source.collateralFor(rigQuery, unending())
+    await source.collateralFor({ ...rigQuery, update: 'early' }, unending())
     expect(source.state().map(({ item }) => item)).toHaveLength(5)
     expect(source.state().map(({ item }) => item)).toContain('tdx-tcb-info-51d0ac000000-early')
     expect(store.files.size).toBe(5)

@@ -156,7 +156,9 @@ class KeptCollateral implements CollateralSource {
     try {
       const held = this.#shelf.find(key)?.facts ?? null
       const obtained = await withinTime(limit, (signal) => obtainItem(key, held, this.#context(), signal))
+      const { facts, source } = obtained
       this.#pauses.clear(nameOfItem(key))
+      this.#report({ event: 'collateral_obtained', item: nameOfItem(key), source, facts })
       return await this.#shelf.put(obtained)
     } catch (error) {
       lifetime.throwIfAborted()
