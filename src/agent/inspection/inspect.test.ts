@@ -66,6 +66,8 @@ describe.skipIf(!haveVectors)('inspecting real files', () => {
     const of = (name: string) => fields.filter((field) => field.name === name).map(({ value }) => value)
     expect(of('(runtime record)')[0]).toBe('coco.com some-operation some-content')
     expect(of('(bound)').filter((bound) => bound === 'none')).toHaveLength(13)
+    expect(of('(measured text)')).toHaveLength(53)
+    expect(of('(measured text)').at(-1)).toMatch(/^\/?[ -~]+$/)
     expect(of('RTMR3')).toEqual([
       '5e4ecd49d3c7983d6f9ca36755b5cee0b423d7fa8c5a88aeb0681bd4698772bc37b4463dc5f722efe352a66417257dad',
     ])

@@ -8,6 +8,7 @@ import { parseCcEventLog } from '../../evidence/tdx/cc-event-log.ts'
 import { type HashName, hashNameOf } from '../../evidence/tpm/algorithms.ts'
 import { replayEventLog } from '../../verifier/event-log/replay-event-log.ts'
 import { bindEvent } from '../../verifier/tdx/event-binding.ts'
+import { grubTextOf } from '../../verifier/tdx/grub-text.ts'
 import { replayCcEventLog } from '../../verifier/tdx/replay-cc-event-log.ts'
 import { heading, type InspectedField, type Inspection, shownValue } from './inspection.ts'
 
@@ -32,12 +33,19 @@ function recordFields(data: Uint8Array): InspectedField[] {
   }
 }
 
+const utf8 = new TextDecoder()
+
 /** `(bound)` says what of the data the digest covers; anything else in it is only what the log says. */
+function contentFields(event: LoggedEvent): InspectedField[] {
+  const bound = bindEvent(event)
+  const text = bound === 'grub' ? [heading('(measured text)', 1, utf8.decode(grubTextOf(event.data).text))] : []
+  return [heading('(bound)', 1, bound), ...text, ...(event.type === evEventTag ? recordFields(event.data) : [])]
+}
+
 function ccEventFields(event: LoggedEvent): InspectedField[] {
   const [head, ...others] = eventFields(event)
-  const name = `${registerNames[event.pcr]}  ${eventTypeName(event.type)}`
-  const records = event.type === evEventTag ? recordFields(event.data) : []
-  return [...(head ? [{ ...head, value: name }] : []), ...others, heading('(bound)', 1, bindEvent(event)), ...records]
+  const value = `${registerNames[event.pcr]}  ${eventTypeName(event.type)}`
+  return [...(head ? [{ ...head, value }] : []), ...others, ...contentFields(event)]
 }
 
 /** An event log of a TD up to its end marker, and the registers to which it leads. Unverified as any log. */

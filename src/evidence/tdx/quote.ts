@@ -55,8 +55,9 @@ export interface Quote extends QuoteParts {
 function readPadding(reader: Reader): number {
   const start = reader.offset
   const padding = reader.bytes(reader.remaining)
-  const at = padding.findIndex((byte) => byte !== 0)
-  if (at >= 0) throw reader.malformed('a byte behind the signature data is not zero', start + at)
+  for (let at = 0; at < padding.length; at++) {
+    if (padding[at] !== 0) throw reader.malformed('a byte behind the signature data is not zero', start + at)
+  }
   return padding.length
 }
 

@@ -3,9 +3,6 @@ import { equalBytes } from '../../base/bytes.ts'
 import { bytesOf, constant, encode, parse, struct, type TypeOf, u8 } from '../../base/layout.ts'
 import { rtmrLayout } from './td-report.ts'
 
-/** Bytes of a TDREPORT_STRUCT (TDX-019). */
-export const tdReportStructSize = 1024
-
 const register = bytesOf(48)
 
 const macStructLayout = struct({
