@@ -170,28 +170,6 @@ function issuerProblem({ issuer, root }: IssuerChain, role: IssuerRole, work: Ch
   )
 }
 
-/**
- * The chain that came with the revocation list of PCK certificates; null if none came, which nothing depends on: the
- * list is verified under the chain of the quote. Where it is given its dates become facts (TDX-180), so it has to hold.
- */
-export function judgePckListChain(
-  checklist: Recorder<'tdx.pckCrl.chain'>,
-  pem: string | null,
-  context: ChainContext,
-): IssuerChain | null {
-  if (pem === null) {
-    checklist.pass('tdx.pckCrl.chain', 'no chain came with the list')
-    return null
-  }
-  const chain = readIssuerChain(pem, 'pckCa', context)
-  if (typeof chain === 'string') {
-    checklist.fail('tdx.pckCrl.chain', chain)
-    return null
-  }
-  checklist.pass('tdx.pckCrl.chain')
-  return chain
-}
-
 export type ChainValidityCheckId =
   | 'tdx.tcbInfo.chainValidity'
   | 'tdx.qeIdentity.chainValidity'
@@ -206,9 +184,4 @@ export function judgeChainValidity<Id extends ChainValidityCheckId>(
 ): boolean {
   const problem = validityProblem(certificates, now)
   return checklist.judge(id, problem === null, () => problem ?? '')
-}
-
-/** The shape that earlier callers name. */
-export interface SignedDocumentJudgement<Document> {
-  readonly authentic: AuthenticDocument<Document> | null
 }
