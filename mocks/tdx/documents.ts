@@ -106,9 +106,9 @@ function enclaveLevels(): EnclaveLevelDocument[] {
   }))
 }
 
-function platformLevels(tcbOf: (loader: number) => Readonly<Record<string, unknown>>): PlatformLevelDocument[] {
-  return entriesOf<PlatformStatus>(loaderSvns).map(([status, loader]) => ({
-    tcb: tcbOf(loader),
+function platformLevels(tcbOf: (status: PlatformStatus) => Readonly<Record<string, unknown>>): PlatformLevelDocument[] {
+  return entriesOf<PlatformStatus>(loaderSvns).map(([status]) => ({
+    tcb: tcbOf(status),
     tcbStatus: status,
     ...levelFacts[status],
   }))
@@ -150,37 +150,38 @@ export function tdxTcbInfo(platform: SimulatedPlatform, edition: Edition): TcbIn
       ...module,
       tcbLevels: enclaveLevels(),
     })),
-    tcbLevels: platformLevels((loader) => ({
+    tcbLevels: platformLevels((status) => ({
       sgxtcbcomponents: components(platform.components),
       pcesvn: platform.pceSvn,
-      tdxtcbcomponents: components([0, 0, loader, ...new Array<number>(13).fill(0)]),
+      tdxtcbcomponents: components([0, 0, loaderSvns[status], ...new Array<number>(13).fill(0)]),
     })),
   }
 }
 
 /** TCB info v3 for SGX: the PCESVN decides the status (`pceSvnFor`). */
 export function sgxTcbInfo(platform: SimulatedPlatform, edition: Edition): TcbInfoDocument {
-  const behind = platform.pceSvn - loaderSvns.UpToDate
   return {
     id: 'SGX',
     version: 3,
     ...dated(edition),
     ...platformMembers(platform),
-    tcbLevels: platformLevels((loader) => ({
+    tcbLevels: platformLevels((status) => ({
       sgxtcbcomponents: components(platform.components),
-      pcesvn: behind + loader,
+      pcesvn: pceSvnFor(platform, status),
     })),
   }
 }
 
 /** The same in version 2, which the paths of v3 serve. */
 export function sgxTcbInfoV2(platform: SimulatedPlatform, edition: Edition): TcbInfoDocument {
-  const behind = platform.pceSvn - loaderSvns.UpToDate
   return {
     version: 2,
     ...dated(edition),
     ...platformMembers(platform),
-    tcbLevels: platformLevels((loader) => ({ ...flatComponents(platform.components), pcesvn: behind + loader })),
+    tcbLevels: platformLevels((status) => ({
+      ...flatComponents(platform.components),
+      pcesvn: pceSvnFor(platform, status),
+    })),
   }
 }
 

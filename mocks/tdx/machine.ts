@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import type { Clock } from '../../src/base/clock.ts'
-import { SimulatedKernel } from './kernel.ts'
+import { type KernelOptions, SimulatedKernel } from './kernel.ts'
 import { serveKernel } from './kernel-server.ts'
 import { type RunningPccs, startPccs } from './pccs.ts'
 import { keepPki, rootFile } from './pki.ts'
@@ -15,6 +15,8 @@ export interface MachineOptions {
   /** Of the provisioning service on loopback; default a free one. */
   readonly port?: number
   readonly quoteDelayMs?: number
+  /** What quotes say besides report data and registers. */
+  readonly quote?: KernelOptions['quote']
   readonly clock?: Pick<Clock, 'now' | 'sleep'>
 }
 
@@ -38,7 +40,7 @@ export async function startMachine(options: MachineOptions): Promise<SimulatedMa
   const { stateDirectory, socket, port = 0, quoteDelayMs = 0, clock = thisMachine } = options
   const pki = keepPki(stateDirectory, clock.now())
   const sim = createSimulator({ clock, pki })
-  const kernel = new SimulatedKernel({ sim, clock })
+  const kernel = new SimulatedKernel({ sim, clock, quote: options.quote ?? {} })
   kernel.files.quoteDelayMs = quoteDelayMs
   rmSync(socket, { force: true })
   const served = await serveKernel(kernel, socket)

@@ -1,5 +1,5 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseCertificate } from '../../src/base/pki/certificate.ts'
 import { encodePem, parsePem } from '../../src/base/pki/pem.ts'
@@ -121,57 +121,61 @@ export function createPki(now: number, platform = defaultPlatform): SimulatedPki
   return pkiOf(identities, platform)
 }
 
-const fileOf = (directory: string, member: Member, kind: 'key' | 'crt') => join(directory, `${member}.${kind}.pem`)
+const folderOf = (directory: string) => join(directory, 'pki')
+const fileOf = (folder: string, member: Member, kind: 'key' | 'crt') => join(folder, `${member}.${kind}.pem`)
 
 /** Where `keepPki` keeps the root certificate in PEM. */
-export const rootFile = (directory: string): string => fileOf(directory, 'root', 'crt')
+export const rootFile = (directory: string): string => fileOf(folderOf(directory), 'root', 'crt')
 
-function load(directory: string, member: Member): Identity {
-  const key = createPrivateKey(readFileSync(fileOf(directory, member, 'key')))
-  const certificate = parsePem(readFileSync(fileOf(directory, member, 'crt'), 'latin1'), 'CERTIFICATE')
+function load(folder: string, member: Member): Identity {
+  const key = createPrivateKey(readFileSync(fileOf(folder, member, 'key')))
+  const certificate = parsePem(readFileSync(fileOf(folder, member, 'crt'), 'latin1'), 'CERTIFICATE')
   return { commonName: commonNames[member], key, certificate, serial: parseCertificate(certificate).serial }
 }
 
-function save(directory: string, member: Member, { key, certificate }: Identity): void {
+function save(folder: string, member: Member, { key, certificate }: Identity): void {
   const options = { mode: 0o600, flag: 'wx' } as const
-  writeFileSync(fileOf(directory, member, 'key'), key.export({ format: 'pem', type: 'pkcs8' }), options)
-  writeFileSync(fileOf(directory, member, 'crt'), encodePem(certificate, 'CERTIFICATE'), options)
+  writeFileSync(fileOf(folder, member, 'key'), key.export({ format: 'pem', type: 'pkcs8' }), options)
+  writeFileSync(fileOf(folder, member, 'crt'), encodePem(certificate, 'CERTIFICATE'), options)
 }
 
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+function hasCode(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code))
+}
+
+/** All files or none: the folder appears whole, and where another process was faster, its keys stay. */
+function saveAll(directory: string, pki: SimulatedPki): void {
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const fresh = mkdtempSync(join(directory, 'pki-'))
+  for (const member of members) save(fresh, member, pki[member])
+  try {
+    renameSync(fresh, folderOf(directory))
+  } catch (error) {
+    rmSync(fresh, { recursive: true })
+    if (!hasCode(error, 'ENOTEMPTY', 'EEXIST')) throw error
+  }
 }
 
 /**
- * The keys and certificates in `directory` (files of mode 0600), made at first use. Throws where they are not current
- * at `now`: a folder serves one time.
+ * The keys and certificates in the folder `pki` of `directory` (files of mode 0600), made at first use. Throws where they
+ * are not current at `now`: a folder serves one time.
  */
 export function keepPki(directory: string, now: number): SimulatedPki {
-  const known = loadAll(directory)
-  if (known === undefined) {
-    const made = createPki(now)
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
-    for (const member of members) save(directory, member, made[member])
-    return made
-  }
-  const { notBefore, notAfter } = known.anchor.authority
+  if (!existsSync(folderOf(directory))) saveAll(directory, createPki(now))
+  const pki = loadAll(folderOf(directory))
+  const { notBefore, notAfter } = pki.anchor.authority
   if (now < notBefore || now > notAfter) throw new Error(`the simulated certificates in ${directory} are not current`)
-  return known
+  return pki
 }
 
-function loadAll(directory: string): SimulatedPki | undefined {
-  try {
-    const identities = {
-      root: load(directory, 'root'),
-      platformCa: load(directory, 'platformCa'),
-      processorCa: load(directory, 'processorCa'),
-      tcbSigner: load(directory, 'tcbSigner'),
-      platformPck: load(directory, 'platformPck'),
-      processorPck: load(directory, 'processorPck'),
-    }
-    return pkiOf(identities, defaultPlatform)
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
+function loadAll(folder: string): SimulatedPki {
+  const identities = {
+    root: load(folder, 'root'),
+    platformCa: load(folder, 'platformCa'),
+    processorCa: load(folder, 'processorCa'),
+    tcbSigner: load(folder, 'tcbSigner'),
+    platformPck: load(folder, 'platformPck'),
+    processorPck: load(folder, 'processorPck'),
   }
+  return pkiOf(identities, defaultPlatform)
 }

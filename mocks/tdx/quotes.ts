@@ -53,6 +53,8 @@ const hex = (digits: string) => new Uint8Array(Buffer.from(digits, 'hex'))
 
 /** SEPT_VE_DISABLE alone. */
 const usualTdAttributes = hex('0000001000000000')
+/** The same of a TD whose memory the host reads. */
+export const debugAttributes: Uint8Array = hex('0100001000000000')
 /** x87, SSE, AVX, AVX-512, PKRU, AMX. */
 const usualXfam = hex('e702060000000000')
 const usualAuthData = Uint8Array.from({ length: 32 }, (_, at) => at)

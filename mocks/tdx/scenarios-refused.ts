@@ -235,7 +235,6 @@ function damageScenarios(): Scenario[] {
       status: null,
       failed: ['tdx.quote.lengths'],
     }),
-    damaged('an empty quote', 'TDX-006', () => new Uint8Array(), refused('malformed', 'tdx.quote.size')),
   ]
 }
 

@@ -1,4 +1,6 @@
-import { enclaveSvns, loaderSvns, type PlatformStatus, teeTcbSvn } from './platform.ts'
+import { pceSvnFor } from './documents.ts'
+import { defaultPlatform, enclaveSvns, loaderSvns, type PlatformStatus, teeTcbSvn } from './platform.ts'
+import { debugAttributes } from './quotes.ts'
 import type { Scenario, ScenarioVerdict } from './scenarios.ts'
 
 const upToDate: ScenarioVerdict = { class: 'verified', status: 'UpToDate', advisoryIds: [], failed: [] }
@@ -81,7 +83,7 @@ export function healthyScenarios(now: number): Scenario[] {
     {
       name: 'debug TD',
       rules: ['TDX-190'],
-      quote: { tdAttributes: Uint8Array.of(1, 0, 0, 0x10, 0, 0, 0, 0) },
+      quote: { tdAttributes: debugAttributes },
       expected: verified('UpToDate', { failed: ['tdx.policy.debug'] }),
     },
     {
@@ -104,7 +106,7 @@ const platformScenarios = (Object.keys(loaderSvns) as PlatformStatus[]).flatMap(
   {
     name: `enclave platform ${status}`,
     rules: ['TDX-173'],
-    quote: { version: 3, platform: { pceSvn: 13 - loaderSvns.UpToDate + loaderSvns[status] } },
+    quote: { version: 3, platform: { pceSvn: pceSvnFor(defaultPlatform, status) } },
     collateral: sgx,
     expected: verified(status),
   },

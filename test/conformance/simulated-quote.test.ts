@@ -1,5 +1,6 @@
 import { type Collateral as PeerCollateral, QuoteVerifier } from '@phala/dcap-qvl'
 import { describe, expect, it } from 'vitest'
+import { teeTcbSvn } from '../../mocks/tdx/platform.ts'
 import { createSimulator } from '../../mocks/tdx/simulator.ts'
 import { toHex } from '../../src/base/bytes.ts'
 import type { Collateral } from '../../src/endorsements/tdx/collateral.ts'
@@ -41,6 +42,16 @@ describe('an independent verifier with the root of the simulator (TDX-289)', () 
     [3, 1, 'sgx'],
   ] as const)('verifies a quote of version %i, body type %i', (version, bodyType, tee) => {
     expect(peerVerdict(sim.quote({ version, bodyType, reportData }), sim.collateral({ tee }))).toBe('UpToDate')
+  })
+
+  it.each([
+    'SWHardeningNeeded',
+    'ConfigurationNeeded',
+    'ConfigurationAndSWHardeningNeeded',
+    'OutOfDate',
+    'OutOfDateConfigurationNeeded',
+  ] as const)('finds the same level of the platform: %s', (platform) => {
+    expect(peerVerdict(sim.quote({ reportData, teeTcbSvn: teeTcbSvn({ platform }) }), sim.collateral())).toBe(platform)
   })
 
   it('refuses the same quote under its own root', () => {

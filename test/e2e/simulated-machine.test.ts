@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { teeTcbSvn } from '../../mocks/tdx/platform.ts'
 import { parseQuote, reportDataOf } from '../../src/evidence/tdx/quote.ts'
 import { TsmSimulator } from '../../src/platform/tsm-simulator.ts'
 import { builtProgram } from '../support/built-program.ts'
@@ -80,9 +81,18 @@ describe('the simulated machine as a process', () => {
     expect((await quoteOf(second, new Uint8Array(64))).length).toBeGreaterThan(4000)
   })
 
+  it('makes quotes of a platform with the faults that it is told', async () => {
+    const machine = await started('--platform', 'Revoked', '--module', 'OutOfDate', '--debug')
+    const { body } = parseQuote(await quoteOf(machine, new Uint8Array(64)))
+    const report = body.kind === 'sgx' ? undefined : body.report
+    expect(report?.teeTcbSvn).toEqual(teeTcbSvn({ platform: 'Revoked', module: 'OutOfDate' }))
+    expect(report?.tdAttributes[0]).toBe(1)
+  })
+
   it.each([
     ['a port that is none', ['--state', folder, '--port', 'x']],
     ['a delay that is none', ['--state', folder, '--quote-delay', '1s']],
+    ['a status that there is not', ['--state', folder, '--platform', 'Fine']],
     ['no place for its keys', []],
   ])('refuses %s', async (_what, options) => {
     const child = spawn(process.execPath, [program, ...options], { stdio: 'ignore' })
