@@ -27,7 +27,22 @@ async function freePort(): Promise<number> {
   return address.port
 }
 
-function configurationText(folder: string, machine: DemoMachine, port: number): string {
+/** A remote verifier that the agent is to know besides its own. */
+export interface DemoRemote {
+  readonly name: string
+  readonly url: string
+}
+
+const remoteText = ({ name, url }: DemoRemote) => `[[remotes]]
+name = "${name}"
+dialect = "alibaba"
+issuer = "${url}"
+allow_http_loopback = true
+`
+
+function configurationText(folder: string, machine: DemoMachine, port: number, remotes: readonly DemoRemote[]): string {
+  const issuers = ['local', ...remotes.map(({ name }) => name)]
+  const audiences = [demoAudience, ...remotes.map(({ url }) => url)]
   return `# Made by the demonstration; the commented example of a real one is systemd/attestd.toml.
 [agent]
 state_directory = "${join(folder, 'state')}"
@@ -55,13 +70,14 @@ listen = "127.0.0.1:${port}"
 max_characters = 12000
 allow_http_loopback = true
 
+${remotes.map(remoteText).join('\n')}
 [callers]
 default_audiences = ["${demoAudience}"]
 
 [[callers.rules]]
 id = "demonstration"
 match = { uid = ${process.getuid?.() ?? 0} }
-allow = { methods = ["token", "jwks", "explain"], audiences = ["${demoAudience}"], nonce = "allow", fresh = true }
+allow = { methods = ["token", "jwks", "explain"], issuers = ${JSON.stringify(issuers)}, audiences = ${JSON.stringify(audiences)}, nonce = "allow", fresh = true }
 `
 }
 
@@ -88,11 +104,15 @@ async function untilAlive(socket: string, child: ChildProcess): Promise<void> {
   throw new Error('the agent did not start; its reason stands above')
 }
 
-export async function startAgent(folder: string, machine: DemoMachine): Promise<DemoAgent> {
+export async function startAgent(
+  folder: string,
+  machine: DemoMachine,
+  remotes: readonly DemoRemote[],
+): Promise<DemoAgent> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const port = await freePort()
   const file = join(folder, 'attestd.toml')
-  await writeFile(file, configurationText(folder, machine, port), { mode: 0o600 })
+  await writeFile(file, configurationText(folder, machine, port, remotes), { mode: 0o600 })
   const program = new URL('../../src/agent/main.js', import.meta.url).pathname
   const startedAt = Date.now()
   const { NODE_OPTIONS: _dropped, ...environment } = process.env

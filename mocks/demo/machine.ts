@@ -23,6 +23,8 @@ export interface DemoMachine {
   readonly tdx: readonly string[]
   readonly collateral: readonly string[]
   readonly verifier: readonly string[]
+  /** What a verifier elsewhere has to trust to believe the simulated TD; null for a real one. */
+  readonly tdTrust: { readonly root: string; readonly bundle: string } | null
   stop(): Promise<void>
 }
 
@@ -59,12 +61,15 @@ async function simulatedTpm(folder: string): Promise<Pick<DemoMachine, 'tpm' | '
 }
 
 /** A simulated TDX platform in a process of its own: its kernel, and the service that speaks for its maker. */
-async function simulatedTd(folder: string): Promise<Pick<DemoMachine, 'tdx' | 'collateral' | 'verifier' | 'stop'>> {
+async function simulatedTd(
+  folder: string,
+): Promise<Pick<DemoMachine, 'tdx' | 'collateral' | 'verifier' | 'tdTrust' | 'stop'>> {
   const simulator = await startTdxSimulator(join(folder, 'tdx'))
   return {
     tdx: [`simulator_socket = "${simulator.kernel}"`, 'simulator = true'],
     collateral: [`pccs = ["${simulator.pccs}"]`, 'allow_http_loopback = true'],
     verifier: [`tdx_anchors = ["${simulator.root}"]`, 'cc_event_log = "required"'],
+    tdTrust: { root: simulator.root, bundle: simulator.bundle },
     stop: () => simulator.stop(),
   }
 }
@@ -81,6 +86,7 @@ export async function simulatedMachine(folder: string): Promise<DemoMachine> {
     tdx: td.tdx,
     collateral: td.collateral,
     verifier: [...tpm.verifier, ...td.verifier],
+    tdTrust: td.tdTrust,
     stop: async () => {
       await td.stop()
       await tpm.stop()
@@ -119,6 +125,7 @@ export async function machineOfThisHost(folder: string): Promise<DemoMachine> {
     tdx: [],
     collateral: [],
     verifier: pin === null ? [] : [`ek_pinned = ["${pin}"]`],
+    tdTrust: null,
     stop: async () => {},
   }
 }

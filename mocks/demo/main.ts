@@ -1,25 +1,37 @@
 import { execFile } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import type { AgentStatus } from '../../src/agent/agent-status.ts'
-import { createTokenVerifier } from '../../src/relying-party/index.ts'
-import { ask, type DemoAgent, demoAudience, startAgent } from './agent-process.ts'
+import { ask, type DemoAgent, startAgent } from './agent-process.ts'
 import { type DemoMachine, hasDevice, machineOfThisHost, simulatedMachine } from './machine.ts'
 import { Screen } from './screen.ts'
+import { type DemoVerifier, startVerifier, type VerifierName, verifierNames } from './verifying.ts'
 
 interface Options {
   readonly once: boolean
   readonly simulated: boolean
+  readonly verifier: VerifierName
 }
 
-function options(): Options {
-  const { values } = parseArgs({
-    options: { once: { type: 'boolean', default: false }, simulated: { type: 'boolean', default: false } },
-  })
-  return { once: values.once, simulated: values.simulated }
+const usage = `usage: npm start -- [--once] [--simulated] [--verifier ${verifierNames.join('|')}]\n`
+
+/** Null for options that there are not. */
+function readOptions(): Options | null {
+  const known = {
+    once: { type: 'boolean', default: false },
+    simulated: { type: 'boolean', default: false },
+    verifier: { type: 'string', default: 'embedded' },
+  } as const
+  try {
+    const { once, simulated, verifier: named } = parseArgs({ options: known }).values
+    const verifier = verifierNames.find((name) => name === named)
+    return verifier === undefined ? null : { once, simulated, verifier }
+  } catch (error) {
+    if (error instanceof TypeError) return null
+    throw error
+  }
 }
 
 async function appraisals({ adminSocket }: DemoAgent) {
@@ -29,57 +41,60 @@ async function appraisals({ adminSocket }: DemoAgent) {
 }
 
 /** The workload is a process of its own, as in life. */
-async function tokenOfWorkload(agent: DemoAgent, nonce: string): Promise<{ token: string; ms: number }> {
+async function tokenOfWorkload(agent: DemoAgent, request: object): Promise<{ token: string; ms: number }> {
   const startedAt = Date.now()
   const program = new URL('./workload.js', import.meta.url).pathname
-  const { stdout } = await promisify(execFile)(process.execPath, [program, agent.socket, demoAudience, nonce])
+  const { stdout } = await promisify(execFile)(process.execPath, [program, agent.socket, JSON.stringify(request)])
   return { token: stdout, ms: Date.now() - startedAt }
 }
 
-/** The relying party knows an issuer and its own audience; keys come by discovery, and it asks for a nonce of its own. */
-function relyingParty(issuer: string, tee: DemoMachine['tee'], allowSimulated: boolean) {
-  return createTokenVerifier({
-    issuer,
-    audience: demoAudience,
-    keys: { discovery: { allowLoopbackHttp: true } },
-    tee: [tee],
-    measurements: null,
-    allowSimulated,
-  })
-}
-
-async function show(screen: Screen, machine: DemoMachine, agent: DemoAgent): Promise<boolean> {
+async function show(screen: Screen, machine: DemoMachine, verifier: DemoVerifier, agent: DemoAgent): Promise<boolean> {
   screen.machine(machine)
   screen.agent(agent)
-  const nonce = randomBytes(16).toString('base64url')
-  const { token, ms } = await tokenOfWorkload(agent, nonce)
+  if (verifier.describes !== null) screen.remoteVerifier(verifier.describes)
+  const { token, ms } = await tokenOfWorkload(agent, verifier.request)
   const { enrolment, evidence } = await appraisals(agent)
   if (enrolment) screen.enrolment(enrolment)
   if (evidence) screen.evidence(evidence)
   screen.workload(token, ms)
-  const strict = await relyingParty(agent.issuer, machine.tee, false).appraise(token, { eatNonce: nonce })
+  const strict = await verifier.relyingParty(agent, false).appraise(token, verifier.expectations)
   const accepted = machine.simulated
-    ? await relyingParty(agent.issuer, machine.tee, true).appraise(token, { eatNonce: nonce })
+    ? await verifier.relyingParty(agent, true).appraise(token, verifier.expectations)
     : strict
   screen.relyingParty(accepted, machine.simulated ? strict : null)
   screen.token(token)
-  screen.tryIt(agent, demoAudience)
+  screen.tryIt(agent, verifier.query)
   return accepted.affirmed
 }
 
-async function main(): Promise<number> {
-  const { once, simulated } = options()
-  const folder = await mkdtemp(join(tmpdir(), 'attestd-demo-'))
+async function play({ once, verifier: name }: Options, machine: DemoMachine, folder: string): Promise<number> {
   const screen = new Screen()
-  const machine = hasDevice() && !simulated ? await machineOfThisHost(folder) : await simulatedMachine(folder)
+  const verifier = await startVerifier(name, machine)
   let agent: DemoAgent | undefined
   try {
-    agent = await startAgent(join(folder, 'agent'), machine)
-    const affirmed = await show(screen, machine, agent)
+    agent = await startAgent(join(folder, 'agent'), machine, verifier.remotes)
+    const affirmed = await show(screen, machine, verifier, agent)
     if (!once && affirmed) await untilStopped(agent, screen)
     return affirmed ? 0 : 1
   } finally {
     await agent?.stop()
+    await verifier.stop()
+  }
+}
+
+async function main(): Promise<number> {
+  const options = readOptions()
+  if (options === null) {
+    process.stderr.write(usage)
+    return 64
+  }
+  const folder = await mkdtemp(join(tmpdir(), 'attestd-demo-'))
+  // The double of a remote verifier trusts simulated TDs only.
+  const real = hasDevice() && !options.simulated && options.verifier === 'embedded'
+  const machine = real ? await machineOfThisHost(folder) : await simulatedMachine(folder)
+  try {
+    return await play(options, machine, folder)
+  } finally {
     await machine.stop()
     await rm(folder, { recursive: true, force: true })
   }

@@ -26,6 +26,10 @@ export class Screen {
     this.#line(`issuer            ${issuer}`)
   }
 
+  remoteVerifier(describes: string): void {
+    this.#title('remote verifier', describes)
+  }
+
   enrolment(judged: Judged): void {
     this.#title('enrolment', 'is this TPM genuine, and are both keys in it?')
     this.#judged(judged)
@@ -57,9 +61,9 @@ export class Screen {
     }
   }
 
-  tryIt({ socket }: DemoAgent, audience: string): void {
+  tryIt({ socket }: DemoAgent, query: string): void {
     this.#title('try it', 'while the agent runs')
-    this.#line(`curl --unix-socket ${socket} 'http://localhost/v1/token?audience=${encodeURIComponent(audience)}'`)
+    this.#line(`curl --unix-socket ${socket} 'http://localhost/v1/token?${query}'`)
   }
 
   staying(): void {

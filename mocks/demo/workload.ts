@@ -1,13 +1,12 @@
-import { randomBytes } from 'node:crypto'
-import { request } from 'node:http'
+import { request as ask } from 'node:http'
 
 /**
- * A sample workload, in a process of its own: it knows the socket, its audience and a nonce that the relying party gave
- * it, and prints the token that it got. It has no library, key or secret.
+ * A sample workload, in a process of its own: it knows the socket and what it wants, `{"audience": …, "nonces": […]}` or
+ * `{"issuer": …}`, and prints the token that it got. It has no library, key or secret.
  */
-const [socketPath = '', audience = '', nonce = randomBytes(16).toString('base64url')] = process.argv.slice(2)
+const [socketPath = '', request = '{}'] = process.argv.slice(2)
 
-const asking = request(
+const asking = ask(
   {
     socketPath,
     path: '/v1/token',
@@ -26,4 +25,4 @@ asking.on('error', (error) => {
   process.stderr.write(`${error.message}\n`)
   process.exitCode = 1
 })
-asking.end(JSON.stringify({ audience, nonces: [nonce] }))
+asking.end(request)

@@ -62,7 +62,7 @@ export class Agent {
     this.#guest = guest
     this.#sources = wireSources({ host, log, guest: this.#guest, issuing, appraisals: this.#appraisals })
     const { clock, random, libc } = host
-    const sources = [this.#sources.sourceFor(settings, 1)]
+    const sources = this.#sources.sourcesFor(settings, 1)
     this.#broker = createBroker({ sources, clock, random, warm: settings.warm, limits: { builtAtS: earliestNowS } })
     this.#peers = openPeerCredentials()
     this.#listeners = openListeners(loaded.configuration, host)
@@ -167,12 +167,12 @@ export class Agent {
     const before = this.#settings
     const generation = changesTokens(before, settings) ? this.#generation + 1 : this.#generation
     // Made before anything changes: what cannot be made leaves everything as it was.
-    const source = this.#sources.sourceFor(settings, generation)
+    const sources = this.#sources.sourcesFor(settings, generation)
     this.#generation = generation
     this.#settings = settings
     this.#configurationError = null
     log.level = settings.configuration.agent.log_level
-    this.#broker.replaceSources([source], settings.warm)
+    this.#broker.replaceSources(sources, settings.warm)
     if (changesLists(before, settings)) this.#broker.invalidate({ issuer: localIssuer, hard: false })
     log.info({ event: 'reloaded', generation }, 'the new configuration is in force')
   }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { vendorAnchorNames } from '../../endorsements/trust-anchors.ts'
 import { millisecondsOf } from './duration.ts'
+import { remotes } from './remote-section.ts'
 import { collateral, tdx, tdxVerifierKeys } from './tdx-sections.ts'
 import { duration, path, use } from './value-forms.ts'
 
@@ -136,6 +137,10 @@ const issuer = z.strictObject({
 
 const callers = z
   .strictObject({
+    default_issuer: z
+      .string()
+      .default('local')
+      .describe('who issues where a request names nobody: `local`, or the name of a remote verifier'),
     default_rule: z
       .boolean()
       .default(false)
@@ -169,6 +174,7 @@ export const configurationSchema = z.strictObject({
   verifier,
   collateral,
   issuer,
+  remotes,
   callers,
   broker,
 })

@@ -7,8 +7,10 @@ import type { TokenSource } from '../../passport/token-source.ts'
  * operator must learn why. The broker spaces attempts, so the log does not flood.
  */
 export function loggedSource(source: TokenSource, log: Logger): TokenSource {
+  const { name, generation, usualLifetimeS, fixedAudience } = source
   return {
-    ...source,
+    ...{ name, generation, usualLifetimeS, ...(fixedAudience === undefined ? {} : { fixedAudience }) },
+    acceptToken: (token, request) => source.acceptToken(token, request),
     obtainToken: async (request, signal) => {
       try {
         return await source.obtainToken(request, signal)

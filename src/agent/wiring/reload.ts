@@ -30,15 +30,23 @@ function needsRestart(before: Configuration, after: Configuration): string[] {
 }
 
 /** What is in the files, not their names: an authority that was taken out of a file is not trusted any more. */
-function authoritiesOf({ trust: { anchors, intermediates } }: Settings): readonly string[] {
-  return [...anchors.flatMap(({ fingerprints }) => fingerprints), '', ...intermediates.map((one) => one.fingerprint)]
+function authoritiesOf({ trust: { anchors, intermediates }, tdRequirements }: Settings): object {
+  return {
+    ek: anchors.flatMap(({ fingerprints }) => fingerprints),
+    intermediates: intermediates.map(({ fingerprint }) => fingerprint),
+    tdx: (tdRequirements.trustAnchors ?? []).flatMap(({ fingerprints }) => fingerprints),
+  }
 }
+
+/** Without members that are undefined. */
+const plain = (value: object): object => JSON.parse(JSON.stringify(value))
 
 /** Whether tokens are others under the new settings, or are not to be had any more (BRK-01). */
 export function changesTokens(before: Settings, after: Settings): boolean {
   const of = (settings: Settings) => {
-    const { verifier, issuer } = settings.configuration
-    return canonicalJson({ verifier, issuer, authorities: authoritiesOf(settings) })
+    const { verifier, issuer, remotes } = settings.configuration
+    const pinned = settings.remotes.map(({ jwks }) => jwks)
+    return canonicalJson(plain({ verifier, issuer, remotes, pinned, authorities: authoritiesOf(settings) }))
   }
   return of(before) !== of(after)
 }

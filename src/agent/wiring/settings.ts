@@ -13,10 +13,14 @@ import { type Configuration, requireDuration } from '../configuration/schema.ts'
 import type { TdRequirements } from '../embedded/guest.ts'
 import { type AccountNumbers, readAccountNumbers } from './accounts.ts'
 import { planGuest } from './guest-plan.ts'
+import { type RemoteSettings, readRemotes } from './remotes.ts'
 import { readTdRequirements } from './td-requirements.ts'
 import { type EkTrust, readEkTrust } from './trust-files.ts'
 
 export const localIssuer = 'local'
+
+/** Seconds: as the hosted service issues; what counts is the life of each token (SVC-19). */
+const usualRemoteLifetimeS = 21_600
 
 /** One configuration, checked whole and turned into what the rooms take. Replaced as one on reload. */
 export interface Settings {
@@ -25,6 +29,7 @@ export interface Settings {
   readonly tokens: TokenSettings
   readonly requirements: TpmRequirements
   readonly tdRequirements: TdRequirements
+  readonly remotes: readonly RemoteSettings[]
   readonly trust: EkTrust
   readonly audiences: AudiencePolicies
   /** Life of the tokens of an audience that is not listed. */
@@ -95,16 +100,28 @@ export function plainRequest(audience: string): TokenRequest {
   return { ...shape, audience: [audience] }
 }
 
-function tokensOf({ callers }: Configuration, usualLifetimeS: number): TokenSettings {
-  const facts = { name: localIssuer, usualLifetimeS, fixedAudience: null, policyIds: [] }
-  return { issuers: [facts], defaultIssuer: localIssuer, defaultAudiences: callers.default_audiences }
+function tokensOf({ callers, remotes }: Configuration, usualLifetimeS: number): TokenSettings {
+  const local = { name: localIssuer, usualLifetimeS, fixedAudience: null, policyIds: [] }
+  const others = remotes.map(({ name, issuer, audience = issuer, policy_ids: policyIds }) => ({
+    ...{ name, fixedAudience: audience, policyIds },
+    usualLifetimeS: usualRemoteLifetimeS,
+  }))
+  const { default_issuer: defaultIssuer, default_audiences: defaultAudiences } = callers
+  return { issuers: [local, ...others], defaultIssuer, defaultAudiences }
+}
+
+function requireDefaultIssuer({ file, text, configuration }: LoadedConfiguration): void {
+  const { callers, remotes } = configuration
+  const names = [localIssuer, ...remotes.map(({ name }) => name)]
+  if (names.includes(callers.default_issuer)) return
+  throw invalidAt(file, text, ['callers', 'default_issuer'], `is not one of ${names.join(', ')}`)
 }
 
 function callersOf({ file, text, configuration }: LoadedConfiguration, accounts: AccountNumbers): CallerPolicy {
   const { rules, default_rule, default_audiences } = configuration.callers
   try {
     return parseCallerRules(rules, {
-      defaultIssuer: localIssuer,
+      defaultIssuer: configuration.callers.default_issuer,
       ...(default_rule ? { defaultAudiences: default_audiences } : {}),
       resolveUser: accounts.user,
       resolveGroup: accounts.group,
@@ -163,6 +180,7 @@ function requireEvidence({ file, text, configuration }: LoadedConfiguration): vo
 export async function composeSettings(loaded: LoadedConfiguration): Promise<Settings> {
   const { configuration } = loaded
   requireEvidence(loaded)
+  requireDefaultIssuer(loaded)
   requireSubjectClaims(loaded)
   requireQuotedPcrs(loaded)
   const accounts = await readAccountNumbers()
@@ -173,6 +191,7 @@ export async function composeSettings(loaded: LoadedConfiguration): Promise<Sett
     tokens: tokensOf(configuration, usualLifetimeS),
     requirements: requirementsOf(configuration),
     tdRequirements: await readTdRequirements(loaded),
+    remotes: await readRemotes(loaded),
     trust: await readEkTrust(configuration.verifier),
     audiences: audiencesOf(configuration),
     usualLifetimeS,

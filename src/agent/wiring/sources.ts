@@ -13,6 +13,7 @@ import type { GuestWiring } from './guest.ts'
 import type { Host } from './host.ts'
 import type { IssuingWiring } from './issuing.ts'
 import { loggedSource } from './logged-source.ts'
+import { remoteSources } from './remotes.ts'
 import { localIssuer, type Settings } from './settings.ts'
 
 export interface SourceParts {
@@ -24,8 +25,8 @@ export interface SourceParts {
 }
 
 export interface SourceFactory extends AsyncDisposable {
-  /** The bundled verifier and issuer under these settings. */
-  sourceFor(settings: Settings, generation: number): TokenSource
+  /** The bundled verifier and issuer under these settings, and the remote verifiers. */
+  sourcesFor(settings: Settings, generation: number): readonly TokenSource[]
 }
 
 function guestTd({ td, collateral }: GuestWiring, settings: Settings): GuestTd | null {
@@ -54,6 +55,12 @@ function ownTokens(guest: Guest, settings: Settings, { issuing, host }: SourcePa
   }
 }
 
+function remotesOf({ host, log, guest }: SourceParts, settings: Settings, generation: number): TokenSource[] {
+  if (guest.td === null) return []
+  const { attester, simulated } = guest.td
+  return remoteSources(settings.remotes, generation, { host, log, attester, simulator: simulated })
+}
+
 /** Sources share one appraisal thread, one table of challenges, the counters and their turns; enrolling is each source's own. */
 export function wireSources(parts: SourceParts): SourceFactory {
   const { host, log, guest: wired, issuing, appraisals } = parts
@@ -70,28 +77,32 @@ export function wireSources(parts: SourceParts): SourceFactory {
     const enrolling = { attester, store, clock, random, appraisals, log, ended: stop.signal, settings, simulator }
     return { attester, enrolments: createEnrolments(enrolling), requirements: settings.requirements, simulator }
   }
+  const localSource = (settings: Settings, generation: number): TokenSource => {
+    const guest: Guest = { tpm: guestTpm(settings), td: guestTd(wired, settings) }
+    const own = ownTokens(guest, settings, parts)
+    const source = createEmbeddedSource({
+      name: localIssuer,
+      generation,
+      issuerUrl: issuing.url,
+      usualLifetimeS: settings.usualLifetimeS,
+      guest,
+      appraiser,
+      challenges,
+      issuer: issuing.issuerFor(settings),
+      audiences: settings.audiences,
+      acceptToken: (token, request) => acceptOwnToken(token, request, own),
+      appraisals,
+      turns,
+      clock,
+      random,
+    })
+    return loggedSource(source, log)
+  }
   return {
-    sourceFor: (settings, generation) => {
-      const guest: Guest = { tpm: guestTpm(settings), td: guestTd(wired, settings) }
-      const own = ownTokens(guest, settings, parts)
-      const source = createEmbeddedSource({
-        name: localIssuer,
-        generation,
-        issuerUrl: issuing.url,
-        usualLifetimeS: settings.usualLifetimeS,
-        guest,
-        appraiser,
-        challenges,
-        issuer: issuing.issuerFor(settings),
-        audiences: settings.audiences,
-        acceptToken: (token, request) => acceptOwnToken(token, request, own),
-        appraisals,
-        turns,
-        clock,
-        random,
-      })
-      return loggedSource(source, log)
-    },
+    sourcesFor: (settings, generation) => [
+      localSource(settings, generation),
+      ...remotesOf(parts, settings, generation),
+    ],
     [Symbol.asyncDispose]: () => {
       stop.abort()
       return appraiser[Symbol.asyncDispose]()
