@@ -66,11 +66,7 @@ function judgeWithCollateral(
 ): JudgedQuote {
   const nothing = { quote, chain, collateral: null, outcome: { tcb: null, shortfall: [] } }
   const { collateral: source } = inputs
-  if (source === null) {
-    checklist.fail('tdx.collateral.present', 'inputs.collateral is null')
-    return nothing
-  }
-  checklist.pass('tdx.collateral.present')
+  if (source === null) return nothing
   const collateral = judgeCollateral(checklist, source, chain, context)
   if (chain === null) return { ...nothing, collateral }
   return { quote, chain, collateral, outcome: judgeTcb(checklist, quote, chain, collateral) }
@@ -78,6 +74,7 @@ function judgeWithCollateral(
 
 function judgeQuote(judging: Judging, bytes: Uint8Array): JudgedQuote | null {
   const { checklist, inputs, policy, context } = judging
+  checklist.judge('tdx.collateral.present', inputs.collateral !== null, () => 'inputs.collateral is null')
   const quote = judgeQuoteForm(checklist, bytes)
   if (quote === null) return null
   const chain = judgePck(checklist, quote, inputs, context)
