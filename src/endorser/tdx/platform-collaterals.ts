@@ -33,7 +33,8 @@ function chainAt({ collaterals }: PlatformCollaterals, path: readonly string[]):
   const value = memberAt(collaterals, ['certificates', ...path])
   const name = path.join('.')
   if (typeof value !== 'string') throw malformed(name, 'is missing')
-  return value.startsWith('-----BEGIN') ? requireIssuerChain(value, name) : decodeIssuerChain(value, name)
+  // PEM has no percent sign, and a percent-encoded chain of certificates does not go without its line ends.
+  return value.includes('%') ? decodeIssuerChain(value, name) : requireIssuerChain(value, name)
 }
 
 function listAt({ collaterals }: PlatformCollaterals, path: readonly string[]): Uint8Array | null {
