@@ -41,6 +41,8 @@ export interface AttestationServiceDouble {
   readonly url: string
   /** What the next `times` requests meet in place of an honest answer; null: nothing. */
   misbehave(kind: Misbehaviour | null, times?: number): void
+  /** Requests for attestation so far. */
+  readonly requests: number
   /** Bodies of the requests for attestation so far, the oldest first, at most 64. */
   readonly received: readonly Uint8Array[]
   /** Headers of the same requests. */
@@ -102,6 +104,7 @@ function requireBinding({ evidence, raw }: ServiceRequest): Uint8Array | 'any' {
 
 class Double implements AttestationServiceDouble {
   readonly url: string
+  requests = 0
   readonly received: Uint8Array[] = []
   readonly heads: IncomingMessage['headers'][] = []
   readonly #server: Server
@@ -185,6 +188,7 @@ class Double implements AttestationServiceDouble {
   }
 
   #note(request: IncomingMessage, body: Uint8Array): void {
+    this.requests++
     this.received.push(body)
     this.heads.push(request.headers)
     if (this.received.length > 64) {
