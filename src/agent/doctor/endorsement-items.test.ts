@@ -44,7 +44,8 @@ interface Said {
 
 function settingsOf({ configured = true, anchors = [], crls = [], verifier = {} }: Said): KnownSettings {
   const { shape } = configurationSchema
-  const tables = { tpm: shape.tpm.parse({}), agent: shape.agent.parse({}), listen: shape.listen.parse({}) }
+  const devices = { tpm: shape.tpm.parse({}), tdx: shape.tdx.parse({}) }
+  const tables = { ...devices, agent: shape.agent.parse({}), listen: shape.listen.parse({}) }
   return {
     configured,
     ...tables,

@@ -5,6 +5,7 @@ import type { Item } from './item.ts'
 import { lookAtLogs } from './log-items.ts'
 import { type CallerFacts, machineItems, nodeItem } from './machine-items.ts'
 import { type KnownSettings, lookAtAgent, lookAtSettings } from './settings-items.ts'
+import { lookAtTd } from './tdx-items.ts'
 import { lookAtRegisters, lookForTpm, type RegisterLook, surveyOf, type TpmWay } from './tpm-items.ts'
 
 export interface ExaminedHost {
@@ -35,7 +36,7 @@ async function* tpmItems(
 
 /**
  * Looks at everything that attesting this machine depends on, one item after another. Needs no privileges and no
- * configuration; makes no key, no file and no connection to an agent. What cannot be asked because of an earlier
+ * configuration; makes no key, no connection to an agent, and no file but a report entry that is gone at once. What cannot be asked because of an earlier
  * problem is left out.
  */
 export async function* examineHost(examined: ExaminedHost): AsyncGenerator<Item> {
@@ -46,6 +47,7 @@ export async function* examineHost(examined: ExaminedHost): AsyncGenerator<Item>
   yield* items
   const agent = await lookAtAgent(known, uid)
   yield* agent.items
+  yield* lookAtTd(known, host)
   const way = await lookForTpm(known, agent.holder)
   yield* way.items
   const registers = yield* tpmItems(way, known, host)

@@ -36,6 +36,7 @@ async function look(said: Said, registers: Parameters<typeof lookAtLogs>[1] = tp
   const settings: KnownSettings = {
     configured: true,
     tpm: shape.tpm.parse({ event_log: eventLog, ima_log: imaLog, ...paths }),
+    tdx: shape.tdx.parse({}),
     verifier: shape.verifier.parse({ event_log: demand, ima: demand }),
     agent: shape.agent.parse({}),
     listen: shape.listen.parse({}),

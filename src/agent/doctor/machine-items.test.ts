@@ -59,7 +59,6 @@ describe('the machine', () => {
     ]
     const seen = machineItems({ ...facts, devices }, known).filter(({ state }) => state === 'warning')
     expect(seen.map(({ id, says }) => [id, says])).toEqual([
-      ['tdx', 'a confidential guest (/dev/tdx_guest): not supported by this version'],
       ['gpu', 'an NVIDIA GPU (/dev/nvidiactl, /dev/nvidia0): not supported by this version'],
     ])
     const none = devices.map((one) => ({ ...one, access: 'absent' as const }))

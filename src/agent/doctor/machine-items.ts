@@ -55,7 +55,6 @@ export function machineItems(facts: HostFacts, callers: CallerFacts): Item[] {
     hostItem(facts),
     libraryItem(facts),
     callersItem(callers, facts.hidepid),
-    ...unsupportedItem('tdx', 'a confidential guest', devices(/tdx_guest|\/tsm\/|\/CCEL$/)),
     ...unsupportedItem('gpu', 'an NVIDIA GPU', devices(/^\/dev\/nvidia/)),
   ]
 }

@@ -13,6 +13,7 @@ export interface KnownSettings {
   /** False: the values are defaults, and nobody has decided them. */
   readonly configured: boolean
   readonly tpm: Configuration['tpm']
+  readonly tdx: Configuration['tdx']
   readonly verifier: Configuration['verifier']
   readonly agent: Configuration['agent']
   readonly listen: Configuration['listen']
@@ -26,9 +27,10 @@ export interface SettingsLook {
 }
 
 function defaults(): KnownSettings {
-  const { tpm, verifier, agent, listen } = configurationSchema.shape
-  const parts = { tpm: tpm.parse({}), verifier: verifier.parse({}), agent: agent.parse({}), listen: listen.parse({}) }
-  return { configured: false, ...parts, trust: { anchors: [], intermediates: [], crls: [] } }
+  const { tpm, tdx, verifier, agent, listen } = configurationSchema.shape
+  const devices = { tpm: tpm.parse({}), tdx: tdx.parse({}) }
+  const rest = { verifier: verifier.parse({}), agent: agent.parse({}), listen: listen.parse({}) }
+  return { configured: false, ...devices, ...rest, trust: { anchors: [], intermediates: [], crls: [] } }
 }
 
 const isMissing = ({ cause }: AttestdError) => (cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT'
@@ -43,8 +45,8 @@ function unread(file: string, explicit: boolean, error: AttestdError): SettingsL
 }
 
 async function readAll(loaded: LoadedConfiguration): Promise<SettingsLook> {
-  const { tpm, verifier, agent, listen } = loaded.configuration
-  const known = { configured: true, tpm, verifier, agent, listen }
+  const { tpm, tdx, verifier, agent, listen } = loaded.configuration
+  const known = { configured: true, tpm, tdx, verifier, agent, listen }
   try {
     const { trust } = await composeSettings(loaded)
     return { items: [ok('configuration', `${loaded.file} is valid`)], known: { ...known, trust } }

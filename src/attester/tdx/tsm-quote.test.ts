@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { knownProcesses, runToEnd, tdxGuestRig } from '../../../test/support/tdx-guest-rig.ts'
-import type { AttestdError } from '../../base/errors.ts'
+import { type AttestdError, MalformedError } from '../../base/errors.ts'
 import { parseQuote, reportDataOf } from '../../evidence/tdx/quote.ts'
 import { entryName } from './entry-name.ts'
 import type { QuoteOutcome } from './quote-path.ts'
@@ -297,6 +297,14 @@ describe('entries that were left behind (TDX-015)', () => {
   it('are no concern where there is no folder', async () => {
     const { files, path } = rigWith([])
     files.present = false
+    expect(await path.removeStale()).toBe(0)
+  })
+
+  it('are no concern of a simulator that speaks another language', async () => {
+    const { files, path } = rigWith([])
+    files.list = async () => {
+      throw new MalformedError({ path: 'simulator' }, 'is odd')
+    }
     expect(await path.removeStale()).toBe(0)
   })
 

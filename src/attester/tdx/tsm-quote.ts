@@ -4,7 +4,7 @@ import { quoteLimit } from '../../evidence/tdx/quote.ts'
 import { attesterErrors } from '../errors.ts'
 import { entryName, isStaleEntry, type Processes } from './entry-name.ts'
 import type { QuoteOutcome, QuotePath } from './quote-path.ts'
-import { systemRefusal } from './system-refusal.ts'
+import { describeFailure, systemRefusal } from './system-refusal.ts'
 import type { TsmFiles } from './tsm-files.ts'
 import { type TsmRule, type TsmStep, tsmRule } from './tsm-rules.ts'
 
@@ -19,7 +19,7 @@ export interface TsmQuotePathOptions {
 
 /** Quotes by configfs-tsm, the primary path (TDX 1.1). */
 export interface TsmQuotePath extends QuotePath {
-  /** Removes entries of attestd processes that are gone, and tells how many (TDX-015). What the system refuses is no failure. */
+  /** Removes entries of attestd processes that are gone, and tells how many (TDX-015). What a port refuses is no failure. */
   removeStale(): Promise<number>
 }
 
@@ -81,7 +81,7 @@ class ConfigfsPath implements TsmQuotePath {
       for (const name of stale) if (await this.#remove(name)) removed++
     } catch (error) {
       // Without the folder there is nothing to clean; the first quote tells what is wrong with it.
-      if (systemRefusal(error) === null) throw error
+      if (describeFailure(error) === null) throw error
     }
     return removed
   }
