@@ -17,8 +17,6 @@ export interface AudiencePolicy {
   readonly maxCharacters: number
 }
 
-export const defaultSizeBudget = 8192
-
 /** The settings that one token must keep: those of all its audiences together. */
 export interface EffectivePolicy extends Omit<AudiencePolicy, 'consumer'> {
   readonly consumers: readonly ConsumerName[]
