@@ -61,7 +61,7 @@ export const agentErrors = declareErrors({
   EVIDENCE_UNSUPPORTED: {
     kind: 'unsupported',
     title: 'the document holds evidence of a kind that is not appraised here',
-    remedy: 'give TPM evidence: a document with "tee":"tpm", or a bare container of version 1',
+    remedy: 'give evidence of a TD or a TPM: a document with "tee":"tdx" or "tee":"tpm", a bare container, or a quote',
   },
   EVIDENCE_TOO_LARGE: {
     kind: 'unsupported',

@@ -1,46 +1,115 @@
 import { parseText, toBase64url } from '../base/bytes.ts'
+import { MalformedError } from '../base/errors.ts'
 import { type JsonObject, parseJsonObject } from '../base/json.ts'
-import type { TpmEvidence } from '../evidence/tpm/evidence.ts'
+import { encodeComposite, type GuestEvidence, largestTpmContainer, parseComposite } from '../evidence/composite.ts'
+import { encodeTdxEvidence, parseTdxEvidence, tdxEvidenceLimits } from '../evidence/tdx/evidence-json.ts'
 import { encodeTpmEvidence, parseTpmEvidence, tpmEvidenceLimits } from '../evidence/tpm/evidence-json.ts'
 import { agentErrors } from './errors.ts'
 
-/**
- * Writes the body of `POST /v1/attestation` (attestation-service.md 1.1): the container in base64url, and the bytes that
- * the TPM signed over as raw runtime data (SVC-25). One line of JSON. Throws `EVIDENCE_TOO_LARGE` for evidence that no
- * verifier would read.
- */
-export function encodeEvidenceDocument(evidence: TpmEvidence, qualifyingData: Uint8Array): string {
-  const container = new TextEncoder().encode(JSON.stringify(encodeTpmEvidence(evidence)))
-  const { document, eventLog, ima } = tpmEvidenceLimits
-  const largest = [
-    { what: 'the container', size: container.length, limit: document },
-    { what: 'the event log', size: evidence.eventLog?.length ?? 0, limit: eventLog },
+/** Evidence as it was found in a file. */
+export interface EvidenceDocument extends GuestEvidence {
+  /** `quote`: the bytes of a quote and nothing else, of a TD or of an SGX enclave; the others are about TDs and TPMs. */
+  readonly form: 'quote' | 'container' | 'document'
+}
+
+interface Measured {
+  readonly what: string
+  readonly size: number
+  readonly limit: number
+}
+
+const utf8 = (object: JsonObject) => new TextEncoder().encode(JSON.stringify(object))
+
+function requireFits(parts: readonly Measured[]): void {
+  const largest = parts.find(({ size, limit }) => size > limit)
+  if (!largest) return
+  const { what, size, limit } = largest
+  throw agentErrors.error('EVIDENCE_TOO_LARGE', `${what} has ${size} bytes, and may have ${limit}`)
+}
+
+function measureTpm({ tpm }: GuestEvidence): Measured[] {
+  if (tpm === null) return []
+  const { eventLog, ima } = tpmEvidenceLimits
+  const { evidence, container } = tpm
+  return [
+    { what: 'the event log of the TPM', size: evidence.eventLog?.length ?? 0, limit: eventLog },
     { what: 'the IMA log', size: evidence.ima?.data.length ?? 0, limit: ima },
-  ].find(({ size, limit }) => size > limit)
-  if (largest) {
-    const { what, size, limit } = largest
-    throw agentErrors.error('EVIDENCE_TOO_LARGE', `${what} has ${size} bytes, and may have ${limit}`)
-  }
-  const runtimeData = { raw: toBase64url(qualifyingData) }
-  return JSON.stringify({ tee: 'tpm', evidence: toBase64url(container), runtime_data: runtimeData })
+    { what: 'the TPM container', size: container?.length ?? 0, limit: largestTpmContainer },
+  ]
+}
+
+function measureTd({ tdx }: GuestEvidence): Measured[] {
+  if (tdx === null) return []
+  const { quote, ccEventLog } = tdxEvidenceLimits
+  return [
+    { what: 'the quote', size: tdx.quote.length, limit: quote },
+    { what: 'the event log of the TD', size: tdx.ccEventLog?.length ?? 0, limit: ccEventLog },
+  ]
+}
+
+function innerOf({ tdx, tpm }: GuestEvidence): { readonly tee: 'tdx' | 'tpm'; readonly container: JsonObject } {
+  if (tdx === null && tpm !== null) return { tee: 'tpm', container: encodeTpmEvidence(tpm.evidence) }
+  if (tdx === null) throw new TypeError('evidence has at least one part')
+  if (tpm === null) return { tee: 'tdx', container: encodeTdxEvidence(tdx) }
+  if (tpm.container === null) throw new TypeError('TPM evidence beside a TD has fixed bytes')
+  return { tee: 'tdx', container: encodeComposite(tdx, { container: tpm.container }) }
 }
 
 /**
- * Reads an evidence document, or a bare container (SVC-23). `runtime_data` and whatever else stands beside the evidence
- * is not looked at: what a message says of itself proves nothing about it. Throws `EVIDENCE_UNSUPPORTED` for another kind
- * of evidence, and `MalformedError`.
+ * Writes the body of `POST /v1/attestation` (attestation-service.md 1.1): the container of the kind in base64url, and as
+ * raw runtime data what the evidence was made over (SVC-25): the nonce, or for a TD beside a TPM its report data. `tee` is
+ * `tdx` wherever there is a TD. One line of JSON. Throws `EVIDENCE_TOO_LARGE` for evidence that no verifier would read.
  */
-export function parseEvidenceDocument(bytes: Uint8Array): TpmEvidence {
-  const document = parseJsonObject(bytes, 'document')
-  return parseTpmEvidence(isContainer(document) ? document : containerOf(document))
+export function encodeEvidenceDocument(evidence: GuestEvidence, runtimeData: Uint8Array): string {
+  requireFits([...measureTd(evidence), ...measureTpm(evidence)])
+  const { tee, container } = innerOf(evidence)
+  const bytes = utf8(container)
+  requireFits([{ what: 'the container', size: bytes.length, limit: tpmEvidenceLimits.document }])
+  return JSON.stringify({ tee, evidence: toBase64url(bytes), runtime_data: { raw: toBase64url(runtimeData) } })
 }
 
-const isContainer = (document: JsonObject) => document['tee'] === undefined && document['evidence'] === undefined
+/** A quote begins with its version, 3 to 5, in two bytes; no JSON text begins with such a byte. */
+const isQuote = ([low = 0, high]: Uint8Array) => low >= 3 && low <= 5 && high === 0
 
-function containerOf({ tee, evidence }: JsonObject): Uint8Array {
-  if (tee !== 'tpm') {
+/** What is inside a container of a TD: alone, or with the TPM of the same guest. */
+function parseTdContainer(container: JsonObject): GuestEvidence {
+  return 'format' in container ? parseComposite(container) : { tdx: parseTdxEvidence(container), tpm: null }
+}
+
+const tpmAlone = (container: Uint8Array | JsonObject): GuestEvidence => ({
+  tdx: null,
+  tpm: { evidence: parseTpmEvidence(container), container: null },
+})
+
+/** By its members; one that has none of them is taken for that of a TPM, and refused as such. */
+function parseContainer(container: JsonObject): GuestEvidence {
+  return 'format' in container || 'quote' in container ? parseTdContainer(container) : tpmAlone(container)
+}
+
+function containerObject(bytes: Uint8Array): JsonObject {
+  const { document, values } = tpmEvidenceLimits
+  if (bytes.length > document) throw new MalformedError({ path: 'evidence' }, `is longer than ${document} bytes`)
+  return parseJsonObject(bytes, 'evidence', { maxDepth: 8, maxValues: values })
+}
+
+function parseWrapped({ tee, evidence }: JsonObject): GuestEvidence {
+  if (tee !== 'tpm' && tee !== 'tdx') {
     const kind = typeof tee === 'string' ? tee.slice(0, 32) : 'none'
     throw agentErrors.error('EVIDENCE_UNSUPPORTED', `the document names the kind ${JSON.stringify(kind)}`)
   }
-  return parseText(typeof evidence === 'string' ? evidence : '', 'base64url', 'document.evidence')
+  const bytes = parseText(typeof evidence === 'string' ? evidence : '', 'base64url', 'document.evidence')
+  return tee === 'tpm' ? tpmAlone(bytes) : parseTdContainer(containerObject(bytes))
+}
+
+/**
+ * Reads evidence in every form that it is kept in: the bytes of a quote; a bare container of a TPM (SVC-23), of a TD
+ * (SVC-20) or of both; the document around one of them. `runtime_data` and whatever else stands beside the evidence is not
+ * looked at: what a message says of itself proves nothing about it. A quote in bytes is not read. Throws
+ * `EVIDENCE_UNSUPPORTED` for another kind of evidence, and `MalformedError`.
+ */
+export function parseEvidenceDocument(bytes: Uint8Array): EvidenceDocument {
+  if (isQuote(bytes)) return { tdx: { quote: bytes, ccEventLog: null, simulated: false }, tpm: null, form: 'quote' }
+  const document = parseJsonObject(bytes, 'document')
+  const isBare = document['tee'] === undefined && document['evidence'] === undefined
+  return isBare ? { ...parseContainer(document), form: 'container' } : { ...parseWrapped(document), form: 'document' }
 }

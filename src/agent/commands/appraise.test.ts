@@ -22,6 +22,8 @@ const file = (name: string, content: string | Uint8Array) => {
   writeFileSync(path, content)
   return path
 }
+const tpmDocument = (evidence: TpmEvidence, nonce: Uint8Array) =>
+  encodeEvidenceDocument({ tdx: null, tpm: { evidence, container: null } }, nonce)
 const appraise = (...args: readonly string[]) => runInProcess(appraiseCommand, ...args)
 
 describe.skipIf(!haveVectors)('the recorded sequence, step s1', () => {
@@ -43,7 +45,7 @@ describe.skipIf(!haveVectors)('the recorded sequence, step s1', () => {
     const publicArea = encode(sizedBytes(u16be), vector('tpm/sequence/ek-rsa.tpmt'))
     const ek = { publicArea, certificate: vector('tpm/sequence/ek-rsa.nv.der'), chain: [] }
     const evidence: TpmEvidence = { ...recorded, ek }
-    writeFileSync(document, encodeEvidenceDocument(evidence, Buffer.from(step.nonce, 'hex')))
+    writeFileSync(document, tpmDocument(evidence, Buffer.from(step.nonce, 'hex')))
     writeFileSync(bare, JSON.stringify(encodeTpmEvidence(evidence)))
   })
   const at = ['--at', '2027-01-01T00:00:00Z']
@@ -126,7 +128,7 @@ describe('the command line', () => {
   const tpm = new SoftwareTpm()
   const nonce = new Uint8Array(32).fill(3)
   const evidence = tpm.evidence(nonce)
-  const document = file('software.json', encodeEvidenceDocument(evidence, nonce))
+  const document = file('software.json', tpmDocument(evidence, nonce))
   const asked = [document, '--nonce', toHex(nonce)]
   const name = toHex(tpm.akName)
 
@@ -182,7 +184,7 @@ describe('the command line', () => {
   })
 
   it('lets simulated evidence through only where it is told to', async () => {
-    const path = file('simulated.json', encodeEvidenceDocument({ ...evidence, simulated: true }, nonce))
+    const path = file('simulated.json', tpmDocument({ ...evidence, simulated: true }, nonce))
     const args = [path, '--nonce', toHex(nonce), '--ak-name', name]
     expect((await appraise(...args)).error?.message).toMatch(/^tpm\.hardware: /)
     expect((await appraise(...args, '--simulator')).error).toBeNull()

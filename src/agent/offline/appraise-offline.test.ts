@@ -7,7 +7,8 @@ import { sha256Hex } from '../../base/pki/signed-object.ts'
 import { anchorOf } from '../../base/pki/trust-anchor.ts'
 import type { TpmEvidence } from '../../evidence/tpm/evidence.ts'
 import { spkiOfKey } from '../../verifier/tpm/key-certificate.ts'
-import { appraiseOffline, type OfflineQuestion } from './appraise-offline.ts'
+import { appraiseOffline } from './appraise-offline.ts'
+import type { OfflineQuestion, TpmQuestion } from './question.ts'
 
 const tpm = new SoftwareTpm()
 const nonce = new Uint8Array(32).fill(9)
@@ -25,30 +26,34 @@ const trustIn = (...anchors: Parameters<typeof anchorOf>[0][]) => ({
   pinned: [] as string[],
 })
 
-/** Nobody vouches for anything. */
-const question: OfflineQuestion = {
-  now: testNow,
-  nonce,
-  ekTrust: null,
-  akName: null,
-  allowUnenrolled: false,
-  simulator: false,
-  requireEventLog: false,
-  requireIma: false,
-}
-const named = { ...question, akName: tpm.akName }
-const certified = { ...question, ekTrust: trustIn(maker.certificate) }
+type Changes = Partial<OfflineQuestion & TpmQuestion>
 
-const judged = (changes: Partial<OfflineQuestion>, given = evidence) =>
-  appraiseOffline(given, { ...question, ...changes })
-const idsOf = (outcome: string, changes: Partial<OfflineQuestion>, given = evidence) =>
+/** Unless it is said otherwise nobody vouches for anything. */
+const whole = ({
+  ekTrust = null,
+  akName = null,
+  allowUnenrolled = false,
+  requireIma = false,
+  ...others
+}: Changes): OfflineQuestion => ({
+  ...{ now: testNow, nonce, simulator: false, requireEventLog: false },
+  td: { collateral: null, trustAnchors: [], references: null, tcbStatuses: null, allowDebug: false },
+  ...others,
+  tpm: { ekTrust, akName, allowUnenrolled, requireIma },
+})
+const named = { akName: tpm.akName }
+const certified = { ekTrust: trustIn(maker.certificate) }
+
+const judged = (changes: Changes, given = evidence) =>
+  appraiseOffline({ tdx: null, tpm: { evidence: given, container: null }, form: 'document' }, whole(changes))
+const idsOf = (outcome: string, changes: Changes, given = evidence) =>
   judged(changes, given)
     .findings.filter((finding) => finding.outcome === outcome)
     .map(({ id }) => id)
-const claimsOf = (changes: Partial<OfflineQuestion>) => judged(changes).claims['tpm'] as Record<string, unknown>
+const claimsOf = (changes: Changes) => judged(changes).claims['tpm'] as Record<string, unknown>
 
 describe('what the operator says decides what is shown', () => {
-  it.each<[string, Partial<OfflineQuestion>, boolean, string, string[]]>([
+  it.each<[string, Changes, boolean, string, string[]]>([
     ['nothing', {}, false, 'none', ['tpm.ak.known']],
     ['a genuine EK alone', certified, false, 'none', ['tpm.ak.known']],
     ['that the key is enrolled', named, true, 'none', []],

@@ -1,125 +1,124 @@
-import type { RevocationMode } from '../../base/pki/revocation.ts'
-import type { TpmEvidence } from '../../evidence/tpm/evidence.ts'
-import type { Finding } from '../../results/appraisal.ts'
-import { type AkTrust, appraiseTpm, defaultTpmRequirements, type TpmEnrolment } from '../../verifier/index.ts'
-import { appraiseEnrolment, type EnrolmentAppraisal, type EnrolmentCandidate } from '../../verifier/tpm/enrolment.ts'
-import type { EkTrust } from '../wiring/trust-files.ts'
+import { isFilledWith } from '../../base/bytes.ts'
+import type { TpmPart } from '../../evidence/composite.ts'
+import type { TdxEvidence } from '../../evidence/tdx/evidence.ts'
+import type { BindingEdge } from '../../results/acr.ts'
+import type { Appraisal, Finding } from '../../results/appraisal.ts'
+import { appraiseGuest } from '../../verifier/composite/appraise-guest.ts'
+import { type AkTrust, appraiseQuote, appraiseTdx, appraiseTpm, type QuoteAppraisal } from '../../verifier/index.ts'
+import { nonceSeed } from '../evidence-binding.ts'
+import type { EvidenceDocument } from '../evidence-document.ts'
+import { platformOfQuote } from '../quote-platform.ts'
+import type { OfflineQuestion } from './question.ts'
+import { fetchHint, notesOnTd, offlineTd } from './td-inputs.ts'
+import { type OfflineTpm, offlineTpm } from './tpm-inputs.ts'
 
-/** What the operator says and asks; nothing of it comes from the evidence. */
-export interface OfflineQuestion {
-  /** Milliseconds since the epoch. */
-  readonly now: number
-  /** The qualifying data that the machine was asked to sign. */
-  readonly nonce: Uint8Array
-  /** What vouches for endorsement keys; null if the endorsement key is not to be judged. */
-  readonly ekTrust: (EkTrust & { readonly pinned: readonly string[] }) | null
-  /** Name of the attestation key that the operator enrolled elsewhere, by activation; null if none is named. */
-  readonly akName: Uint8Array | null
-  readonly allowUnenrolled: boolean
-  readonly simulator: boolean
-  readonly requireEventLog: boolean
-  readonly requireIma: boolean
-}
+/** Evidence of a TPM, of a TD, of a TD beside its TPM, or of an SGX enclave, which only a bare quote can be of. */
+export type OfflineKind = 'tpm' | 'tdx' | 'tdx+tpm' | 'sgx'
+
+/** What an appraisal says of a quote, whichever function made it. */
+export type QuoteVerdict = Omit<QuoteAppraisal, keyof Appraisal>
 
 /** What was found, endorsement key first, and what it does not show. */
 export interface OfflineAppraisal {
+  readonly kind: OfflineKind
   readonly affirmed: boolean
-  readonly akTrust: AkTrust
+  /** Null where there is no TPM. */
+  readonly akTrust: AkTrust | null
+  /** What was found about the quote of a TD or an enclave; null where there is none. */
+  readonly quote: QuoteVerdict | null
+  /** Whether the parts belong together; empty where there is one part, or nothing was affirmed. */
+  readonly binding: readonly BindingEdge[]
   readonly findings: readonly Finding[]
   readonly notes: readonly string[]
   readonly claims: Readonly<Record<string, unknown>>
+  /** What would help most; null where the findings say it. */
+  readonly remedy: string | null
 }
 
-/** Lists that the operator gives are meant to count, so each issuer then needs a current one; without any nothing is asked. */
-const revocationMode = ({ crls }: EkTrust): RevocationMode => (crls.length > 0 ? 'required' : 'off')
+/** Before anything is verified: which appraisal the bytes are given to, and each of them checks this again. */
+const isEnclave = (quote: Uint8Array) => isFilledWith(quote.subarray(4, 8), 0)
 
-function judgeEndorsement({ ak, ek, simulated }: TpmEvidence, question: OfflineQuestion): EnrolmentAppraisal | null {
-  const { ekTrust, simulator, now } = question
-  if (ekTrust === null) return null
-  const { publicArea, certificate, chain } = ek
-  const request = {
-    ek: { publicArea: publicArea ?? new Uint8Array(), certificate, chain },
-    ak: { publicArea: ak.publicArea },
-    instanceId: null,
-    simulated,
-  }
-  return appraiseEnrolment(request, {
-    ...ekTrust,
-    now,
-    revocation: revocationMode(ekTrust),
-    simulator,
-    ...(simulator ? { simulatorAnchors: ekTrust.anchors } : {}),
-    pinnedEks: ekTrust.pinned.map((spkiSha256) => ({ spkiSha256, instanceId: null })),
-  })
+export function kindOfEvidence({ form, tdx, tpm }: EvidenceDocument): OfflineKind {
+  if (tdx === null) return 'tpm'
+  if (tpm !== null) return 'tdx+tpm'
+  return form === 'quote' && isEnclave(tdx.quote) ? 'sgx' : 'tdx'
 }
 
-/**
- * The operator's word that a key was enrolled, as far as it goes. Why the key is trusted is known only where its
- * endorsement key was judged here: the quote, signed by the enrolled key, then has to say that it hangs under that one.
- */
-function enrolmentBy(akName: Uint8Array, candidate: EnrolmentCandidate | null): TpmEnrolment {
-  const nothing = { instanceId: null, counters: null }
-  if (candidate === null) {
-    const unknown = { ekSpkiSha256: null, ekCertSha256: null, ekNotAfter: null, anchor: null, crlStatus: null }
-    const unsaid = { crlFreshUntil: null, simulated: false }
-    return { akName, akTrust: 'none', akParent: { under: 'unknown' }, ...unknown, ...unsaid, ...nothing }
-  }
-  const { trust, ekName, ekSpkiSha256, ekCertSha256, ekNotAfter, anchor } = candidate
-  const { crlStatus, crlFreshUntil, simulated } = candidate
-  const known = { ekSpkiSha256, ekCertSha256, ekNotAfter, anchor, crlStatus, crlFreshUntil, simulated }
-  return { akName, akTrust: trust, akParent: { under: 'ek', ekName }, ...known, ...nothing }
+function requireNonce({ nonce }: OfflineQuestion): Uint8Array {
+  if (nonce === 'any') throw new TypeError('evidence of a TPM is only judged against its nonce')
+  return nonce
 }
 
-const onlyActivation =
-  'only an activation (enrolment) proves that the attestation key and the endorsement key are in one TPM'
-
-function notesOn(question: OfflineQuestion, candidate: EnrolmentCandidate | null): string[] {
-  const { akName, ekTrust, allowUnenrolled, simulator } = question
-  const notes = [
-    'counters of earlier quotes are not known here: that this quote is the newest is shown by the nonce alone',
-  ]
-  if (ekTrust === null) notes.push('the endorsement key was not judged: name --trust-anchors or --pinned-ek')
-  if (akName === null) {
-    notes.push(`${onlyActivation}; no certificate does, and nothing in this file. --ak-name names an enrolled key`)
-    if (allowUnenrolled) notes.push('an attestation key that nobody enrolled may be a file on any computer')
-  } else if (candidate === null) {
-    notes.push('that the named key is in a TPM rests on your word alone: its endorsement key was not affirmed here')
-  } else {
-    notes.push(`${onlyActivation}; that it took place for the named key rests on your word`)
-  }
-  if (simulator) notes.push('simulated TPMs were let through: whoever runs one makes it say anything')
-  return notes
+interface TpmOutcome {
+  readonly affirmed: boolean
+  readonly akTrust: AkTrust
+  readonly findings: readonly Finding[]
 }
 
-/**
- * Appraises evidence without a verifier's memory. Affirmed only if the evidence is, and, where it was to be judged, also
- * the endorsement key. The attestation key is believed to be in a TPM (`akTrust`) only if the operator names it and its
- * endorsement key is affirmed. Pure; never throws for bad evidence.
- */
-export function appraiseOffline(evidence: TpmEvidence, question: OfflineQuestion): OfflineAppraisal {
-  const { now, nonce, akName, allowUnenrolled, simulator, requireEventLog, requireIma } = question
-  const endorsement = judgeEndorsement(evidence, question)
-  const candidate = endorsement?.candidate ?? null
-  const enrolment = akName === null ? null : enrolmentBy(akName, candidate)
-  const appraisal = appraiseTpm(evidence, {
-    now,
-    expected: { qualifyingData: nonce, selection: 'any' },
-    enrolment,
-    requirements: {
-      ...defaultTpmRequirements,
-      eventLog: requireEventLog ? 'required' : 'optional',
-      ima: requireIma ? 'required' : 'optional',
-      withoutMemory: true,
-      ...(allowUnenrolled ? { allowUnenrolled } : {}),
-    },
-    simulator,
-  })
+/** Where it was to be judged, the endorsement key counts as much as the quote. */
+function withEndorsement({ endorsement, inputs }: OfflineTpm, appraisal: Appraisal): TpmOutcome {
   const affirmed = appraisal.affirmed && (endorsement?.affirmed ?? true)
   return {
     affirmed,
-    akTrust: affirmed ? (enrolment?.akTrust ?? 'none') : 'none',
+    akTrust: affirmed ? (inputs.enrolment?.akTrust ?? 'none') : 'none',
     findings: [...(endorsement?.findings ?? []), ...appraisal.findings],
-    notes: notesOn(question, candidate),
-    claims: affirmed ? appraisal.claims : {},
   }
+}
+
+function appraiseTpmAlone({ evidence }: TpmPart, question: OfflineQuestion): OfflineAppraisal {
+  const tpm = offlineTpm(evidence, question)
+  const expected = { qualifyingData: requireNonce(question), selection: 'any' } as const
+  const appraisal = appraiseTpm(evidence, { ...tpm.inputs, now: question.now, expected })
+  const outcome = withEndorsement(tpm, appraisal)
+  const claims = outcome.affirmed ? appraisal.claims : {}
+  return { kind: 'tpm', ...outcome, claims, quote: null, binding: [], notes: tpm.notes, remedy: null }
+}
+
+/** What would help most where collateral is missing, and what the appraisal of the quote does not show. */
+function adviceOn({ quote }: TdxEvidence, isBare: boolean, question: OfflineQuestion) {
+  const hint = fetchHint(platformOfQuote(quote), isBare)
+  const remedy = question.td.collateral === null ? `name --collateral: ${hint}` : null
+  return { notes: notesOnTd(question, hint), remedy }
+}
+
+function appraiseQuoteAlone(tdx: TdxEvidence, evidence: EvidenceDocument, question: OfflineQuestion): OfflineAppraisal {
+  const kind = kindOfEvidence(evidence)
+  const inputs = { ...offlineTd(question), now: question.now, reportData: question.nonce }
+  const quote = kind === 'sgx' ? appraiseQuote(tdx.quote, inputs) : appraiseTdx(tdx, inputs)
+  const { affirmed, findings, claims } = quote
+  const advice = adviceOn(tdx, evidence.form === 'quote', question)
+  return { kind, affirmed, findings, claims, quote, akTrust: null, binding: [], ...advice }
+}
+
+function appraiseBoth(tdx: TdxEvidence, part: TpmPart, question: OfflineQuestion): OfflineAppraisal {
+  const tpm = offlineTpm(part.evidence, question)
+  const guest = appraiseGuest(
+    { tdx, tpm: part },
+    {
+      now: question.now,
+      seed: nonceSeed(requireNonce(question)),
+      required: ['tdx', 'tpm'],
+      tpm: { ...tpm.inputs, selection: 'any' },
+      tdx: offlineTd(question),
+    },
+  )
+  const outcome = withEndorsement(tpm, guest)
+  const claims = outcome.affirmed ? guest.claims : {}
+  const { notes, remedy } = adviceOn(tdx, false, question)
+  const { tdx: quote, binding } = guest
+  return { kind: 'tdx+tpm', ...outcome, claims, quote, binding, notes: [...notes, ...tpm.notes], remedy }
+}
+
+/**
+ * Appraises evidence without a verifier's memory and without a network. Affirmed only if every part is, all parts belong
+ * together and, where it was to be judged, the endorsement key is. The attestation key is believed to be in a TPM
+ * (`akTrust`) only if the operator names it and its endorsement key is affirmed. A TD beside a TPM is judged against what
+ * follows from `nonceSeed`. Pure; never throws for bad evidence.
+ */
+export function appraiseOffline(evidence: EvidenceDocument, question: OfflineQuestion): OfflineAppraisal {
+  const { tdx, tpm } = evidence
+  if (tdx !== null && tpm !== null) return appraiseBoth(tdx, tpm, question)
+  if (tdx !== null) return appraiseQuoteAlone(tdx, evidence, question)
+  if (tpm !== null) return appraiseTpmAlone(tpm, question)
+  throw new TypeError('evidence has at least one part')
 }
