@@ -11,6 +11,8 @@ import {
   PIDFD_GET_INFO,
   POLLIN,
   socketConstants,
+  tdxGuestRequests,
+  VMADDR_CID_HOST,
 } from './libc.ts'
 import { contextLayout, responseRoom, tctiCodes } from './tctildr.ts'
 
@@ -63,10 +65,45 @@ describe.skipIf(!haveCompiler)('sizes, offsets and constants are those of the C 
     ).toEqual(numbers({ POLLIN, CLOCK_BOOTTIME, LOCK: LOCK_EXCLUSIVE_NOW, FIOCLEX, PIDFD_GET_INFO }))
   })
 
+  it.skipIf(!haveHeader('linux/vm_sockets.h'))('vsock', () => {
+    const offset = (member: string) => `offsetof(struct sockaddr_vm, ${member})`
+    expect(
+      askCompiler(['sys/socket.h', 'linux/vm_sockets.h'], {
+        size: 'sizeof(struct sockaddr_vm)',
+        family: offset('svm_family'),
+        port: offset('svm_port'),
+        cid: offset('svm_cid'),
+        host: 'VMADDR_CID_HOST',
+      }),
+    ).toEqual({ ...layouts.sockaddrVm, host: VMADDR_CID_HOST })
+  })
+
+  it('requests to the TDX guest device, by direction, letter, number and size (NAT-72)', () => {
+    const { getReport0, extendRtmr, getQuote } = tdxGuestRequests
+    expect(
+      askCompiler(['sys/ioctl.h'], {
+        getReport0: "_IOWR('T', 1, char[64 + 1024])",
+        extendRtmr: "_IOR('T', 3, char[48 + 1])",
+        quoteRead: "_IOR('T', 4, char[16])",
+        quoteBoth: "_IOWR('T', 4, char[16])",
+        quoteWrite: "_IOW('T', 4, char[16])",
+      }),
+    ).toEqual(
+      numbers({
+        getReport0,
+        extendRtmr,
+        quoteRead: getQuote[0],
+        quoteBoth: getQuote[1],
+        quoteWrite: getQuote[2],
+      }),
+    )
+  })
+
   const structures: Readonly<Record<string, readonly [string, string, Readonly<Record<string, number>>, object]>> = {
     ucred: ['sys/socket.h', 'struct ucred', layouts.ucred, { pid: 'pid', uid: 'uid', gid: 'gid' }],
     pollfd: ['poll.h', 'struct pollfd', layouts.pollfd, { fd: 'fd', events: 'events', revents: 'revents' }],
     timespec: ['time.h', 'struct timespec', layouts.timespec, { seconds: 'tv_sec', nanoseconds: 'tv_nsec' }],
+    timeval: ['sys/time.h', 'struct timeval', layouts.timeval, { seconds: 'tv_sec', microseconds: 'tv_usec' }],
     sockaddrUn: ['sys/un.h', 'struct sockaddr_un', layouts.sockaddrUn, { family: 'sun_family', path: 'sun_path' }],
   }
   it.each(Object.values(structures))('%s %s', (header, type, layout, members) => {
@@ -147,6 +184,50 @@ describe('calls', () => {
     }
     libc.close(ends.readInt32LE(0))
     libc.close(ends.readInt32LE(4))
+  })
+
+  it('later calls report errno as those at once do, and their buffers stay in place', async () => {
+    const ends = Buffer.alloc(8)
+    libc.socketpair(socketConstants.AF_UNIX, socketConstants.SOCK_STREAM, 0, ends)
+    const [one, two] = [ends.readInt32LE(0), ends.readInt32LE(4)]
+    expect(await libc.ioctlLater(one, FIOCLEX, null)).toEqual({ value: 0, errno: 0 })
+    expect(await libc.ioctlLater(one, tdxGuestRequests.getReport0, Buffer.alloc(1088))).toEqual({
+      value: -1,
+      errno: 25,
+    })
+    expect(await libc.connectLater(one, Buffer.alloc(2), 2)).toMatchObject({ value: -1 })
+    libc.close(one)
+    libc.close(two)
+    expect(await libc.ioctlLater(one, FIOCLEX, null)).toEqual({ value: -1, errno: 9 })
+  })
+
+  it('a socket takes a time limit, and gives it back', () => {
+    const ends = Buffer.alloc(8)
+    libc.socketpair(socketConstants.AF_UNIX, socketConstants.SOCK_STREAM, 0, ends)
+    const limit = Buffer.alloc(layouts.timeval.size)
+    limit.writeBigInt64LE(35n, layouts.timeval.seconds)
+    const { SOL_SOCKET, SO_RCVTIMEO, SO_SNDTIMEO } = socketConstants
+    for (const option of [SO_RCVTIMEO, SO_SNDTIMEO]) {
+      expect(libc.setsockopt(ends.readInt32LE(0), SOL_SOCKET, option, limit, limit.length)).toEqual({
+        value: 0,
+        errno: 0,
+      })
+      const back = Buffer.alloc(layouts.timeval.size)
+      const length = Buffer.from([back.length, 0, 0, 0])
+      libc.getsockopt(ends.readInt32LE(0), SOL_SOCKET, option, back, length)
+      expect(back).toEqual(limit)
+    }
+    libc.close(ends.readInt32LE(0))
+    libc.close(ends.readInt32LE(4))
+  })
+
+  it('memory of C is zeroed, holds what is put there, and is never at a null pointer', () => {
+    const address = libc.calloc(1, 64)
+    expect(libc.peek(address, 64)).toEqual(Buffer.alloc(64))
+    libc.poke(address, Buffer.alloc(32, 7))
+    expect(libc.peek(address, 64)).toEqual(Buffer.concat([Buffer.alloc(32, 7), Buffer.alloc(32)]))
+    libc.free(address)
+    expect(() => libc.poke(0n, Buffer.alloc(1))).toThrow('null pointer')
   })
 
   it('peek refuses a null pointer and no bytes (NAT-05)', () => {
