@@ -44,7 +44,7 @@ export class SentQuotes {
    * nobody has taken yet: a service that hands out kept answers.
    */
   note(token: string, sent: SentQuote): void {
-    this.#forgetOld()
+    this.#forgetOld(capacity - 1)
     const key = digest(token)
     if (this.#kept.has(key)) {
       throw passportErrors.error('issuer_bad_token', 'the service gave one token for two quotes', {
@@ -56,18 +56,18 @@ export class SentQuotes {
 
   /** The quote for which `token` came, once; undefined if there is none. */
   take(token: string): SentQuote | undefined {
+    this.#forgetOld(capacity)
     const key = digest(token)
     const kept = this.#kept.get(key)
     this.#kept.delete(key)
-    this.#forgetOld()
     return kept?.sent
   }
 
   /** The map is in the order of insertion, and all are kept equally long: the oldest come first. */
-  #forgetOld(): void {
+  #forgetOld(most: number): void {
     const now = this.#clock.monotonic()
     for (const [key, { until }] of this.#kept) {
-      if (until > now && this.#kept.size < capacity) return
+      if (until > now && this.#kept.size <= most) return
       this.#kept.delete(key)
     }
   }
