@@ -67,7 +67,6 @@ ${machine.verifier.join('\n')}
 [issuer]
 url = "http://127.0.0.1:${port}"
 listen = "127.0.0.1:${port}"
-max_characters = 12000
 allow_http_loopback = true
 
 ${remotes.map(remoteText).join('\n')}

@@ -123,6 +123,14 @@ describe('the claims of profile attestd (token.md section 3)', () => {
     })
   })
 
+  it('leave the content of event logs to policies, and keep what was found out about the log', () => {
+    const claims = {
+      tdx: { ...tdx, eventlog_verified: true, eventlog: { kernel_cmdline: ['x'.repeat(10_000)] } },
+      tcb: {},
+    }
+    expect(composeTokenClaims({ ...base, tee: 'tdx', claims })['tdx']).toEqual({ ...tdx, eventlog_verified: true })
+  })
+
   it('put several audiences and nonces into arrays, in order (TOK-11, TOK-15)', () => {
     const claims = composeTokenClaims({ ...base, audience: ['a', 'b'], nonces: ['nonce-02', 'nonce-01'] })
     expect(claims['aud']).toEqual(['a', 'b'])

@@ -78,11 +78,20 @@ function missing(claim: string) {
   return resultsErrors.error('CLAIM_MISSING', `the appraisal has no verified claim ${claim}`, { facts: { claim } })
 }
 
+/** Content of event logs is for policies: a guest logs as much as it likes, and a token fits into a header (TOK-152). */
+function withoutLogContent(tree: JsonValue): JsonValue {
+  if (!isJsonObject(tree) || !Object.hasOwn(tree, 'eventlog')) return tree
+  const { eventlog: _content, ...rest } = tree
+  return rest
+}
+
 /** The trees of the appraisal that go into the token. Those that the kind requires must be there (TOK-23, TOK-24). */
 function selectTrees({ tee, claims }: TokenClaimsInput): JsonObject {
   const trees: JsonObject = {}
   for (const name of treeNames) {
-    if (Object.hasOwn(claims, name) && claims[name] !== undefined) trees[name] = claims[name] as JsonValue
+    if (Object.hasOwn(claims, name) && claims[name] !== undefined) {
+      trees[name] = withoutLogContent(claims[name] as JsonValue)
+    }
   }
   for (const name of treesOf[tee]) if (trees[name] === undefined) throw missing(name)
   return trees

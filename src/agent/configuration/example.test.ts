@@ -31,6 +31,7 @@ describe('systemd/attestd.toml', () => {
       rules: [],
       listen: undefined,
       subject: undefined,
+      max_characters: undefined,
       simulator_socket: undefined,
       region: undefined,
     }

@@ -131,7 +131,11 @@ const issuer = z.strictObject({
     .array(z.string().min(1))
     .default([])
     .describe('claim paths of subject mode `workload`, such as `tpm.pcr.4`; a TD has a list of its own'),
-  max_characters: characters.default(8_192),
+  max_characters: characters
+    .optional()
+    .describe(
+      'most characters of a token; above 8192 it may not fit into an HTTP header; default: 8192, and 12288 where a TD and a TPM attest together',
+    ),
   audiences: z.array(audiencePolicy).default([]).describe('settings for single audiences'),
 })
 

@@ -63,6 +63,12 @@ function subjectRule(mode: SubjectMode, { issuer }: Configuration): SubjectRule 
   return issuer.subject_claims.length === 0 ? { mode } : { mode, claimPaths: issuer.subject_claims }
 }
 
+/** TOK-152. Claims about two devices do not fit into what is enough for one. */
+function usualCharacters(configuration: Configuration): number {
+  const { tpm, td } = planGuest(configuration)
+  return tpm && td ? 12_288 : 8_192
+}
+
 function audiencePolicy(
   configuration: Configuration,
   entry: Partial<Configuration['issuer']['audiences'][number]>,
@@ -73,7 +79,7 @@ function audiencePolicy(
     algorithm: issuer.algorithm,
     lifetimeS: secondsOf(entry.lifetime ?? issuer.lifetime),
     consumer: entry.consumer ?? null,
-    maxCharacters: entry.max_characters ?? issuer.max_characters,
+    maxCharacters: entry.max_characters ?? issuer.max_characters ?? usualCharacters(configuration),
   }
 }
 
