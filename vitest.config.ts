@@ -12,7 +12,7 @@ const slow = [
   'src/agent/inspection/inspect.test.ts',
   'src/issuer/key-ring.test.ts',
   'src/passport/{model,refreshing}.test.ts',
-  'src/platform/{peer-credentials,system-clock,tpm-transports}.test.ts',
+  'src/platform/{peer-credentials,system-clock,tpm-transports,tsm-files,vsock}.test.ts',
   'src/verifier/tdx/{collateral-mutants-*,quote-memo,quote-mutants,recorded-quotes}.test.ts',
   'src/verifier/tpm/{appraise-tpm,enrolment,make-credential,recorded-quotes}.test.ts',
   'src/relying-party/token-bytes.test.ts',

@@ -54,10 +54,6 @@ export interface SimulatorAnswers {
   readonly readRecord: string | null
 }
 
-export type SimulatorAnswer =
-  | { readonly ok: unknown }
-  | { readonly error: { readonly code: string; readonly syscall: string } }
-
 const errnoForm = /^E[A-Z0-9]{1,15}$/
 const syscallForm = /^[a-z0-9_]{1,16}$/
 
