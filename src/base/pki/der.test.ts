@@ -36,6 +36,8 @@ describe('DER', () => {
     ['a context tag with content', 'a0 03 02 01 02'],
     ['an opaque implicit primitive', '82 02 00 00'],
     ['UTF-8', '0c 02 c3 a4'],
+    ['a BMPString', '1e 02 00 41'],
+    ['a UniversalString', '1c 04 00 00 00 41'],
   ])('takes %s', (_what, hex) => {
     expect(judge(hex)).toBe('DER')
   })
@@ -75,6 +77,8 @@ describe('DER', () => {
     ['broken UTF-8', '0c 01 c3', 'UTF-8'],
     ['an IA5String with high bytes', '16 01 c3', 'ASCII'],
     ['a PrintableString with high bytes', '13 01 80', 'ASCII'],
+    ['a UniversalString of three bytes', '1c 03 00 00 00', 'within a character'],
+    ['a BMPString of one byte', '1e 01 00', 'within a character'],
     ['a real number', '09 00', 'does not occur'],
     ['end-of-contents', '00 00', 'does not occur'],
   ])('refuses %s', (_what, hex, says) => {

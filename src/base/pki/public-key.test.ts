@@ -1,7 +1,7 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { concatBytes } from '../bytes.ts'
-import { readPublicKey } from './public-key.ts'
+import { readP256Point, readPublicKey } from './public-key.ts'
 
 /** A SubjectPublicKeyInfo of an odd modulus with this many bits, as OpenSSL writes it. */
 function rsa(bits: number, exponent = 65537n): Uint8Array {
@@ -59,5 +59,44 @@ describe('a key', () => {
       ? generateKeyPairSync(type as 'ed25519')
       : generateKeyPairSync('ec', { namedCurve: type })
     expect(verdict(new Uint8Array(publicKey.export({ format: 'der', type: 'spki' })))).toContain('not supported')
+  })
+})
+
+describe('a point on P-256 (TDX-143, TDX-263)', () => {
+  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const spki = new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }))
+  const point = spki.slice(-64)
+  const header = spki.slice(0, -64)
+  /** The prime of the field; y of the point with x = 0, once more for x = p. */
+  const prime = Buffer.from('ffffffff00000001000000000000000000000000ffffffffffffffffffffffff', 'hex')
+  const yOfZero = Buffer.from('66485c780e2f83d72433bd5d84a06bb6541c2af31dae871728bf856a174f93f4', 'hex')
+  const zero = new Uint8Array(32)
+  const isUsable = (bytes: Uint8Array) => readP256Point(bytes).usable
+
+  it('is the same key by its coordinates and by its SubjectPublicKeyInfo', () => {
+    for (const reading of [readP256Point(point), readPublicKey(spki)]) {
+      if (!reading.usable) throw new Error(reading.problem)
+      expect(new Uint8Array(reading.publicKey.key.export({ format: 'der', type: 'spki' }))).toEqual(spki)
+      expect(reading.publicKey).toMatchObject({ type: 'ec', curve: 'P-256' })
+    }
+  })
+
+  it('may have x = 0, as one point of the curve has', () => {
+    expect(isUsable(concatBytes(zero, yOfZero))).toBe(true)
+  })
+
+  it.each<[string, Uint8Array]>([
+    ['zero', new Uint8Array(64)],
+    ['off the curve', point.with(63, (point[63] ?? 0) ^ 1)],
+    ['with x and y exchanged', concatBytes(point.slice(32), point.slice(0, 32))],
+    ['with x = p in the place of 0', concatBytes(prime, yOfZero)],
+    ['with y = p', concatBytes(zero, prime)],
+    ['of ones', new Uint8Array(64).fill(0xff)],
+    ['of 63 bytes', point.slice(1)],
+    ['of 65 bytes', concatBytes(Uint8Array.of(4), point)],
+    ['of no bytes', new Uint8Array()],
+  ])('%s is unusable, and no exception', (_what, bytes) => {
+    expect(isUsable(bytes)).toBe(false)
+    expect(readPublicKey(concatBytes(header, bytes)).usable).toBe(false)
   })
 })

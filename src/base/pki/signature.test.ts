@@ -8,7 +8,8 @@ import {
   type KeyKind,
   spkiOf,
 } from '../../../test/support/test-ca-schema.ts'
-import { verifySignature } from './signature.ts'
+import { readPublicKey } from './public-key.ts'
+import { verifyRawEcdsa, verifySignature } from './signature.ts'
 
 const pairs = new Map(
   (['P-256', 'P-384', 'P-521', 'rsa', 'rsa-1024', 'ed25519'] as const).map((kind) => [kind, generateKeys(kind)]),
@@ -84,5 +85,36 @@ describe('a signature on a certificate', () => {
     if (!key) throw new Error('no key')
     const raw = sign('sha256', certificate.tbs, { key, dsaEncoding: 'ieee-p1363' })
     expect(verifySignature(certificate.signatureAlgorithm, spki, certificate.tbs, raw)).toBe('invalid')
+  })
+})
+
+describe('a raw signature, r and s at the size of the field (TDX-151, TDX-264)', () => {
+  const keys = generateKeys('P-256')
+  const data = Buffer.from('signed text')
+  const raw = new Uint8Array(sign('sha256', data, { key: keys.privateKey, dsaEncoding: 'ieee-p1363' }))
+  const reading = readPublicKey(spkiOf(keys.publicKey))
+  const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
+  const s = BigInt(`0x${Buffer.from(raw.subarray(32)).toString('hex')}`)
+  const otherS = Buffer.from((order - s).toString(16).padStart(64, '0'), 'hex')
+
+  it.each<[string, Uint8Array, boolean]>([
+    ['as it was made', raw, true],
+    ['with n - s in the place of s', Uint8Array.of(...raw.subarray(0, 32), ...otherS), true],
+    ['in DER', new Uint8Array(sign('sha256', data, keys.privateKey)), false],
+    ['of 63 bytes', raw.subarray(1), false],
+    ['of 65 bytes', Uint8Array.of(0, ...raw), false],
+    ['of zeros', new Uint8Array(64), false],
+    ['of ones', new Uint8Array(64).fill(0xff), false],
+    ['of nothing', new Uint8Array(), false],
+    ['with one bit changed', flipBit(raw, 40), false],
+  ])('%s', (_what, signature, valid) => {
+    expect(verifyRawEcdsa(reading, data, signature)).toBe(valid)
+  })
+
+  it('is invalid over other data, under another key, under RSA and under no key', () => {
+    expect(verifyRawEcdsa(reading, Buffer.from('signed texu'), raw)).toBe(false)
+    for (const kind of ['P-256', 'P-384', 'rsa', 'ed25519'] as const) {
+      expect(verifyRawEcdsa(readPublicKey(spkiOf(generateKeys(kind).publicKey)), data, raw)).toBe(false)
+    }
   })
 })
