@@ -108,9 +108,15 @@ describe('foreign data', () => {
 
   it('is told apart from runtime records', () => {
     expect(isAaelData(data('a b c'))).toBe(true)
+    expect(isAaelData(data(''))).toBe(true)
     expect(isAaelData(data('a b c').subarray(0, 7))).toBe(false)
     expect(isAaelData(data('a b c', { tag: 'AAEL' }))).toBe(false)
   })
+})
+
+it('a log of runtime records alone begins as firmware begins its own (TDX-021)', () => {
+  const { headerRegister, algorithms } = parseCcEventLog(encodeAaelHeader())
+  expect([headerRegister, algorithms]).toEqual([1, [{ id: 12, size: 48, name: 'sha384' }]])
 })
 
 it('PCR indices stand for registers (TDX-033)', () => {

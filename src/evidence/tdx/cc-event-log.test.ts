@@ -119,6 +119,12 @@ describe('the end of a log (TDX-232)', () => {
     expect(() => parseLog(header(), entry(), filled(7, 0))).toThrow('eventlog.events.1: needs 4 bytes, has 3')
   })
 
+  it('is no marker of eight other equal bytes', () => {
+    for (const byte of [1, 4, 0x7f, 0xfe]) {
+      expect(() => parseLog(header(), filled(8, byte))).toThrow(`eventlog.events.0: register ${byte * 0x01010101}`)
+    }
+  })
+
   it('is no marker where one byte differs', () => {
     for (let at = 0; at < 8; at++) {
       const marker = filled(8, 0xff)
@@ -148,7 +154,7 @@ describe('a log', () => {
       concatBytes(u32(1), u32(3), filled(20, 0), u32(16), filled(16, 65)),
       'Spec ID header',
     ],
-    ['a header in register 5', header(sha384Only, 5), 'eventlog: register 5 does not exist'],
+    ['a header in register 5', header(sha384Only, 5), 'eventlog: register 5 does not exist (at byte 0)'],
     ['a header that says SHA-384 has 32 bytes', header([{ id: 12, size: 32 }]), 'header declares 32 bytes'],
     ['a header with an algorithm twice', header([...sha384Only, ...sha384Only]), 'algorithm 0xc twice'],
     [

@@ -64,7 +64,7 @@ function readEvent(reader: Reader, sizes: ReadonlyMap<number, number>, index: nu
 function endAt(bytes: Uint8Array, offset: number): LogEnd | undefined {
   if (offset === bytes.length) return 'exact'
   const fill = bytes[offset]
-  if ((fill !== 0 && fill !== 0xff) || bytes.length - offset < markerSize) return undefined
+  if (fill !== 0 && fill !== 0xff) return undefined
   for (let at = offset + 1; at < offset + markerSize; at++) if (bytes[at] !== fill) return undefined
   return fill === 0 ? 'zero' : 'ff'
 }

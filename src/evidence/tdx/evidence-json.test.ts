@@ -82,10 +82,18 @@ describe('TDX evidence as JSON (TDX-040, SVC-20)', () => {
   })
 
   it.each([
-    ['nothing', ''],
-    ['an array', '[]'],
-    ['null', 'null'],
-    ['a member twice', `{"quote":"${quote}","quote":"${quote}"}`],
-    ['more than 4 MiB', ' '.repeat(4 * 1024 * 1024 + 1)],
-  ])('is refused as %s', (_, text) => expect(() => parseTdxEvidence(text)).toThrow(MalformedError))
+    ['nothing', '', 'evidence: '],
+    ['an array', '[]', 'is not a JSON object'],
+    ['null', 'null', 'is not a JSON object'],
+    ['a member twice', `{"quote":"${quote}","quote":"${quote}"}`, 'duplicate member "quote"'],
+    ['more than 4 MiB', ' '.repeat(4 * 1024 * 1024 + 1), 'evidence: is longer than 4194304 bytes'],
+    [
+      'members nested deeper than any container',
+      JSON.stringify({ quote, more: [[[[[[[[1]]]]]]]] }),
+      'nested deeper than 8',
+    ],
+  ])('is refused as %s', (_, text, says) => {
+    expect(() => parseTdxEvidence(text)).toThrow(says)
+    expect(() => parseTdxEvidence(text)).toThrow(MalformedError)
+  })
 })

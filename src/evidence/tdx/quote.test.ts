@@ -148,7 +148,7 @@ const faults: readonly Fault[] = [
     form: v5,
     at: 48,
     bytes: [1],
-    says: 'quote.descriptor.type: is 1, which does not fit TEE type 129',
+    says: 'quote.descriptor.type: is 1, which does not fit TEE type 129 (at byte 48)',
   },
   {
     rule: 'TDX-105',
