@@ -21,9 +21,9 @@ async function writeAll(file: FileHandle, bytes: Uint8Array, offset: number): Pr
 
 /**
  * The log of runtime measurements at `path`, with the write-ahead record `<name>.pending` beside it, for the TDX
- * attester (TDX-021, 036). The folder has to exist, and has to be one that is empty after every boot and at no other
- * time: the registers are reset then, and only then. Both files belong to us, and only we may write them; others are
- * refused with `FILE_UNSAFE`.
+ * attester (TDX-021, 036). To be written the folder has to exist, and to be one that is empty after every boot and at
+ * no other time: the registers are reset then, and only then. Both files belong to us, and only we may write them;
+ * others are refused with `FILE_UNSAFE`.
  */
 export function runtimeLogFile(path: string, random: RandomSource) {
   const recordName = `${basename(path)}.pending`
@@ -47,7 +47,7 @@ export function runtimeLogFile(path: string, random: RandomSource) {
         throw fileError(error, path)
       }
     },
-    readRecord: () => inFolder((folder) => folder.read(recordName, { maxBytes: recordLimit })),
+    readRecord: () => readProtected(`${path}.pending`, { maxBytes: recordLimit }),
     writeRecord: (record: Uint8Array) => inFolder((folder) => folder.write(recordName, record, mode)),
     removeRecord: () =>
       inFolder(async (folder) => {

@@ -134,5 +134,6 @@ describe('the runtime log and its record', () => {
     expect(await codeOf(log.writeRecord(Uint8Array.of(1)))).toBe('FILE_UNUSABLE')
     expect(await codeOf(log.writeAt(0, Uint8Array.of(1)))).toBe('FILE_UNUSABLE')
     expect(await log.read(10)).toBeNull()
+    expect(await log.readRecord()).toBeNull()
   })
 })
