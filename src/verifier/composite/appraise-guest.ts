@@ -82,7 +82,9 @@ function judgeBinding(
   parts: Parts,
   seed: Uint8Array,
 ): void {
-  const covered = passed(parts.tdx, 'tdx.reportData')
+  // Evidence whose bytes were never fixed is no device to `devicesOf`, and a quote over no device would pass for it.
+  const isFixed = evidence.tpm === null || evidence.tpm.container !== null
+  const covered = isFixed && passed(parts.tdx, 'tdx.reportData')
   const quoted = evidence.tdx === null ? null : quotedReportData(evidence.tdx.quote)
   const alone = quoted !== null && equalBytes(quoted, deriveReportData(seed, new Uint8Array()))
   const unbound = [
