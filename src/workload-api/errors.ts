@@ -61,6 +61,12 @@ export const workloadApiErrors = declareErrors({
     title: 'the request did not arrive in time',
     remedy: 'send the whole request at once',
   },
+  audience_unsupported: {
+    kind: 'unsupported',
+    status: 409,
+    title: 'the issuer cannot name this audience',
+    remedy: 'ask for `issuer_audience`, or for none, or name an issuer that takes audiences',
+  },
   ttl_unsupported: {
     kind: 'refused',
     status: 409,

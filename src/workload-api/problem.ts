@@ -3,7 +3,6 @@ import { workloadApiErrors } from './errors.ts'
 
 /** Titles of the codes of section 7 that the token broker raises. */
 const brokerTitles: Readonly<Record<string, string>> = {
-  audience_unsupported: 'the issuer cannot name this audience',
   nonce_unsupported: 'the issuer cannot bind nonces',
   min_valid_unattainable: 'the issuer gives no tokens that live that long',
   issuer_rejected: 'the verifier did not affirm this machine',

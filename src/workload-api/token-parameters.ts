@@ -103,3 +103,14 @@ export function requireAudienceSet(
   if (only !== undefined && others.length === 0) return [only]
   throw invalidRequest('audience', 'must be named: there is no single default')
 }
+
+/**
+ * API-96: an issuer with one audience is never asked for another, for its kept token would be the answer, with an `aud`
+ * that the caller did not ask for. Throws `audience_unsupported`.
+ */
+export function requireNameable(audience: readonly string[], { fixedAudience }: IssuerFacts): void {
+  if (fixedAudience === null || audience.every((name) => name === fixedAudience)) return
+  throw workloadApiErrors.error('audience_unsupported', 'the issuer names one audience in every token', {
+    facts: { issuer_audience: fixedAudience },
+  })
+}

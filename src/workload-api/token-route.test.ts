@@ -136,10 +136,24 @@ describe('a token', () => {
   it('has the only default audience, or the only one of the issuer, when none is named', async () => {
     const { path, provider } = await openRoom()
     await rawRequest(path, request('GET', '/v1/token'))
-    await rawRequest(path, request('GET', '/v1/token?issuer=remote'))
+    await rawRequest(path, request('GET', '/v1/token?issuer=fixed'))
     expect(provider.asked.map(({ request }) => request.audience)).toEqual([[a], ['urn:x:fixed']])
     const several = await openRoom({ tokens: () => ({ ...tokenSettings, defaultAudiences: [a, b] }) })
     expect(await problemOf(several.path, request('GET', '/v1/token'))).toMatchObject({ status: 400, field: 'audience' })
+  })
+
+  it('names the audience that its issuer names in every token, or is refused: never one with another (API-96)', async () => {
+    const { path, provider } = await openRoom()
+    const ask = (audience: readonly string[]) => post('/v1/token', { issuer: 'fixed', audience })
+    for (const audience of [[a], [a, 'urn:x:fixed']]) {
+      expect(await problemOf(path, ask(audience))).toMatchObject({
+        status: 409,
+        code: 'audience_unsupported',
+        issuer_audience: 'urn:x:fixed',
+      })
+    }
+    expect(provider.asked).toEqual([])
+    expect((await rawRequest(path, ask(['urn:x:fixed']))).status).toBe(200)
   })
 
   it('is counted for the uid where the unit is not known', async () => {

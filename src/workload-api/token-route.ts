@@ -21,6 +21,7 @@ import {
   parseTokenParameters,
   requireAudienceSet,
   requireIssuer,
+  requireNameable,
   type TokenParameters,
   tokenQueryForms,
 } from './token-parameters.ts'
@@ -68,6 +69,7 @@ function readJob(context: ApiContext, exchange: Exchange): TokenJob {
   })
   const expensive = (fresh || nonces.length > 0) && exchange.method !== 'HEAD'
   const permission = requireAllowed(context, exchange, asked, expensive)
+  requireNameable(audience, issuer)
   const request: TokenRequest = {
     issuer: issuer.name,
     tokenType: 'OIDC',

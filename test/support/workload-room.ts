@@ -115,7 +115,7 @@ export const openRules = [
     allow: {
       methods: ['token', 'evidence', 'raw_report_data', 'jwks', 'explain'],
       audiences: ['https://a.example', 'https://c.example', { prefix: 'urn:x:' }],
-      issuers: ['local', 'remote'],
+      issuers: ['local', 'remote', 'fixed'],
       nonce: 'allow',
       fresh: true,
     },
@@ -136,7 +136,8 @@ const issuer = { usualLifetimeS: 900, fixedAudience: null, policyIds: ['default'
 export const tokenSettings = {
   issuers: [
     { ...issuer, name: 'local' },
-    { ...issuer, name: 'remote', fixedAudience: 'urn:x:fixed', usualLifetimeS: 3600 },
+    { ...issuer, name: 'remote', usualLifetimeS: 3600 },
+    { ...issuer, name: 'fixed', fixedAudience: 'urn:x:fixed' },
   ],
   defaultIssuer: 'local',
   defaultAudiences: ['https://a.example'],
