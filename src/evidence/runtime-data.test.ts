@@ -59,5 +59,9 @@ describe('report data', () => {
   it('may be given in the standard alphabet with or without padding', () => {
     expect(toHex(parseRawRuntimeData('+/+/+w=='))).toBe('fbffbffb')
     expect(toHex(parseRawRuntimeData('+/+/+w'))).toBe('fbffbffb')
+    expect(toHex(parseRawRuntimeData('+/+/+/8='))).toBe('fbffbffbff')
+    expect(toHex(parseRawRuntimeData('-_-_-_8='))).toBe('fbffbffbff')
+    expect(toHex(parseRawRuntimeData('+/+/+/+/+/+/+w'))).toBe('fbffbffbffbffbffbffb')
+    expect(() => parseRawRuntimeData('')).toThrow('runtime_data.raw: has 0 bytes, must have 1 to 64')
   })
 })

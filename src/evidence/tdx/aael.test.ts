@@ -115,6 +115,10 @@ describe('foreign data', () => {
 })
 
 it('a log of runtime records alone begins as firmware begins its own (TDX-021)', () => {
+  expect(toHex(encodeAaelHeader())).toBe(
+    `0100000003000000${'00'.repeat(20)}21000000${toHex(new TextEncoder().encode('Spec ID Event03'))}00` +
+      '0000000000020002010000000c00300000',
+  )
   const { headerRegister, algorithms } = parseCcEventLog(encodeAaelHeader())
   expect([headerRegister, algorithms]).toEqual([1, [{ id: 12, size: 48, name: 'sha384' }]])
 })
