@@ -12,6 +12,7 @@ const slow = [
   'src/agent/inspection/inspect.test.ts',
   'src/issuer/key-ring.test.ts',
   'src/passport/{model,refreshing}.test.ts',
+  'src/passport/remote/{alibaba-source,attestation-client}.test.ts',
   'src/platform/{peer-credentials,system-clock,tpm-transports,tsm-files,vsock}.test.ts',
   'src/verifier/tdx/{collateral-mutants-*,quote-memo,quote-mutants,recorded-quotes,replay-cc-event-log}.test.ts',
   'src/verifier/tpm/{appraise-tpm,enrolment,make-credential,recorded-quotes}.test.ts',
