@@ -1,3 +1,4 @@
+import { MalformedError } from '../errors.ts'
 import { type DerCursor, identifiers, openDer } from './der-cursor.ts'
 
 export interface NameAttribute {
@@ -33,6 +34,8 @@ const shortNames = new Map<string, string>([
 ])
 
 const longestDescription = 200
+/** Of one name; real ones have up to ten. */
+const maximumAttributes = 128
 
 const textTypes = new Set<number>([identifiers.utf8String, identifiers.printableString, identifiers.ia5String])
 
@@ -44,6 +47,8 @@ export function readName(cursor: DerCursor): DistinguishedName {
   while (!relativeNames.atEnd) {
     const relative = relativeNames.enter(identifiers.set)
     while (!relative.atEnd) attributes.push(readAttribute(relative.enter()))
+    if (attributes.length > maximumAttributes)
+      throw new MalformedError({ path: cursor.path }, 'has a name that is too long')
   }
   return { der, attributes }
 }

@@ -74,6 +74,14 @@ describe('the parser refuses', () => {
     ['bytes behind the list', concatBytes(der, Uint8Array.of(0)), 'left over'],
     ['a list that is cut', der.subarray(0, -1), 'needs'],
     ['version 1', issueCrlDer({ ...healthy, version: 0 }), 'version: is not 2'],
+    [
+      'an issuer of 129 attributes',
+      issueCrlDer({
+        ...healthy,
+        issuer: Object.fromEntries(Array.from({ length: 129 }, (_, at) => [`1.2.${at}`, 'x'])),
+      }),
+      'a name that is too long',
+    ],
     ['no version', edited(({ tbsCertList }) => Reflect.deleteProperty(tbsCertList, 'version')), 'version: is not 2'],
     [
       'a list without end',
