@@ -144,6 +144,10 @@ describe('a token of the attestation service', () => {
     )
   })
 
+  it('comes from a source that others wrap by its members', async () => {
+    expect(await outcome({ ...source() })).toBe('served')
+  })
+
   it('comes through the broker, is kept under its one audience, and served again without a new one', async () => {
     const broker = createBroker({ sources: [source()], clock, random: countingRandom() })
     const demand = { minValidS: null, timeoutMs: 5_000, caller: 'uid:0' }

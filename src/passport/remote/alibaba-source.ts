@@ -1,4 +1,4 @@
-import { equalBytes, isFilledWith } from '../../base/bytes.ts'
+import { equalBytes } from '../../base/bytes.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { RandomSource } from '../../base/random.ts'
 import { deriveReportData, deriveSeed, digestDevices, encodeTokenRequest } from '../../evidence/binding.ts'
@@ -88,63 +88,13 @@ function composeReportData(request: TokenRequest, { issuer, random }: AlibabaSou
   return deriveReportData(seed, digestDevices([]))
 }
 
-/** TDX-009, BRK-96: what is not about these bytes goes to nobody. */
+/** TDX-009, BRK-96: what does not cover these bytes, which are never constant, goes to nobody. */
 function requireEcho(evidence: TdxEvidence, reportData: Uint8Array): void {
   const quote = parseQuote(evidence.quote)
   const fail = (says: string) =>
     passportErrors.error('evidence_unavailable', says, { facts: { cause_code: 'TDX-009' } })
   if (quote.body.kind === 'sgx') throw fail('the quote is that of an enclave, not of a TD')
-  const quoted = reportDataOf(quote)
-  if (isFilledWith(quoted, quoted[0] ?? 0)) throw fail('the report data of the quote are constant')
-  if (!equalBytes(quoted, reportData)) throw fail('the quote covers other report data than were asked for')
-}
-
-class AlibabaVerifier implements AlibabaSource {
-  readonly name: string
-  readonly generation: number
-  readonly usualLifetimeS: number
-  readonly fixedAudience: readonly string[]
-  readonly freshness = 'unbound'
-  readonly #options: AlibabaSourceOptions
-  readonly #client: AttestationClient
-  readonly #trust: RemoteTokenTrust
-  readonly #sent: SentQuotes
-
-  constructor(options: AlibabaSourceOptions) {
-    const { name, generation, usualLifetimeS = 21_600, transport, clock, exchangeMs } = options
-    this.name = name
-    this.generation = generation
-    this.usualLifetimeS = usualLifetimeS
-    this.#options = options
-    this.#trust = trustOf(options)
-    this.fixedAudience = [this.#trust.audience]
-    this.#sent = new SentQuotes(clock)
-    const { endpoints: bases = [options.issuer], allowLoopbackHttp = false } = options
-    const endpoints = requireEndpoints(bases, { allowLoopbackHttp })
-    const limit = exchangeMs === undefined ? {} : { exchangeMs }
-    this.#client = createAttestationClient({ endpoints, transport, clock, ...limit })
-  }
-
-  async obtainToken(request: TokenRequest, signal: AbortSignal): Promise<string> {
-    requireFulfillable(request, this.fixedAudience)
-    const { clock, collectTdx, sendEventLog = false } = this.#options
-    const reportData = composeReportData(request, this.#options)
-    const evidence = await collectTdx(reportData, signal)
-    signal.throwIfAborted()
-    requireEcho(evidence, reportData)
-    const { policyIds } = request
-    const body = encodeAttestationRequest({ evidence, reportData, policyIds, sendEventLog })
-    const at = clock.now()
-    const token = await this.#client.obtainToken(body, signal)
-    this.#sent.note(token, { reportData, members: quotedMembers(evidence.quote), at })
-    return token
-  }
-
-  async acceptToken(token: string, request: TokenRequest) {
-    const sent = this.#sent.take(token)
-    if (sent !== undefined) return acceptRemoteToken(token, this.#trust, { sent, policyIds: request.policyIds })
-    throw passportErrors.error('issuer_bad_token', 'no quote was sent for this token', { facts: { check: 'BRK-107' } })
-  }
+  if (!equalBytes(reportDataOf(quote), reportData)) throw fail('the quote covers other report data than were asked for')
 }
 
 /** Settings that the verifier of tokens refuses are found here and not with the first token. */
@@ -157,6 +107,35 @@ function trustOf(options: AlibabaSourceOptions): RemoteTokenTrust {
   return trust
 }
 
+function clientOf(options: AlibabaSourceOptions): AttestationClient {
+  const { issuer, endpoints: bases = [issuer], allowLoopbackHttp = false, transport, clock, exchangeMs } = options
+  const endpoints = requireEndpoints(bases, { allowLoopbackHttp })
+  return createAttestationClient({ endpoints, transport, clock, ...(exchangeMs === undefined ? {} : { exchangeMs }) })
+}
+
+/** What one source keeps between its calls. */
+interface Desk {
+  readonly options: AlibabaSourceOptions
+  readonly client: AttestationClient
+  readonly sent: SentQuotes
+  readonly fixedAudience: readonly string[]
+}
+
+async function obtain(desk: Desk, request: TokenRequest, signal: AbortSignal): Promise<string> {
+  requireFulfillable(request, desk.fixedAudience)
+  const { clock, collectTdx, sendEventLog = false } = desk.options
+  const reportData = composeReportData(request, desk.options)
+  const evidence = await collectTdx(reportData, signal)
+  signal.throwIfAborted()
+  requireEcho(evidence, reportData)
+  const { policyIds } = request
+  const body = encodeAttestationRequest({ evidence, reportData, policyIds, sendEventLog })
+  const quote = { reportData, members: quotedMembers(evidence.quote), at: clock.now() }
+  const token = await desk.client.obtainToken(body, signal)
+  desk.sent.note(token, quote)
+  return token
+}
+
 /**
  * Alibaba Cloud's attestation service as a source of tokens: a quote over report data of our own, sent to the service;
  * the token that comes back is served only if it is about that very quote (attestation-service.md sections 1 to 3, 6).
@@ -165,5 +144,22 @@ function trustOf(options: AlibabaSourceOptions): RemoteTokenTrust {
  * shapes (section 12). Throws configuration errors; reaches out only when a token is asked for.
  */
 export function createAlibabaSource(options: AlibabaSourceOptions): AlibabaSource {
-  return new AlibabaVerifier(options)
+  const { name, generation, usualLifetimeS = 21_600, clock } = options
+  const trust = trustOf(options)
+  const fixedAudience = [trust.audience]
+  const desk = { options, client: clientOf(options), sent: new SentQuotes(clock), fixedAudience }
+  return {
+    name,
+    generation,
+    usualLifetimeS,
+    fixedAudience,
+    freshness: 'unbound',
+    obtainToken: (request, signal) => obtain(desk, request, signal),
+    acceptToken: async (token, { policyIds }) => {
+      const sent = desk.sent.take(token)
+      if (sent !== undefined) return acceptRemoteToken(token, trust, { sent, policyIds })
+      const facts = { check: 'BRK-107' }
+      throw passportErrors.error('issuer_bad_token', 'no quote was sent for this token', { facts })
+    },
+  }
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import net from 'node:net'
 import tls from 'node:tls'
+import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
 import { FakeClock } from '../../../test/support/fake-clock.ts'
 import { selfSigned } from '../../../test/support/self-signed.ts'
@@ -295,6 +296,32 @@ describe('a connection that dies', () => {
   })
 })
 
+describe('whatever a peer sends', () => {
+  const lines = fc.constantFrom(
+    'HTTP/1.1 200 OK',
+    'HTTP/1.1 503',
+    'content-length: 3',
+    'transfer-encoding: chunked',
+    '',
+  )
+  const piece = fc.oneof(lines, fc.constant(token), fc.string({ unit: 'binary', maxLength: 40 }))
+
+  it('ends in a class of failure or in a token, never in a bug', async () => {
+    let text = ''
+    const server = await peer((socket) => socket.end(text))
+    const one = client([server.url])
+    await fc.assert(
+      fc.asyncProperty(fc.array(piece, { maxLength: 8 }), async (pieces) => {
+        text = pieces.join('\r\n')
+        const given = await one.obtainToken(body, quiet()).catch((error: unknown) => error)
+        if (given instanceof AttestdError) classifyFailure(given, 'obtain', 0)
+        else expect(given).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+$/)
+      }),
+      { numRuns: 100 },
+    )
+  })
+})
+
 describe('limits (BRK-48)', () => {
   const endless = (socket: net.Socket) => {
     socket.write('HTTP/1.1 200 x\r\ntransfer-encoding: chunked\r\n\r\n')
@@ -343,6 +370,13 @@ describe('limits (BRK-48)', () => {
     const pending = failure(createAttestationClient({ endpoints, transport, clock }).obtainToken(body, quiet()))
     await clock.advance(15_000)
     expect(await pending).toMatchObject({ facts: { network_code: 'EXCHANGE_TIMEOUT' } })
+  })
+
+  it('a handshake that does not come is left by the limit of the connection', async () => {
+    const server = await peer(() => undefined)
+    const secure = server.url.replace('http:', 'https:')
+    const told = await failure(client([secure], new FakeClock(), { connectMs: 50 }).obtainToken(body, quiet()))
+    expect(told).toMatchObject({ class: 'transport', facts: { network_code: 'UND_ERR_CONNECT_TIMEOUT' } })
   })
 
   it('of headers that do not end is the transport’s own', async () => {
