@@ -6,7 +6,7 @@ import { readInput } from '../input-file.ts'
 import type { Host } from './host.ts'
 import { requireStateDirectory } from './state-files.ts'
 
-/** The folder `collateral` of the state directory: what is in it is authenticated again whenever it is read (TDX-215). */
+/** The folder `collateral` of the state directory: what is in it is authenticated again whenever it is read (TDX-215). Only under the lock of the state directory. */
 export async function openCollateralStore(
   stateDirectory: string,
   { random }: Pick<Host, 'random'>,
@@ -15,6 +15,7 @@ export async function openCollateralStore(
   const path = join(stateDirectory, 'collateral')
   await mkdir(path, { recursive: true, mode: 0o700 })
   const folder = await Folder.open(path, random)
+  await folder.removeLeftovers()
   return {
     list: () => folder.list(),
     read: (name, maxBytes) => folder.read(name, { maxBytes }),

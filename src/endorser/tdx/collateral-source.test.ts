@@ -456,6 +456,19 @@ describe('the store (TDX-215)', () => {
     expect(pccs.asked).toHaveLength(8)
   })
 
+  it('is judged as of the issue of each item, so that a clock which is wrong forgets nothing', async () => {
+    await open().collateralFor(rigQuery, unending())
+    const times = new Set<number>()
+    const judge: CollateralSourceOptions['authenticate'] = (item, { now }) => {
+      times.add(now)
+      return authenticate(item, { now })
+    }
+    clock.jump(30 * 365 * day)
+    await open({ authenticate: judge }).collateralFor(rigQuery, unending())
+    expect(times).toContain(rigNow - hour)
+    expect(named('collateral_stored_unusable')).toEqual([])
+  })
+
   it('an item whose signature is not of the maker is dropped, whatever its checksum says', async () => {
     await open().collateralFor(rigQuery, unending())
     const source = open({ authenticate: () => 'no' })

@@ -1,0 +1,119 @@
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { authenticate, FakePccs, rigBase, rigNow, rigQuery, status } from '../../../test/support/collateral-rig.ts'
+import { FakeClock } from '../../../test/support/fake-clock.ts'
+import { seededRandom } from '../../../test/support/seeded-random.ts'
+import { createCollateralSource } from '../../endorser/tdx/collateral-source.ts'
+import { createPccsSource } from '../../endorser/tdx/pccs-source.ts'
+import type { CollateralEvent } from '../../endorser/tdx/ports.ts'
+import { collateralFiles, openCollateralStore } from './collateral-store.ts'
+
+let state: string
+let events: CollateralEvent[]
+let pccs: FakePccs
+const clock = new FakeClock(rigNow)
+const random = seededRandom(23)
+
+beforeEach(() => {
+  state = mkdtempSync(join(tmpdir(), 'attestd-collateral-store-'))
+  events = []
+  pccs = new FakePccs()
+})
+afterEach(() => rmSync(state, { recursive: true, force: true }))
+
+const folder = () => join(state, 'collateral')
+const files = () => readdirSync(folder()).sort()
+
+/** One life of the process: asks once and gives the collateral. */
+async function live() {
+  await using store = await openCollateralStore(state, { random })
+  const source = createCollateralSource({
+    sources: [createPccsSource({ base: rigBase(), transport: pccs, clock, random })],
+    authenticate,
+    store,
+    clock,
+    random,
+    lifetime: new AbortController().signal,
+    report: (event) => void events.push(event),
+  })
+  let settled = false
+  const asked = source.collateralFor(rigQuery, new AbortController().signal).finally(() => {
+    settled = true
+  })
+  asked.catch(() => undefined)
+  // Only pauses after failures take time of this clock.
+  while (!settled) await clock.advance(pccs.asked.length > 4 ? 500 : 0)
+  return await asked
+}
+
+describe('collateral in the state directory (TDX-215)', () => {
+  it('is served by the next life, and for nobody else to read', async () => {
+    const first = await live()
+    pccs.meddle = () => status(503)
+    expect(await live()).toEqual(first)
+    expect(files()).toHaveLength(4)
+    expect(statSync(folder()).mode & 0o777).toBe(0o700)
+    expect(files().map((name) => statSync(join(folder(), name)).mode & 0o777)).toEqual([0o600, 0o600, 0o600, 0o600])
+  })
+
+  it('does not keep what a killed writer left behind', async () => {
+    await live()
+    writeFileSync(join(folder(), `.tmp-${'0'.repeat(32)}`), 'half of an it')
+    await live()
+    expect(files().filter((name) => name.startsWith('.tmp-'))).toEqual([])
+  })
+
+  it.each([
+    ['a link', (path: string) => symlinkSync('/etc/hostname', path)],
+    ['a file of everybody', (path: string) => chmodAfter(path, 0o666)],
+    ['a file that is longer than any item', (path: string) => writeFileSync(path, Buffer.alloc(4 << 20))],
+    ['a file of nothing', (path: string) => writeFileSync(path, '')],
+  ])('%s in its place is reported, and replaced', async (_, put) => {
+    await live()
+    const path = join(folder(), 'root-crl.item')
+    rmSync(path)
+    put(path)
+    await expect(live()).resolves.toHaveProperty('rootCaCrl')
+    const reported = events.filter(({ event }) => event !== 'collateral_obtained')
+    expect(reported).toMatchObject([{ item: 'root-crl' }])
+    expect(statSync(path).mode & 0o777).toBe(0o600)
+    pccs.meddle = () => status(503)
+    await expect(live()).resolves.toHaveProperty('rootCaCrl')
+  })
+
+  it('that cannot be written costs a report', async () => {
+    await live()
+    const { uid } = statSync(state)
+    if (uid === 0) return
+    chmodSync(folder(), 0o500)
+    await expect(live()).resolves.toHaveProperty('tcbInfo')
+    chmodSync(folder(), 0o700)
+  })
+})
+
+function chmodAfter(path: string, mode: number): void {
+  writeFileSync(path, 'x')
+  chmodSync(path, mode)
+}
+
+describe('files that an operator names (TDX-220)', () => {
+  it('are a file, or those of a directory in order', async () => {
+    for (const name of ['b.json', 'a.json']) writeFileSync(join(state, name), name)
+    expect(await collateralFiles.list(state)).toEqual([join(state, 'a.json'), join(state, 'b.json')])
+    expect(await collateralFiles.list(join(state, 'a.json'))).toBeNull()
+    expect(new TextDecoder().decode(await collateralFiles.read(join(state, 'a.json'), 10))).toBe('a.json')
+    await expect(collateralFiles.read(join(state, 'a.json'), 5)).rejects.toMatchObject({ code: 'INPUT_UNREADABLE' })
+    await expect(collateralFiles.read(join(state, 'none.json'), 5)).rejects.toMatchObject({ code: 'INPUT_UNREADABLE' })
+  })
+})
