@@ -120,6 +120,17 @@ describe('somebody who writes into our entry', () => {
     expect(left).toEqual([])
   })
 
+  it('is not the only one: a write that the kernel dropped at close begins anew, not asked for a quote (TDX-004)', async () => {
+    const rig = tdxGuestRig()
+    const { files } = rig.kernel
+    const { writeOnce } = files
+    let dropped = 2
+    files.writeOnce = async (name, attribute, bytes) => {
+      if (dropped-- <= 0) await writeOnce.call(files, name, attribute, bytes)
+    }
+    expect(said((await attempt(rig)).outcome)).toBe('quote')
+  })
+
   it.each(['0\n', '2\n', '', 'one\n', '1 1\n', '01x\n', '-1\n'])('or a count of %j writes', async (text) => {
     const rig = tdxGuestRig()
     const { readAll } = rig.kernel.files
