@@ -207,14 +207,11 @@ describe('a log', () => {
 
   it('has 100 000 events at most, in 4 MiB, and is read at once', () => {
     const small = entry({ digests: [], data: filled(0, 0) })
-    const many = (count: number) => {
-      const whole = new Uint8Array(header().length + count * small.length)
-      whole.set(header())
-      for (let at = 0; at < count; at++) whole.set(small, header().length + at * small.length)
-      return whole
-    }
-    expect(parseCcEventLog(many(100_000)).events.length).toBe(100_000)
-    expect(() => parseCcEventLog(many(100_001))).toThrow('eventlog.events.100000: more than 100000 events')
+    const many = new Uint8Array(header().length + 100_001 * small.length)
+    many.set(header())
+    for (let at = header().length; at < many.length; at += small.length) many.set(small, at)
+    expect(parseCcEventLog(many.subarray(0, -small.length)).events.length).toBe(100_000)
+    expect(() => parseCcEventLog(many)).toThrow('eventlog.events.100000: more than 100000 events')
     const area = new Uint8Array(ccEventLogLimits.bytes)
     area.set(header())
     expect(parseCcEventLog(area).end).toBe('zero')
