@@ -39,6 +39,8 @@ export class ChainWork {
 
   /** The PEM blocks of a chain by the grammar of TDX-110, in order. */
   readPem(text: string): PemReading {
+    // The parser refuses it by its length alone; looking it up would cost a hash over all of it.
+    if (text.length > chainLimits.characters) return readPem(text)
     const reading = this.#texts.get(text) ?? readPem(text)
     this.#texts.set(text, reading)
     return reading

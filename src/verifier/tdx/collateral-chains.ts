@@ -5,6 +5,7 @@ import { verifyRawEcdsa } from '../../base/pki/signature.ts'
 import type { TrustAnchor } from '../../base/pki/trust-anchor.ts'
 import { intelCommonNames } from '../../endorsements/tdx/pck-certificate.ts'
 import { parseQeIdentity, type QeIdentity } from '../../endorsements/tdx/qe-identity.ts'
+import { longestSignedDocument } from '../../endorsements/tdx/signed-document.ts'
 import { parseTcbInfo, type TcbInfo } from '../../endorsements/tdx/tcb-info.ts'
 import {
   anchorOfRoot,
@@ -115,7 +116,7 @@ const loneSurrogate = /\p{Surrogate}/u
 
 /** TDX-151, TDX-161: over the UTF-8 bytes of the text as received. A text that is not Unicode has no such bytes. */
 function isSignedText({ text, signature }: SignedText, signer: Certificate, work: ChainWork): boolean {
-  const raw = readSignature(signature)
+  const raw = text.length > longestSignedDocument ? null : readSignature(signature)
   if (raw === null || loneSurrogate.test(text)) return false
   return verifyRawEcdsa(work.key(signer), Buffer.from(text, 'utf8'), raw)
 }

@@ -39,11 +39,11 @@ export interface JudgedCollateral {
 /** Takes what the memo knows of these bytes, and keeps what is found authentic (TDX-216). */
 function recall<Value>(
   known: RecentMap<Value> | undefined,
-  key: () => string,
+  key: () => string | null,
   { onKnown, find }: { readonly onKnown: () => void; readonly find: () => Value | null },
 ): Value | null {
-  if (known === undefined) return find()
-  const name = key()
+  const name = known === undefined ? null : key()
+  if (known === undefined || name === null) return find()
   const value = known.get(name)
   if (value !== undefined) {
     onKnown()
@@ -54,7 +54,7 @@ function recall<Value>(
   return found
 }
 
-function documentKey({ text, signature, issuerChain }: SignedText, { anchors }: ChainContext): string {
+function documentKey({ text, signature, issuerChain }: SignedText, { anchors }: ChainContext): string | null {
   return contentKey(anchorsKey(anchors), text, signature, issuerChain)
 }
 

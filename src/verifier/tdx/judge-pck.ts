@@ -45,8 +45,8 @@ function recall(
   { memo }: QuoteInputs,
   context: ChainContext,
 ): PckChain | null {
-  if (memo === undefined) return authenticatePckChain(checklist, text, context)
-  const key = contentKey(anchorsKey(context.anchors), text)
+  const key = memo === undefined ? null : contentKey(anchorsKey(context.anchors), text)
+  if (memo === undefined || key === null) return authenticatePckChain(checklist, text, context)
   const known = memo.pckChains.get(key)
   if (known === undefined) {
     const chain = authenticatePckChain(checklist, text, context)
