@@ -1,4 +1,4 @@
-import { Agent, request } from 'undici'
+import { openedOnce } from '../base/opened-once.ts'
 import type { KeyAnswer, KeyTransport } from './obtain-keys.ts'
 
 /** Reads at most `maxBytes`; a longer body is an error as soon as the limit is passed, whatever its announced length. */
@@ -19,11 +19,16 @@ async function readBody(body: AsyncIterable<Uint8Array>, maxBytes: number): Prom
  * verified: an environment that switches that off (NODE_TLS_REJECT_UNAUTHORIZED) is not heard.
  */
 export function createKeyTransport(options: { readonly ca?: string } = {}): KeyTransport {
-  const agent = new Agent({ connect: { ...options, rejectUnauthorized: true } })
+  const client = openedOnce(async () => {
+    const { Agent, request } = await import('undici')
+    const dispatcher = new Agent({ connect: { ...options, rejectUnauthorized: true } })
+    return { request, dispatcher }
+  })
   const headers = { accept: 'application/json, application/jwk-set+json', 'accept-encoding': 'identity' }
   return {
     async get(url, { maxBytes, signal }): Promise<KeyAnswer> {
-      const answer = await request(url, { dispatcher: agent, headers, signal, reset: true })
+      const { request, dispatcher } = await client()
+      const answer = await request(url, { dispatcher, headers, signal, reset: true })
       const { location } = answer.headers
       const body = await readBody(answer.body, maxBytes)
       return { status: answer.statusCode, body, ...(typeof location === 'string' ? { location } : {}) }

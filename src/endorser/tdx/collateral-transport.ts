@@ -1,4 +1,4 @@
-import { Agent, request } from 'undici'
+import { openedOnce } from '../../base/opened-once.ts'
 import type { CollateralAnswer, CollateralTransport } from './ports.ts'
 import { timeLimits } from './time-limit.ts'
 
@@ -44,11 +44,15 @@ export function createCollateralTransport(options: CollateralTransportOptions = 
     rejectUnauthorized: verifyCertificate,
     ...(ca === undefined ? {} : { ca }),
   }
-  const agent = new Agent({ connect, maxHeaderSize: longestHeaders })
+  const client = openedOnce(async () => {
+    const { Agent, request } = await import('undici')
+    return { request, dispatcher: new Agent({ connect, maxHeaderSize: longestHeaders }) }
+  })
   const headers = { accept: '*/*', 'accept-encoding': 'identity' }
   return {
     async get(url, { maxBytes, signal }): Promise<CollateralAnswer> {
-      const answer = await request(url, { dispatcher: agent, headers, signal, reset: true })
+      const { request, dispatcher } = await client()
+      const answer = await request(url, { dispatcher, headers, signal, reset: true })
       const body = await readBody(answer.body, maxBytes)
       return { status: answer.statusCode, headers: singleHeaders(answer.headers), body }
     },

@@ -1,4 +1,4 @@
-import { Agent, request } from 'undici'
+import { openedOnce } from '../../base/opened-once.ts'
 import type { AttestationTransport } from './attestation-transport.ts'
 
 export interface AttestationTransportOptions {
@@ -38,9 +38,13 @@ function single(header: string | string[] | undefined): string | null {
 export function createAttestationTransport(options: AttestationTransportOptions = {}): AttestationTransport {
   const { ca, connectMs = 3_000, headersMs = 10_000 } = options
   const connect = { timeout: connectMs, rejectUnauthorized: true, ...(ca === undefined ? {} : { ca }) }
-  const dispatcher = new Agent({ connect, headersTimeout: headersMs })
+  const client = openedOnce(async () => {
+    const { Agent, request } = await import('undici')
+    return { request, dispatcher: new Agent({ connect, headersTimeout: headersMs }) }
+  })
   return {
     async post({ url, headers, body, maxBytes }, signal) {
+      const { request, dispatcher } = await client()
       const answer = await request(url, { method: 'POST', headers, body, dispatcher, signal, reset: true })
       const { 'content-type': contentType, 'retry-after': retryAfter } = answer.headers
       const { statusCode: status } = answer
