@@ -52,6 +52,12 @@ describe('report data', () => {
     expect(() => padReportData(new Uint8Array(65))).toThrow(RangeError)
   })
 
+  it('of a document do not depend on the order of its members (TDX-042)', () => {
+    const one = hashStructuredData({ a: 1, b: { d: 'x', c: [true] } })
+    expect(hashStructuredData({ b: { c: [true], d: 'x' }, a: 1 })).toEqual(one)
+    expect(hashStructuredData({ a: 1, b: { d: 'y', c: [true] } })).not.toEqual(one)
+  })
+
   it.each(['=', '==', 'AA=A', '====', 'AAA==', 'AA==='])('is not decoded from %j (SVC-24)', (text) => {
     expect(() => parseRawRuntimeData(text)).toThrow(MalformedError)
   })
