@@ -1,5 +1,6 @@
 import type { CollateralFacts, Shortfall, TcbVerdict } from '../../verifier/index.ts'
 import type { QuoteVerdict } from '../offline/appraise-offline.ts'
+import { escaped } from './terminal.ts'
 
 const shownTime = (time: number): string => new Date(time).toISOString().replace('.000Z', 'Z')
 const shownDate = (time: number): string => shownTime(time).replace('T00:00:00Z', '')
@@ -14,7 +15,7 @@ function tcbLines({ status, current, launch, tcbDate, advisoryIds, evaluationNum
   const now = current === launch ? '' : ` (${launch} at launch, ${current} now)`
   return [
     `TCB status: ${status}${now}, of ${shownDate(tcbDate)}, by evaluation ${evaluationNumber}`,
-    `advisories: ${advisoryIds.length === 0 ? 'none' : advisoryIds.join(', ')}`,
+    `advisories: ${advisoryIds.length === 0 ? 'none' : advisoryIds.map(escaped).join(', ')}`,
   ]
 }
 
@@ -32,7 +33,7 @@ function shortfallLines(shortfall: readonly Shortfall[]): string[] {
   return ['short of the best TCB level:', '  component   have   need', ...rows]
 }
 
-/** What was found about a quote besides its findings, one fact a line; nothing in it was chosen by the evidence. */
+/** What was found about a quote besides its findings, one fact a line; only facts that the checks cover. */
 export function renderQuoteVerdict(verdict: QuoteVerdict): string {
   const { tcb, collateral, shortfall } = verdict
   const lines = [
