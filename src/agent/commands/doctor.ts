@@ -18,11 +18,18 @@ function itemLines({ id, state, says, remedy }: Item, io: CommandIo): string {
   return `${painted(io, colours[state], state.padEnd(9))}${id.padEnd(idWidth)}${lines}\n${mend}`
 }
 
+/** Which devices were looked at, and so are part of the evidence. */
+function devicesIn(items: readonly Item[]): string {
+  const has = (prefix: string) => items.some(({ id }) => id.startsWith(prefix))
+  return [...(has('tdx.') ? ['its TD'] : []), ...(has('tpm.') ? ['its TPM'] : [])].join(' and ')
+}
+
 function verdict(items: readonly Item[], io: CommandIo): string {
   const count = (state: Item['state']) => items.filter((item) => item.state === state).length
   const counted = (number: number, noun: string) => `${number} ${noun}${number === 1 ? '' : 's'}`
   const counts = `${counted(count('problem'), 'problem')}, ${counted(count('warning'), 'warning')}`
-  if (count('problem') === 0) return `${painted(io, 'green', 'this machine can attest with its TPM')}: ${counts}\n`
+  if (count('problem') === 0)
+    return `${painted(io, 'green', `this machine can attest with ${devicesIn(items)}`)}: ${counts}\n`
   return `${painted(io, 'red', 'this machine cannot attest as it is')}: ${counts}\n`
 }
 

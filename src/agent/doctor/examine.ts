@@ -1,4 +1,5 @@
 import type { HostFacts } from '../../platform/host-facts.ts'
+import { planGuest } from '../wiring/guest-plan.ts'
 import type { Host } from '../wiring/host.ts'
 import { lookAtEndorsement } from './endorsement-items.ts'
 import type { Item } from './item.ts'
@@ -36,8 +37,8 @@ async function* tpmItems(
 
 /**
  * Looks at everything that attesting this machine depends on, one item after another. Needs no privileges and no
- * configuration; makes no key, no connection to an agent, and no file but a report entry that is gone at once. What cannot be asked because of an earlier
- * problem is left out.
+ * configuration; makes no key, no connection to an agent, and no file but a report entry that is gone at once. Devices that
+ * are no part of the evidence here, and what cannot be asked because of an earlier problem, are left out.
  */
 export async function* examineHost(examined: ExaminedHost): AsyncGenerator<Item> {
   const { file, explicit, host, uid, nodeVersion, callers, collectFacts } = examined
@@ -47,7 +48,9 @@ export async function* examineHost(examined: ExaminedHost): AsyncGenerator<Item>
   yield* items
   const agent = await lookAtAgent(known, uid)
   yield* agent.items
-  yield* lookAtTd(known, host)
+  const plan = planGuest(known)
+  if (plan.td) yield* lookAtTd(known, host)
+  if (!plan.tpm) return
   const way = await lookForTpm(known, agent.holder)
   yield* way.items
   const registers = yield* tpmItems(way, known, host)

@@ -9,8 +9,11 @@ export interface GuestPlan {
 
 const tdDevice = '/dev/tdx_guest'
 
+/** The part of the configuration that decides. */
+export type DeviceSettings = Pick<Configuration, 'tpm' | 'tdx'>
+
 /** A TCTI other than the device names its TPM explicitly. */
-function hasTpm({ tpm }: Configuration, exists: (path: string) => boolean): boolean {
+function hasTpm({ tpm }: DeviceSettings, exists: (path: string) => boolean): boolean {
   const [name = '', path = '/dev/tpmrm0'] = tpm.tcti.split(':', 2)
   return name === 'device' ? exists(path) : true
 }
@@ -19,7 +22,7 @@ function hasTpm({ tpm }: Configuration, exists: (path: string) => boolean): bool
  * `auto` takes what is there. A guest with neither device waits for its TPM: an agent without any device has no evidence,
  * and that is to be said until somebody mends it, not to be passed over (BRK-141).
  */
-export function planGuest(configuration: Configuration, exists: (path: string) => boolean = existsSync): GuestPlan {
+export function planGuest(configuration: DeviceSettings, exists: (path: string) => boolean = existsSync): GuestPlan {
   const { tpm, tdx } = configuration
   const isTd = tdx.simulator_socket !== undefined || exists(tdDevice)
   const td = tdx.use === 'required' || (tdx.use === 'auto' && isTd)
