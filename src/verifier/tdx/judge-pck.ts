@@ -46,17 +46,16 @@ function recall(
   context: ChainContext,
 ): PckChain | null {
   const key = memo === undefined ? null : contentKey(anchorsKey(context.anchors), text)
-  if (memo === undefined || key === null) return authenticatePckChain(checklist, text, context)
-  const known = memo.pckChains.get(key)
-  if (known === undefined) {
-    const chain = authenticatePckChain(checklist, text, context)
-    if (chain !== null) memo.pckChains.set(key, chain)
-    return chain
-  }
-  for (const id of pckChainChecks) checklist.pass(id)
+  const known = key === null ? undefined : memo?.pckChains.get(key)
   // The anchor that the inputs name, not an equal one of an earlier appraisal: they may differ in their name and mark.
-  const anchor = anchorOfRoot(known.root, context.anchors)
-  return anchor === null ? null : { ...known, anchor }
+  const anchor = known && anchorOfRoot(known.root, context.anchors)
+  if (known && anchor) {
+    for (const id of pckChainChecks) checklist.pass(id)
+    return { ...known, anchor }
+  }
+  const chain = authenticatePckChain(checklist, text, context)
+  if (chain !== null && key !== null) memo?.pckChains.set(key, chain)
+  return chain
 }
 
 /**
