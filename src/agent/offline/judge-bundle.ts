@@ -29,7 +29,7 @@ export interface JudgedBundle {
 }
 
 /** The platform that a bundle is for, by its TCB info and the issuer of its PCK CRL. Throws `MalformedError`. */
-export function platformOfBundle({ tcbInfo, pckCrl }: Collateral): QuotePlatform {
+function platformOfBundle({ tcbInfo, pckCrl }: Collateral): QuotePlatform {
   const { id, fmspc } = parseTcbInfo(tcbInfo)
   const ca = pckCaKindOf(commonNameOf(parseCrl(pckCrl, 'pckCrl').issuer))
   if (ca === null) throw new MalformedError({ path: 'pckCrl.issuer' }, 'is no CA of PCK certificates')
