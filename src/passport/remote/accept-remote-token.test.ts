@@ -122,6 +122,8 @@ describe('a token of the service', () => {
       () => changed({ iat: now + 3600, iss: 'https://x.example' }),
       'bad-token TOK-90',
     ],
+    ['a date ahead and another profile', () => changed({ iat: now + 3600, eat_profile: 'x' }), 'bad-token TOK-93'],
+    ['its audience twice (BRK-105)', () => changed({ aud: [url, url] }), 'bad-token TOK-92'],
     ['no jti', () => without('jti'), 'bad-token BRK-102'],
     ['another profile (BRK-108)', () => changed({ eat_profile: 'urn:attestd:eat:1' }), 'bad-token TOK-100'],
     ['no profile (BRK-108)', () => without('eat_profile'), 'bad-token TOK-100'],

@@ -9,7 +9,6 @@ import {
   type TrustedKeys,
   type AcceptedToken as VerifiedToken,
 } from '../../relying-party/index.ts'
-import { sameSet } from '../cache-key.ts'
 import { passportErrors } from '../errors.ts'
 import type { AcceptedToken } from '../token-source.ts'
 import { membersProblem } from './quoted-members.ts'
@@ -41,7 +40,10 @@ function bad(check: string, says: string): AttestdError {
   return passportErrors.error('issuer_bad_token', says, { facts: { check } })
 }
 
-/** TOK-120: the form and the checks of Alibaba's tokens; they carry no verdict about the platform (TOK-108). */
+/**
+ * TOK-120: the form and the checks of Alibaba's tokens; they carry no verdict about the platform (TOK-108). Without a
+ * client id a token for a second audience is refused (TOK-92), so that what passes is for this one alone (BRK-105).
+ */
 export function verifierOf(trust: RemoteTokenTrust, policyIds: readonly string[]) {
   const { issuer, audience, keys, allowDebug, allowSimulated, clock } = trust
   return createTokenVerifier({
@@ -83,10 +85,9 @@ function refusal(token: string, appraisal: TokenAppraisal, now: number): Attestd
   return passportErrors.error('clock_unsafe', `the token is dated ${ahead} s after the present`, { facts })
 }
 
-/** What the broker demands beyond a relying party (BRK-105, BRK-106). */
+/** What the broker demands beyond a relying party (BRK-106). */
 function requireTimely(accepted: VerifiedToken, trust: RemoteTokenTrust, sent: SentQuote): void {
-  const { issuedAt, expiresAt, audience } = accepted
-  if (!sameSet(audience, [trust.audience])) throw bad('BRK-105', 'the token is for other audiences too')
+  const { issuedAt, expiresAt } = accepted
   if (expiresAt - issuedAt > trust.maxLifetimeS) {
     throw bad('BRK-106', `the token lives longer than ${trust.maxLifetimeS} s`)
   }

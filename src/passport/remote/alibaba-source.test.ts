@@ -7,7 +7,8 @@ import { FakeClock } from '../../../test/support/fake-clock.ts'
 import { countingRandom } from '../../../test/support/issuing.ts'
 import { toHex } from '../../base/bytes.ts'
 import { AttestdError } from '../../base/errors.ts'
-import { hasReportDataTag } from '../../evidence/binding.ts'
+import { deriveReportData, deriveSeed, encodeTokenRequest, hasReportDataTag } from '../../evidence/binding.ts'
+import { hashLeaf, treeRoot } from '../../evidence/request-tree.ts'
 import type { TdxEvidence } from '../../evidence/tdx/evidence.ts'
 import { parseTdxEvidence } from '../../evidence/tdx/evidence-json.ts'
 import { parseQuote, reportDataOf } from '../../evidence/tdx/quote.ts'
@@ -132,6 +133,22 @@ describe('a token of the attestation service', () => {
     expect(seen.size).toBe(4)
     await ask({}, source({ collectTdx }))
     expect(seen.size).toBe(4)
+  })
+
+  it('has the report data of BRK-92 over a tree of one request, without challenge and devices', async () => {
+    const seen: Uint8Array[] = []
+    const collectTdx = async (reportData: Uint8Array) => {
+      seen.push(reportData)
+      throw new Error('seen')
+    }
+    const verifier = 'https://attest.example'
+    const asked = request({ audience: [], policyIds: ['strict'] })
+    await source({ collectTdx, issuer: verifier })
+      .obtainToken(asked, quiet())
+      .catch(() => 0)
+    const root = treeRoot([hashLeaf(encodeTokenRequest(asked, countingRandom()(16)))])
+    const seed = deriveSeed({ purpose: 'token', verifier, challenge: null, root, size: 1, agentKey: null })
+    expect(seen).toEqual([deriveReportData(seed, new Uint8Array(0))])
   })
 
   it('carries the policies that were asked for, and is refused without them (TOK-109)', async () => {

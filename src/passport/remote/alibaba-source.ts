@@ -126,7 +126,6 @@ async function obtain(desk: Desk, request: TokenRequest, signal: AbortSignal): P
   const { clock, collectTdx, sendEventLog = false } = desk.options
   const reportData = composeReportData(request, desk.options)
   const evidence = await collectTdx(reportData, signal)
-  signal.throwIfAborted()
   requireEcho(evidence, reportData)
   const { policyIds } = request
   const body = encodeAttestationRequest({ evidence, reportData, policyIds, sendEventLog })
