@@ -67,22 +67,20 @@ function keyRow(name: string, schema: JsonSchema, required: boolean): string {
   return row(`\`${name}\``, typeText(schema), fallback, schema.description ?? '')
 }
 
-function sectionTables(name: string, schema: JsonSchema): string[] {
+/** The tables of one section, `path` such as `verifier.td`, and of what is nested in it; arrays are `[[…]]` as in TOML. */
+function sectionTables(path: string, section: JsonSchema): string[] {
+  const heading = section.items ? `[[${path}]]` : `[${path}]`
+  const schema = section.items ?? section
   const entries = Object.entries(schema.properties ?? {})
   const rows = entries.map(([key, value]) => keyRow(key, value, schema.required?.includes(key) ?? false))
-  const own = `## \`${name}\`\n\n| key | value | default | meaning |\n|---|---|---|---|\n${rows.join('\n')}\n`
-  const nested = entries.flatMap(([key, value]) => {
-    if (value.items?.properties) return sectionTables(`[${name}.${key}]`, value.items)
-    return value.properties ? sectionTables(`${name}.${key}`, value) : []
-  })
-  return [own, ...nested]
+  const own = `## \`${heading}\`\n\n| key | value | default | meaning |\n|---|---|---|---|\n${rows.join('\n')}\n`
+  const nested = entries.filter(([, value]) => value.properties ?? value.items?.properties)
+  return [own, ...nested.flatMap(([key, value]) => sectionTables(`${path}.${key}`, value))]
 }
 
 function configurationPage(): string {
   const schema = z.toJSONSchema(configurationSchema, { io: 'input', unrepresentable: 'any' }) as JsonSchema
-  const sections = Object.entries(schema.properties ?? {}).flatMap(([name, section]) =>
-    sectionTables(`[${name}]`, section),
-  )
+  const sections = Object.entries(schema.properties ?? {}).flatMap(([name, section]) => sectionTables(name, section))
   const intro =
     'The configuration is TOML, by default `/etc/attestd/attestd.toml`; `systemd/attestd.toml` is a commented example. Unknown keys are errors;\nan error names file, line, key and what is allowed. Durations have a unit: `250ms`, `30s`, `15m`, `6h`, `90d`.'
   return `# Configuration\n\n${generated} ${intro}\n\n${sections.join('\n')}\n${callerRules}`

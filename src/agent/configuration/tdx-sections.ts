@@ -13,10 +13,11 @@ const tcbStatuses = [
   'TDRelaunchAdvisedConfigurationNeeded',
 ] as const satisfies readonly AcceptableTcbStatus[]
 
-const reference = (size: number) =>
+const reference = (size: number, meaning: string) =>
   z
     .array(z.string().regex(new RegExp(`^[0-9a-f]{${2 * size}}$`), `must be ${2 * size} lower-case hexadecimal digits`))
     .exactOptional()
+    .describe(meaning)
 
 /** The TD of this guest: where its quotes and logs come from. */
 export const tdx = z
@@ -84,19 +85,19 @@ export const tdxVerifierKeys = {
     .describe('PEM files of roots of simulated TDs; they need tdx.simulator, and mark every token'),
   td: z
     .strictObject({
-      mr_td: reference(48),
-      mr_seam: reference(48),
-      mr_signer_seam: reference(48),
-      mr_config_id: reference(48),
-      mr_owner: reference(48),
-      mr_owner_config: reference(48),
-      rtmr_0: reference(48),
-      rtmr_1: reference(48),
-      rtmr_2: reference(48),
-      rtmr_3: reference(48),
-      td_attributes: reference(8),
-      xfam: reference(8),
-      mr_servicetd: reference(48),
+      mr_td: reference(48, 'MRTD: the memory with which the TD was started'),
+      mr_seam: reference(48, 'MRSEAM: the TDX module'),
+      mr_signer_seam: reference(48, 'MRSIGNERSEAM: who signed the TDX module'),
+      mr_config_id: reference(48, 'MRCONFIGID: configuration that the host gave'),
+      mr_owner: reference(48, 'MROWNER'),
+      mr_owner_config: reference(48, 'MROWNERCONFIG'),
+      rtmr_0: reference(48, 'RTMR0: firmware and its configuration'),
+      rtmr_1: reference(48, 'RTMR1: boot loader and kernel'),
+      rtmr_2: reference(48, 'RTMR2: command line and initial file system'),
+      rtmr_3: reference(48, 'RTMR3: what the running system measured'),
+      td_attributes: reference(8, 'TDATTRIBUTES, in the byte order of the quote'),
+      xfam: reference(8, 'XFAM, in the byte order of the quote'),
+      mr_servicetd: reference(48, 'MRSERVICETD: service TDs bound to it'),
     })
     .prefault({})
     .describe('accepted measurements of a TD, by field; a field that is not named is not compared'),
