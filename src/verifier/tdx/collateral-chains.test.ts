@@ -158,6 +158,18 @@ describe('the signer of a document (TDX-150)', () => {
     expect(tcbInfoVerdict(signed(tcbInfo), intelSgxRootAnchors)).toMatch(/no trust anchor/)
   })
 
+  it('is under a root with the name and the role of one, also where it is an anchor', () => {
+    const under = (root: ReturnType<typeof createPckRoot>) => {
+      const der = issueTcbSignerDer({ root, signerKeys: pki.signerKeys })
+      const issuerChain = pemOf(der, root.certificate.der)
+      return tcbInfoVerdict(signed(tcbInfo, pki.signerKeys.privateKey, issuerChain), [anchorOf(root.certificate)])
+    }
+    expect(under(createPckRoot())).toBe('authentic')
+    expect(under(createPckRoot({ subject: named('Else') }))).toMatch(/is not Intel SGX Root CA/)
+    expect(under(createPckRoot({ basicConstraints: { ca: false } }))).toMatch(/not a certificate authority/)
+    expect(under(createPckRoot({ keyUsage: ['cRLSign'] }))).toMatch(/may not sign certificates/)
+  })
+
   it('is valid at the time of the appraisal, and so is the root', () => {
     const [notBefore, notAfter] = [testNow - 1000, testNow + 1000]
     const narrow = parseCertificate(issueTcbSignerDer(pki, { notBefore, notAfter }))

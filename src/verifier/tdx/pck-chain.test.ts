@@ -218,6 +218,17 @@ describe('links, names and roles of a PCK chain', () => {
     expect(judge(pem, [anchorOf(narrow.certificate)]).details).toContain('allows 0 authorities')
   })
 
+  it('a root is called as the maker calls it and issued itself, also where it is an anchor', () => {
+    const under = (top: ReturnType<typeof createPckRoot>) => {
+      const below = createPckCa(top)
+      const pem = pemOf(issuePckDer({ ...pki, ca: below }), below.certificate.der, top.certificate.der)
+      return judge(pem, [anchorOf(top.certificate)]).failed
+    }
+    expect(under(createPckRoot())).toEqual([])
+    expect(under(createPckRoot({ subject: named('Else') }))).toEqual(['names'])
+    expect(under(createPckRoot({ issuer: named('Else') }))).toEqual(['signatures'])
+  })
+
   it('names of issuers are compared as DER: the same text in another string type is another name', () => {
     const printable = issueDer({
       // A name of its own, because it is changed.
@@ -279,6 +290,16 @@ describe('one appraisal', () => {
       judge(pemOf(issuePckDer(pki, { issuer: { CN: 'Else' } }), caDer, rootDer), pki.anchors, work).failed,
     ).toEqual(['signatures'])
     expect(judge(good, pki.anchors, work).chain).not.toBeNull()
+  })
+})
+
+describe('a verdict on a signature', () => {
+  it('is about one issuer: another authority of the same name is judged anew', () => {
+    const work = new ChainWork()
+    const other = pemOf(leafDer, createPckCa(root).certificate.der, rootDer)
+    expect(judge(other, pki.anchors, work).failed).toEqual(['signatures'])
+    expect(judge(good, pki.anchors, work).chain).not.toBeNull()
+    expect(judge(other, pki.anchors, work).failed).toEqual(['signatures'])
   })
 })
 
