@@ -49,7 +49,7 @@ export interface TcbVerdict {
   readonly advisoryIdsCurrent: readonly string[]
   /** The smaller one of the two evaluation numbers (TDX-178). */
   readonly evaluationNumber: number
-  /** Empty exactly where the status is UpToDate and nothing is short. */
+  /** Empty where the status is UpToDate, and where nothing is below the best level. */
   readonly shortfall: readonly Shortfall[]
 }
 
