@@ -6,6 +6,7 @@ import { integerOption, socketOption } from './options.ts'
 
 interface TokenOptions {
   readonly audience?: string[]
+  readonly issuer?: string
   readonly minValid?: number
   readonly nonce?: string[]
   readonly fresh?: boolean
@@ -15,10 +16,11 @@ interface TokenOptions {
 }
 
 function tokenRequest(options: TokenOptions): JsonObject {
-  const { audience, nonce, minValid, fresh, timeout } = options
+  const { audience, issuer, nonce, minValid, fresh, timeout } = options
   return {
     timeout_ms: timeout * 1000,
     ...(audience ? { audience } : {}),
+    ...(issuer === undefined ? {} : { issuer }),
     ...(nonce ? { nonces: nonce } : {}),
     ...(minValid === undefined ? {} : { min_valid_s: minValid }),
     ...(fresh ? { fresh } : {}),
@@ -30,6 +32,7 @@ export function tokenCommand(io: CommandIo): Command {
   return new Command('token')
     .description('fetch a token from the local agent')
     .addOption(new Option('--audience <audience...>', 'for whom the token is; the default of the agent if absent'))
+    .option('--issuer <name>', 'who issues it, by its name in the configuration; the default of the agent if absent')
     .addOption(
       new Option('--min-valid <seconds>', 'life that the token must have left').argParser(integerOption(0, 86_400)),
     )

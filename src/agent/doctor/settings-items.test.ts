@@ -50,6 +50,20 @@ describe('the configuration', () => {
     expect((await looked(text)).item).toMatchObject({ state: 'problem', says: expect.stringMatching(says) })
   })
 
+  it('says of each remote verifier what is not known about it', async () => {
+    const remote = '[[remotes]]\nname = "alibaba"\ndialect = "alibaba"\nissuer = "https://attest.example"\n'
+    write(`${tables}${issuer}[tdx]\nuse = "required"\n${remote}`)
+    const { items } = await lookAtSettings(file, true)
+    expect(items).toMatchObject([
+      { id: 'configuration', state: 'ok' },
+      {
+        id: 'remote.alibaba',
+        state: 'warning',
+        says: expect.stringMatching(/^https:\/\/attest\.example: .*unverified/),
+      },
+    ])
+  })
+
   it('that cannot be trusted whole still says where the TPM is', async () => {
     const text = `${issuer}[tpm]\npcrs = [7]\n[verifier]\nek_anchors = ["/none.pem"]\n`
     expect((await looked(text)).known).toMatchObject({ configured: true, tpm: { pcrs: [7] }, trust: null })

@@ -44,12 +44,25 @@ function unread(file: string, explicit: boolean, error: AttestdError): SettingsL
   return { items: [item], known: defaults() }
 }
 
+/** What is not public about a service cannot have been tested (attestation-service.md section 12). */
+function remoteItems({ remotes }: Configuration): Item[] {
+  return remotes.map(({ name, issuer }) => {
+    const says = `${issuer}: this client is unverified against the hosted service, whose behaviour is public in part only`
+    return warning(
+      `remote.${name}`,
+      says,
+      'fetch a token by this issuer before you rely on it: `attestd token --issuer`',
+    )
+  })
+}
+
 async function readAll(loaded: LoadedConfiguration): Promise<SettingsLook> {
   const { tpm, tdx, verifier, agent, listen } = loaded.configuration
   const known = { configured: true, tpm, tdx, verifier, agent, listen }
   try {
     const { trust } = await composeSettings(loaded)
-    return { items: [ok('configuration', `${loaded.file} is valid`)], known: { ...known, trust } }
+    const items = [ok('configuration', `${loaded.file} is valid`), ...remoteItems(loaded.configuration)]
+    return { items, known: { ...known, trust } }
   } catch (error) {
     if (!(error instanceof AttestdError)) throw error
     return { items: [failure('configuration', error)], known: { ...known, trust: null } }
