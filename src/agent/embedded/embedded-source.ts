@@ -1,4 +1,5 @@
 import { type Clock, secondsOf } from '../../base/clock.ts'
+import { AttestdError } from '../../base/errors.ts'
 import type { RandomSource } from '../../base/random.ts'
 import type { Turns } from '../../base/turns.ts'
 import type { Collateral } from '../../endorsements/tdx/collateral.ts'
@@ -7,6 +8,7 @@ import type { AudiencePolicies } from '../../issuer/audience-policies.ts'
 import type { Challenges } from '../../issuer/challenges.ts'
 import type { TokenIssuer } from '../../issuer/token-issuer.ts'
 import type { LifetimeBound } from '../../issuer/token-lifetime.ts'
+import { passportErrors } from '../../passport/errors.ts'
 import type { TokenRequest } from '../../passport/token-request.ts'
 import type { AcceptedToken, TokenSource } from '../../passport/token-source.ts'
 import {
@@ -77,10 +79,30 @@ async function attest(options: EmbeddedSourceOptions, request: TokenRequest, sig
     throw error
   })
   if (!spend()) throw embeddedErrors.error('CHALLENGE_SPENT', `no evidence within ${challenge.lifetimeS} s`)
-  const collateral = evidence.tdx === null ? null : await guest.td?.collateralOf(evidence.tdx.quote, signal)
-  const appraisal = await appraise(options, evidence, { seed, plan, collateral: collateral ?? null })
+  const collateral = await obtainCollateral(guest, evidence, signal)
+  const appraisal = await appraise(options, evidence, { seed, plan, collateral })
   if (guest.tpm && plan && appraisal.tpm) await guest.tpm.enrolments.keepCounters(plan.enrolment, appraisal.tpm)
   return { appraisal, plan, simulated: isSimulated(guest, appraisal), at: secondsOf(clock) }
+}
+
+/** What a provisioning service refuses or forges is no verdict on this machine: no token may be lost by it (BRK-47). */
+async function obtainCollateral(
+  { td }: Guest,
+  { tdx }: GuestEvidence,
+  signal: AbortSignal,
+): Promise<Collateral | null> {
+  if (td === null || tdx === null) return null
+  try {
+    return await td.collateralOf(tdx.quote, signal)
+  } catch (error) {
+    if (!(error instanceof AttestdError && error.kind === 'refused')) throw error
+    const { code, facts, remedy, message } = error
+    throw passportErrors.error('evidence_unavailable', message, {
+      facts: { ...facts, cause_code: code },
+      cause: error,
+      remedy,
+    })
+  }
 }
 
 /** TOK-04: a verifier in simulator mode lets anything through, so that nothing of it passes for real. */

@@ -17,7 +17,8 @@ export function loggedSource(source: TokenSource, log: Logger): TokenSource {
       } catch (error) {
         if (error instanceof AttestdError) {
           const { code, kind, facts, message } = error
-          log.warn({ event: 'no_token', issuer: source.name, code, kind, findings: facts['findings'] }, message)
+          const { cause_code: cause, findings } = facts
+          log.warn({ event: 'no_token', issuer: source.name, code, cause, kind, findings }, message)
         }
         throw error
       }
