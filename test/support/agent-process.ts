@@ -5,7 +5,6 @@ import { type Agent as HttpAgent, request } from 'node:http'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { builtProgram } from './built-program.ts'
-import type { TpmMachine } from './tpm-machine.ts'
 
 export interface AgentAnswer {
   readonly status: number
@@ -21,11 +20,27 @@ export interface AskOptions {
   readonly keepAlive?: HttpAgent
 }
 
-/** Lines of the tables of a configuration; those of `[tpm]` and `[verifier]` come from the machine. */
+/** The guest that an agent runs in: how its devices are configured, and whose processes end with it. */
+export interface AgentMachine {
+  readonly configuration: {
+    readonly tpm: readonly string[]
+    readonly tdx?: readonly string[]
+    readonly verifier: readonly string[]
+    readonly collateral?: readonly string[]
+  }
+  adopt(process: ChildProcess): void
+}
+
+/** Lines of the tables of a configuration; those about devices come from the machine where none are given for the same keys. */
 export interface ConfigurationLines {
   readonly agent?: readonly string[]
   readonly tpm?: readonly string[]
+  readonly tdx?: readonly string[]
+  readonly verifier?: readonly string[]
+  readonly collateral?: readonly string[]
   readonly issuer?: readonly string[]
+  /** `[[remotes]]`, each with all of its lines. */
+  readonly remotes?: readonly string[]
   readonly callers?: readonly string[]
   readonly broker?: readonly string[]
   /** `[[callers.rules]]`; by default the user of the tests may have everything of `https://rp.example`. */
@@ -60,10 +75,10 @@ export async function freePort(): Promise<number> {
 /** Where one agent lives: its configuration, its state and its sockets. Several runs may follow one another. */
 export class AgentHome {
   readonly folder: string
-  readonly machine: TpmMachine
+  readonly machine: AgentMachine
   #lines: ConfigurationLines
 
-  constructor(folder: string, machine: TpmMachine, lines: ConfigurationLines = {}) {
+  constructor(folder: string, machine: AgentMachine, lines: ConfigurationLines = {}) {
     this.folder = folder
     this.machine = machine
     this.#lines = lines
@@ -87,30 +102,30 @@ export class AgentHome {
     writeFileSync(this.configurationFile, this.#text(this.#lines), { mode: 0o600 })
   }
 
-  #text({
-    agent = [],
-    tpm = [],
-    issuer = [],
-    callers = [],
-    broker = [],
-    rules = [ownRule],
-  }: ConfigurationLines): string {
+  #text(lines: ConfigurationLines): string {
+    const { agent = [], issuer = [], remotes = [], callers = [], broker = [], rules = [ownRule] } = lines
     const own = this.machine.configuration
     const tables = {
       agent: [`state_directory = "${this.stateDirectory}"`, ...agent],
       listen: [`api = "${this.path('api.sock')}"`, `admin = "${this.path('admin.sock')}"`],
-      tpm: [...own.tpm.filter((line) => !tpm.some((other) => keyOf(other) === keyOf(line))), ...tpm],
-      verifier: own.verifier,
+      tpm: merged(own.tpm, lines.tpm),
+      tdx: merged(own.tdx, lines.tdx),
+      verifier: merged(own.verifier, lines.verifier),
+      collateral: merged(own.collateral, lines.collateral),
       issuer: issuer.length > 0 ? issuer : ['url = "https://issuer.example"'],
       broker,
       callers,
     }
-    const text = Object.entries(tables).map(([name, lines]) => `[${name}]\n${lines.join('\n')}\n`)
-    return [...text, ...rules].join('\n')
+    const text = Object.entries(tables).map(([name, of]) => `[${name}]\n${of.join('\n')}\n`)
+    return [...text, ...remotes, ...rules].join('\n')
   }
 }
 
 const keyOf = (line: string) => line.split('=')[0]?.trim()
+
+function merged(own: readonly string[] = [], given: readonly string[] = []): readonly string[] {
+  return [...own.filter((line) => !given.some((other) => keyOf(other) === keyOf(line))), ...given]
+}
 
 export interface StartOptions {
   readonly environment?: Readonly<Record<string, string>>
