@@ -117,7 +117,7 @@ describe('what is no evidence', () => {
   it('is not followed into the depth', () => {
     const nested = `{"format":${'['.repeat(20)}${']'.repeat(20)}}`
     const document = { tee: 'tdx', evidence: inBase64url(nested) }
-    expect(errorOf(() => parseEvidenceDocument(bytes(document))).code).toBe('MALFORMED')
+    expect(errorOf(() => parseEvidenceDocument(bytes(document))).message).not.toContain('format')
   })
 })
 

@@ -7,8 +7,11 @@ import { type ServedKernel, serveKernel } from '../../mocks/tdx/kernel-server.ts
 import { createSimulator } from '../../mocks/tdx/simulator.ts'
 import { appraiseCommand } from '../../src/agent/commands/appraise.ts'
 import { evidenceCommand } from '../../src/agent/commands/evidence.ts'
+import { parseEvidenceDocument } from '../../src/agent/evidence-document.ts'
+import { toBase64url } from '../../src/base/bytes.ts'
 import { encodePem } from '../../src/base/pki/pem.ts'
 import { encodeCollateral } from '../../src/endorsements/tdx/collateral.ts'
+import { parseQuote, reportDataOf } from '../../src/evidence/tdx/quote.ts'
 import { runInProcess } from '../support/recorded-io.ts'
 import { haveSwtpm } from '../support/swtpm.ts'
 import { useTpmMachine } from '../support/tpm-machine.ts'
@@ -61,6 +64,9 @@ describe.skipIf(!haveSwtpm)('a TD beside its TPM', () => {
     const { ak_name: akName } = JSON.parse(
       await evidence('--kind', 'tpm', '--output', join(folder, 'tpm.json'), '--json'),
     )
+    const { tdx } = parseEvidenceDocument(readFileSync(path))
+    const said = reportDataOf(parseQuote(tdx?.quote ?? new Uint8Array()))
+    expect(JSON.parse(readFileSync(path, 'utf8')).runtime_data.raw).toBe(toBase64url(said))
     const logs = ['--require-event-log', '--require-ima']
     const { out, error } = await appraise(path, '--nonce', nonce, '--ak-name', akName, ...roots(), ...logs)
     expect([error, failedOf(out)]).toEqual([null, []])

@@ -147,6 +147,14 @@ describe('notes on the event log', () => {
   })
 })
 
+it('what the attester warns of is a note, and no reason to withhold the quote', async () => {
+  const kernel = await boot()
+  kernel.faults.inject('rmdir', 'EBUSY')
+  const run = await collect('--nonce', nonce)
+  expect([run.error, notesOf(run).length]).toEqual([null, 3])
+  expect(notesOf(run).at(-1)).toMatch(/EBUSY/)
+})
+
 describe('what cannot be collected', () => {
   it.each([
     ['a nonce of zeros, which proves nothing', '00'.repeat(32)],
@@ -165,6 +173,13 @@ describe('what cannot be collected', () => {
     const { error, out } = await collect('--nonce', nonce, ...args)
     expect(error).toMatchObject({ code: 'USAGE', exitCode: 78 })
     expect([error?.message.includes(says), out]).toEqual([true, ''])
+  })
+
+  it('nothing at all is refused', async () => {
+    configure('use = "off"')
+    const { error } = await collect('--nonce', nonce)
+    expect(error).toMatchObject({ code: 'USAGE', exitCode: 78 })
+    expect(error?.message).toContain('turns off both the TD and the TPM')
   })
 
   it('a TD that is not there is an error, and no other device stands in for it', async () => {
