@@ -1,3 +1,4 @@
+import type { TokenRequest } from '../results/token-request.ts'
 import {
   pauseAfterVerdict,
   pauseAsAsked,
@@ -11,7 +12,6 @@ import * as states from './entry.ts'
 import type { Failure } from './failure.ts'
 import type { Flight } from './flight.ts'
 import { type HeldToken, leftMs } from './held-token.ts'
-import type { TokenRequest } from './token-request.ts'
 
 /** Attempts for one entry start at least so far apart, whatever causes them: no loop can become tight. */
 const attemptSpacingMs = 1_000

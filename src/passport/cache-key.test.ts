@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { tokenRequest } from '../../test/support/fake-token-source.ts'
 import { canonicalJson, parseJson } from '../base/json.ts'
+import type { TokenRequest } from '../results/token-request.ts'
 import { cacheKey, sameSet } from './cache-key.ts'
-import type { TokenRequest } from './token-request.ts'
 
 const source = { generation: 1 }
 const cnf = (jkt: string) => ({ jkt, jwk: { kty: 'OKP', crv: 'Ed25519', x: jkt } })

@@ -1,4 +1,4 @@
-import type { TokenRequest } from './token-request.ts'
+import type { TokenRequest } from '../results/token-request.ts'
 import type { TokenSource } from './token-source.ts'
 
 function compareBytes(left: string, right: string): number {

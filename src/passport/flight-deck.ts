@@ -1,10 +1,10 @@
+import type { TokenRequest } from '../results/token-request.ts'
 import type { Alarm } from './alarm.ts'
 import type { CacheEntry } from './cache-entry.ts'
 import type { ClockWatch, Instant } from './clock-watch.ts'
 import type { Failure } from './failure.ts'
 import { Flight, type FlightGear, type FlightOutcome } from './flight.ts'
 import type { Issuer } from './issuers.ts'
-import type { TokenRequest } from './token-request.ts'
 
 /** What happened so far, for metrics. */
 export interface FlightCounts {

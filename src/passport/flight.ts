@@ -1,13 +1,13 @@
 import type { Clock } from '../base/clock.ts'
 import { AttestdError } from '../base/errors.ts'
 import { abandonable } from '../base/tasks.ts'
+import type { TokenRequest } from '../results/token-request.ts'
 import type { Instant } from './clock-watch.ts'
 import { passportErrors } from './errors.ts'
 import { classifyFailure, type Failure, type Phase } from './failure.ts'
 import type { HeldToken } from './held-token.ts'
 import type { BrokerLimits } from './limits.ts'
 import { requireCompactForm, requireUsable } from './received-token.ts'
-import type { TokenRequest } from './token-request.ts'
 import type { TokenSource } from './token-source.ts'
 
 /** How one attempt ended. */

@@ -1,8 +1,8 @@
+import type { ServedToken } from '../results/served-token.ts'
+import type { TokenDemand } from '../results/token-request.ts'
 import type { Instant } from './clock-watch.ts'
 import type { BrokerLimits } from './limits.ts'
 import { refreshDelayMs } from './refresh-points.ts'
-import type { ServedToken } from './served-token.ts'
-import type { TokenDemand } from './token-request.ts'
 import type { AcceptedToken } from './token-source.ts'
 
 /**

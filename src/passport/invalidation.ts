@@ -1,10 +1,10 @@
+import type { TokenRequest } from '../results/token-request.ts'
 import type { CacheEntry } from './cache-entry.ts'
 import { sameSet } from './cache-key.ts'
 import type { Instant } from './clock-watch.ts'
 import { failureIn } from './entry.ts'
 import type { Issuer, Issuers } from './issuers.ts'
 import type { TokenCache } from './token-cache.ts'
-import type { TokenRequest } from './token-request.ts'
 
 /** Which entries an event concerns: all given members must fit; none given concerns nothing. */
 export interface Invalidation {

@@ -1,9 +1,9 @@
 import type { AttestdError } from '../base/errors.ts'
+import type { TokenRequest } from '../results/token-request.ts'
 import { sameSet } from './cache-key.ts'
 import { passportErrors } from './errors.ts'
 import { type Exchange, type HeldToken, holdToken, lifeAtReceipt, wallExpiryOf } from './held-token.ts'
 import type { BrokerLimits } from './limits.ts'
-import type { TokenRequest } from './token-request.ts'
 import type { AcceptedToken } from './token-source.ts'
 
 const skewS = 30

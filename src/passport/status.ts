@@ -1,9 +1,9 @@
+import type { EntryDescription } from '../results/served-token.ts'
 import type { CacheEntry } from './cache-entry.ts'
 import type { Instant } from './clock-watch.ts'
 import { failureIn, generationIn } from './entry.ts'
 import { leftMs } from './held-token.ts'
 import type { Issuer } from './issuers.ts'
-import type { EntryDescription } from './served-token.ts'
 
 /** Everything about the broker that is not secret: no token, nonce or key (API-110). Times in seconds. */
 export interface BrokerStatus {

@@ -1,7 +1,7 @@
+import type { TokenRequest } from '../results/token-request.ts'
 import { CacheEntry } from './cache-entry.ts'
 import type { Instant } from './clock-watch.ts'
 import type { BrokerLimits } from './limits.ts'
-import type { TokenRequest } from './token-request.ts'
 
 /** First to go when room is needed: without a token, then idle, then the one that was used least lately (BRK-04). */
 function worth(entry: CacheEntry): number {

@@ -1,6 +1,8 @@
 import type { Clock } from '../base/clock.ts'
 import type { AttestdError } from '../base/errors.ts'
 import { abandonable } from '../base/tasks.ts'
+import type { ServedToken } from '../results/served-token.ts'
+import { isUnshared, type TokenDemand, type TokenRequest } from '../results/token-request.ts'
 import type { Alarm } from './alarm.ts'
 import { pauseWithoutToken } from './backoff.ts'
 import type { CacheEntry } from './cache-entry.ts'
@@ -15,9 +17,7 @@ import { type HeldToken, leftMs, requiredMs, servedToken } from './held-token.ts
 import type { Issuer, Issuers } from './issuers.ts'
 import type { BrokerLimits } from './limits.ts'
 import { Seat } from './seat.ts'
-import type { ServedToken } from './served-token.ts'
 import type { TokenCache } from './token-cache.ts'
-import { isUnshared, type TokenDemand, type TokenRequest } from './token-request.ts'
 import { Waiter } from './waiter.ts'
 
 const tries = 3

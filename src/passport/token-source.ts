@@ -1,4 +1,4 @@
-import type { TokenRequest } from './token-request.ts'
+import type { TokenRequest } from '../results/token-request.ts'
 
 /** Verified claims of a token. Times in seconds since the Unix epoch. */
 export interface AcceptedToken {

@@ -7,6 +7,7 @@ import {
   decide,
   raisedRate,
 } from '../policies/caller-policy.ts'
+import type { TokenRequest } from '../results/token-request.ts'
 import { type ApiContext, requireAllowed } from './api-context.ts'
 import { invalidRequest } from './errors.ts'
 import type { Exchange } from './exchange.ts'
@@ -15,7 +16,6 @@ import type { ParameterForm } from './query.ts'
 import { callerKey } from './rate-limits.ts'
 import type { Route } from './route.ts'
 import { requireAudienceSet, requireAudiences, requireIssuer, requireTokenType } from './token-parameters.ts'
-import type { TokenRequest } from './token-provider.ts'
 
 const forms: Readonly<Record<string, ParameterForm>> = {
   audience: 'texts',

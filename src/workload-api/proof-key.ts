@@ -2,9 +2,9 @@ import { createPublicKey, type KeyObject } from 'node:crypto'
 import { MalformedError } from '../base/errors.ts'
 import type { JsonObject } from '../base/json.ts'
 import { jwkThumbprint, publicJwk } from '../base/jwk.ts'
+import type { TokenRequest } from '../results/token-request.ts'
 import { invalidRequest } from './errors.ts'
 import { MemberReader, requireKnownMembers } from './members.ts'
-import type { TokenRequest } from './token-provider.ts'
 
 const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
 const publicMembers = ['kty', 'crv', 'x', 'y', 'n', 'e', 'alg', 'use', 'kid', 'key_ops']

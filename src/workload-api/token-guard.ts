@@ -1,4 +1,5 @@
-import type { ServedToken, TokenRequest } from './token-provider.ts'
+import type { ServedToken } from '../results/served-token.ts'
+import type { TokenRequest } from '../results/token-request.ts'
 
 export interface GuardDemand {
   readonly minValidS: number | null

@@ -1,10 +1,11 @@
 import type { JsonObject } from '../base/json.ts'
+import type { TokenRequest } from '../results/token-request.ts'
 import { invalidRequest, workloadApiErrors } from './errors.ts'
 import { MemberReader } from './members.ts'
 import { quoted } from './problem.ts'
 import { parseProofKey } from './proof-key.ts'
 import type { ParameterForm } from './query.ts'
-import type { IssuerFacts, TokenRequest, TokenSettings } from './token-provider.ts'
+import type { IssuerFacts, TokenSettings } from './token-provider.ts'
 
 /** What a caller said about a token (section 6.1), checked; null where it said nothing. */
 export interface TokenParameters {

@@ -1,5 +1,7 @@
 import { secondsOf } from '../base/clock.ts'
 import { type CallerRule, callerRequest } from '../policies/caller-policy.ts'
+import type { ServedToken } from '../results/served-token.ts'
+import type { TokenRequest } from '../results/token-request.ts'
 import { chooseMedia, type TokenMedia } from './accept.ts'
 import {
   type ApiContext,
@@ -25,7 +27,6 @@ import {
   type TokenParameters,
   tokenQueryForms,
 } from './token-parameters.ts'
-import type { ServedToken, TokenRequest } from './token-provider.ts'
 
 interface TokenJob {
   readonly exchange: Exchange

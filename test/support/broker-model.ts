@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { type Broker, createBroker } from '../../src/passport/broker.ts'
 import { passportErrors } from '../../src/passport/errors.ts'
-import type { ServedToken } from '../../src/passport/served-token.ts'
-import type { TokenRequest } from '../../src/passport/token-request.ts'
+import type { ServedToken } from '../../src/results/served-token.ts'
+import type { TokenRequest } from '../../src/results/token-request.ts'
 import { FakeClock, settled } from './fake-clock.ts'
 import {
   type Behaviour,

@@ -1,7 +1,7 @@
 import type { Clock } from '../../src/base/clock.ts'
 import { declareErrors } from '../../src/base/errors.ts'
-import type { TokenRequest } from '../../src/passport/token-request.ts'
 import type { AcceptedToken, TokenSource } from '../../src/passport/token-source.ts'
+import type { TokenRequest } from '../../src/results/token-request.ts'
 
 /** Errors as sources throw them, one of every kind. */
 export const upstreamErrors = declareErrors({

@@ -7,14 +7,10 @@ import { onTestFinished } from 'vitest'
 import type { Clock } from '../../src/base/clock.ts'
 import type { CallerIdentity } from '../../src/policies/caller-identity.ts'
 import { type CallerRuleOptions, parseCallerRules } from '../../src/policies/caller-rules.ts'
+import type { EntryDescription, ServedToken } from '../../src/results/served-token.ts'
+import type { TokenDemand, TokenRequest } from '../../src/results/token-request.ts'
 import type { CallerHandle, CallerIdentifier } from '../../src/workload-api/caller-identifier.ts'
-import type {
-  ServedToken,
-  TokenDemand,
-  TokenProvider,
-  TokenRequest,
-  TokenState,
-} from '../../src/workload-api/token-provider.ts'
+import type { TokenProvider } from '../../src/workload-api/token-provider.ts'
 import type { WorkloadEvent, WorkloadLog } from '../../src/workload-api/workload-log.ts'
 import {
   type AdminListenerOptions,
@@ -101,7 +97,7 @@ export class FakeProvider implements TokenProvider {
     }
   }
 
-  describe(): TokenState {
+  describe(): EntryDescription {
     this.described++
     const now = Math.floor(this.#clock.now() / 1000)
     return { state: 'fresh', expiresAt: now + 900, refreshAt: now + 450, generation: 7, lastError: null }

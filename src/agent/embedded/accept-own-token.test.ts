@@ -5,7 +5,7 @@ import { FakeClock } from '../../../test/support/fake-clock.ts'
 import { createTestIssuer, type Members, tokenNow, tpmPayload } from '../../../test/support/test-issuer.ts'
 import { toBase64url } from '../../base/bytes.ts'
 import { AttestdError } from '../../base/errors.ts'
-import type { TokenRequest } from '../../passport/token-request.ts'
+import type { TokenRequest } from '../../results/token-request.ts'
 import { acceptOwnToken, type OwnTokens } from './accept-own-token.ts'
 
 const signer = createTestIssuer('RS256')

@@ -2,10 +2,10 @@ import { parseText } from '../../base/bytes.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { AttestdError } from '../../base/errors.ts'
 import { type JsonObject, parseJsonObject } from '../../base/json.ts'
-import type { TokenRequest } from '../../passport/token-request.ts'
 import type { AcceptedToken } from '../../passport/token-source.ts'
 import { createTokenVerifier, type AcceptedToken as VerifiedToken } from '../../relying-party/index.ts'
 import type { Tee } from '../../results/acr.ts'
+import type { TokenRequest } from '../../results/token-request.ts'
 import { embeddedErrors } from './errors.ts'
 
 export interface OwnTokens {

@@ -13,8 +13,8 @@ import { toBase64url } from '../../base/bytes.ts'
 import { AttestdError } from '../../base/errors.ts'
 import { sha256Hex } from '../../base/pki/signed-object.ts'
 import type { TpmEvidence } from '../../evidence/tpm/evidence.ts'
-import type { TokenRequest } from '../../passport/token-request.ts'
 import { platformErrors } from '../../platform/errors.ts'
+import type { TokenRequest } from '../../results/token-request.ts'
 import { spkiOfKey } from '../../verifier/tpm/key-certificate.ts'
 
 const never = new AbortController().signal

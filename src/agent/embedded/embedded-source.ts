@@ -9,8 +9,8 @@ import type { Challenges } from '../../issuer/challenges.ts'
 import type { TokenIssuer } from '../../issuer/token-issuer.ts'
 import type { LifetimeBound } from '../../issuer/token-lifetime.ts'
 import { passportErrors } from '../../passport/errors.ts'
-import type { TokenRequest } from '../../passport/token-request.ts'
 import type { AcceptedToken, TokenSource } from '../../passport/token-source.ts'
+import type { TokenRequest } from '../../results/token-request.ts'
 import {
   type GuestAppraisal,
   type GuestInputs,

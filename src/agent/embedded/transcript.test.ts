@@ -3,7 +3,7 @@ import { embeddedIssuer, embeddedRequest } from '../../../test/support/embedded-
 import { toBase64url, toHex } from '../../base/bytes.ts'
 import { deriveSeed, encodeTokenRequest } from '../../evidence/binding.ts'
 import { hashLeaf } from '../../evidence/request-tree.ts'
-import type { TokenRequest } from '../../passport/token-request.ts'
+import type { TokenRequest } from '../../results/token-request.ts'
 import { drawSalt, seedOf, type TokenTranscript } from './transcript.ts'
 
 const transcript: TokenTranscript = {
