@@ -3,16 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { runInProcess } from '../../../test/support/recorded-io.ts'
-import { SimulatedGuest } from '../../../test/support/simulated-guest.ts'
-import { createRoot, testNow } from '../../../test/support/test-ca.ts'
 import { haveVectors, vectorsFolder } from '../../../test/support/vectors.ts'
 import { toBase64 } from '../../base/bytes.ts'
-import { encodePem } from '../../base/pki/pem.ts'
-import { encodeCollateral } from '../../endorsements/tdx/collateral.ts'
 import { parseQuote } from '../../evidence/tdx/quote.ts'
 import { tdxChecks } from '../../verifier/index.ts'
-import { nonceSeed } from '../evidence-binding.ts'
-import { encodeEvidenceDocument } from '../evidence-document.ts'
 import { appraiseCommand } from './appraise.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'attestd-appraise-quote-'))
@@ -257,102 +251,4 @@ describe.skipIf(!haveVectors)('reference values', () => {
     })
     expect(out).toBe('')
   })
-})
-
-describe('the command line, for a quote', () => {
-  const quote = file('quote.bin', Uint8Array.of(4, 0, 2, 0, 0x81, 0, 0, 0))
-  const nonce = ['--nonce', '00'.repeat(32)]
-  const aboutTpm: [string, string[]][] = [
-    ['--ak-name', ['--ak-name', `000b${'00'.repeat(32)}`]],
-    ['--allow-unenrolled', ['--allow-unenrolled']],
-    ['--pinned-ek', ['--pinned-ek', '00'.repeat(32)]],
-    ['--intermediates', ['--intermediates', quote]],
-    ['--crl', ['--crl', quote]],
-    ['--require-ima', ['--require-ima']],
-  ]
-
-  it.each(aboutTpm)('refuses %s: who asks for a TPM must not be content without one', async (name, args) => {
-    const { error, out } = await appraise(quote, ...nonce, ...args)
-    expect(error).toMatchObject({ code: 'USAGE', exitCode: 78 })
-    expect([error?.message, out]).toEqual([`${name} is about a TPM, and this evidence has none`, ''])
-  })
-
-  it('refuses a nonce and its waiver', async () => {
-    const { error } = await appraise(quote, ...nonce, '--any-report-data')
-    expect(error).toMatchObject({ code: 'USAGE', message: '--nonce and --any-report-data contradict each other' })
-  })
-
-  it.each([
-    ['absent collateral', ['--collateral', join(folder, 'absent')], 'INPUT_UNREADABLE', 78],
-    ['collateral that is none', ['--collateral', quote], 'MALFORMED', 65],
-    ['absent references', ['--references', join(folder, 'absent')], 'INPUT_UNREADABLE', 78],
-    ['references that are none', ['--references', quote], 'MALFORMED', 65],
-    ['a root that is none', ['--trust-anchors', quote, '--simulator'], 'MALFORMED', 65],
-  ])('ends with an error for %s', async (_, args, code, exitCode) => {
-    expect((await appraise(quote, ...nonce, ...args)).error).toMatchObject({ code, exitCode })
-  })
-
-  it.each([['Revoked'], ['uptodate'], ['UpToDate,'], ['']])('does not take the status %j', async (list) => {
-    await expect(appraise(quote, ...nonce, '--tcb-status', list)).rejects.toThrow(/must be of these/)
-  })
-
-  it('says of a quote that names no platform that no collateral can be fetched', async () => {
-    const { error } = await appraise(quote, ...nonce)
-    expect(error).toMatchObject({ code: 'NOT_AFFIRMED', exitCode: 1 })
-    expect(error?.remedy).toContain('names no platform')
-  })
-})
-
-describe('the command line, for a TD beside its TPM and for a TPM', () => {
-  const guest = new SimulatedGuest()
-  const nonce = new Uint8Array(32).fill(6)
-  const both = guest.both(nonceSeed(nonce))
-  const pem = (name: string, { der }: { readonly der: Uint8Array }) => file(name, encodePem(der, 'CERTIFICATE'))
-  const tdRoot = pem('td-root.pem', { der: guest.sim.pki.root.certificate })
-  const ekRoot = pem('ek-root.pem', createRoot().certificate)
-  const composite = file('both.json', encodeEvidenceDocument(both, nonce))
-  const tpm = file(
-    'tpm.json',
-    encodeEvidenceDocument({ tdx: null, tpm: { evidence: guest.tpm.evidence(nonce), container: null } }, nonce),
-  )
-  const asked = ['--nonce', Buffer.from(nonce).toString('hex'), '--at', new Date(testNow).toISOString()]
-  const judgedBy = ['--collateral', file('both-collateral.json', encodeCollateral(guest.sim.collateral()))]
-  const refusal = async (...args: string[]) => {
-    const { error, out } = await appraise(...args)
-    expect([error?.code, error?.exitCode, out]).toEqual(['USAGE', 78, ''])
-    return error?.message
-  }
-
-  it('tells roots of simulated TDs by the name that all roots of quotes have (TDX-115)', async () => {
-    const simulated = [composite, ...asked, ...judgedBy, '--simulator', '--allow-unenrolled']
-    const tdAlone = await appraise(...simulated, '--trust-anchors', tdRoot)
-    expect(tdAlone.error).toBeNull()
-    expect(tdAlone.out).not.toContain('tpm.ek.chain')
-    const { out, error } = await appraise(...simulated, '--trust-anchors', tdRoot, ekRoot)
-    expect(error?.code).toBe('NOT_AFFIRMED')
-    expect([...out.matchAll(/^FAILED {5}(\S+)/gm)].map(([, id]) => id)).toEqual(['tpm.ek.certificate'])
-  })
-
-  it('takes roots of TPMs without the word that anything is simulated, and no root of TDs', async () => {
-    const hardware = [composite, ...asked, ...judgedBy, '--allow-unenrolled', '--trust-anchors', ekRoot]
-    expect((await appraise(...hardware)).error?.code).toBe('NOT_AFFIRMED')
-    expect(await refusal(...hardware, tdRoot)).toContain('needs --simulator')
-  })
-
-  it('refuses certificates for a chain whose root is not there', async () => {
-    const args = [composite, ...asked, '--simulator', '--trust-anchors', tdRoot, '--intermediates', ekRoot]
-    expect(await refusal(...args)).toBe('--intermediates and --crl say nothing without --trust-anchors')
-  })
-
-  it.each([[composite], [tpm]])('refuses to waive the nonce: %#', async (path) => {
-    expect(await refusal(path, '--any-report-data', '--allow-unenrolled')).toMatch(/^--any-report-data is /)
-  })
-
-  it.each([['--collateral', composite], ['--references', composite], ['--tcb-status', 'OutOfDate'], ['--allow-debug']])(
-    'refuses %s for a TPM: who asks for a TD must not be content without one',
-    async (...args) => {
-      const message = await refusal(tpm, ...asked, '--allow-unenrolled', ...args)
-      expect(message).toBe(`${args[0]} is about the quote of a TD, and this evidence has none`)
-    },
-  )
 })
