@@ -68,10 +68,12 @@ const objectIdentifier: DerRule = (bytes, start, end) => {
   return null
 }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
 const utf8String: DerRule = (bytes, start, end) => {
   if (isAscii(bytes, start, end)) return null
   try {
-    new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(start, end))
+    utf8.decode(bytes.subarray(start, end))
     return null
   } catch {
     return 'string is not UTF-8'

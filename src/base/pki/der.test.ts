@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { MalformedError } from '../errors.ts'
-import { measureElement, requireDer } from './der.ts'
+import { contentOfElement, measureElement, requireDer } from './der.ts'
 
 const bytes = (hex: string) => new Uint8Array(Buffer.from(hex.replaceAll(' ', ''), 'hex'))
 const judge = (hex: string) => {
@@ -120,6 +120,13 @@ describe('DER', () => {
         (random) => typeof judge(Buffer.from(random).toString('hex')) === 'string',
       ),
     )
+  })
+
+  it('gives the content of the first element, whatever it is', () => {
+    expect(contentOfElement(bytes('30 03 01 01 ff 00 00'), 'x')).toEqual(new Uint8Array(bytes('01 01 ff')))
+    expect(contentOfElement(bytes('30 02 ff ff'), 'x')).toEqual(new Uint8Array(bytes('ff ff')))
+    expect(() => contentOfElement(bytes('30 03 01 01'), 'x')).toThrow('x: needs 5 bytes, has 4')
+    expect(() => contentOfElement(bytes(''), 'x')).toThrow(MalformedError)
   })
 
   it('measures the first element', () => {

@@ -20,12 +20,27 @@ export function requireDer(bytes: Uint8Array, name: string, maximumElements = Nu
   if (scanner.at < bytes.length) throw scanner.malformed(`${bytes.length - scanner.at} bytes left over`)
 }
 
-/** Length in bytes of the element at the start of `bytes`, its header included. Its content is not looked at. */
-export function measureElement(bytes: Uint8Array, name: string): number {
+/** Where the content of the element at the start of `bytes` begins and ends by its header; the end may lie behind them. */
+function contentSpan(bytes: Uint8Array, name: string): { readonly start: number; readonly end: number } {
   const scanner = new DerScanner(bytes, name, Number.POSITIVE_INFINITY)
   scanner.octet()
   const length = scanner.length()
-  return scanner.at + length
+  return { start: scanner.at, end: scanner.at + length }
+}
+
+/** Length in bytes of the element at the start of `bytes`, its header included. Its content is not looked at. */
+export function measureElement(bytes: Uint8Array, name: string): number {
+  return contentSpan(bytes, name).end
+}
+
+/**
+ * The content of the element at the start of `bytes`, by the header alone: what is in it may be anything. What follows
+ * the element is ignored. Throws `MalformedError`.
+ */
+export function contentOfElement(bytes: Uint8Array, name: string): Uint8Array {
+  const { start, end } = contentSpan(bytes, name)
+  if (end > bytes.length) throw new MalformedError({ path: name }, `needs ${end} bytes, has ${bytes.length}`)
+  return bytes.subarray(start, end)
 }
 
 /** Walks through bytes without copying them: revocation lists have a hundred thousand elements. */

@@ -7,7 +7,7 @@ import { flipBit } from '../../../test/support/test-ca-schema.ts'
 import { haveVectors, vector, vectorJson } from '../../../test/support/vectors.ts'
 import { concatBytes } from '../bytes.ts'
 import { MalformedError } from '../errors.ts'
-import { parseCrl } from './revocation-list.ts'
+import { cutCrl, parseCrl } from './revocation-list.ts'
 
 const root = createRoot()
 const healthy: CrlSpec = { signer: root, revoked: [{ serial: 0xffn }, { serial: 2n }] }
@@ -53,6 +53,18 @@ describe('a revocation list', () => {
   it('may have thousands of entries', () => {
     const revoked = Array.from({ length: 4000 }, (_, at) => ({ serial: 1n + BigInt(at) }))
     expect(issueCrl({ ...healthy, revoked }).revokedSerials.size).toBe(4000)
+  })
+
+  it('is cut into the same parts without being read', () => {
+    for (const count of [0, 1, 40, 2000]) {
+      const list = issueCrl({
+        ...healthy,
+        revoked: Array.from({ length: count }, (_, at) => ({ serial: BigInt(at + 1) })),
+      })
+      expect(cutCrl(list.der)).toEqual({ tbs: list.tbs, signature: list.signature })
+    }
+    const der = issueCrlDer(healthy)
+    for (let size = 0; size < der.length; size++) expect(() => cutCrl(der.subarray(0, size))).toThrow(MalformedError)
   })
 
   it('may be as large as the limit, and not one byte larger', () => {

@@ -1,4 +1,5 @@
 import { MalformedError } from '../errors.ts'
+import { contentOfElement, measureElement } from './der.ts'
 import { type DerCursor, identifiers, openDer } from './der-cursor.ts'
 import { type DistinguishedName, readName } from './distinguished-name.ts'
 import { type AuthorityKeyId, authorityKeyIdOf, type Extensions, extensionIds, readExtensions } from './extensions.ts'
@@ -61,6 +62,19 @@ export function parseCrl(der: Uint8Array, path = 'crl', limit: SizeLimit = {}): 
     authorityKeyId: authorityKeyIdOf(extensions, path),
     unsupported: unsupportedReason(extensions) ?? unsupportedEntry(entries),
   }
+}
+
+/**
+ * The signed bytes of a list and the signature over them, by the lengths of the outermost elements alone. For whoever
+ * wants to know whether a long list is worth reading; `parseCrl` finds the same in every list that it accepts. Throws
+ * `MalformedError`.
+ */
+export function cutCrl(der: Uint8Array, path = 'crl'): Pick<RevocationList, 'tbs' | 'signature'> {
+  const list = contentOfElement(der, path)
+  const tbs = list.subarray(0, measureElement(list, path))
+  const behind = list.subarray(tbs.length)
+  const bits = contentOfElement(behind.subarray(measureElement(behind, path)), path)
+  return { tbs, signature: bits.subarray(1) }
 }
 
 interface RevokedEntry {

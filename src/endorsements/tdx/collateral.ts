@@ -1,6 +1,6 @@
 import { parseText, toHex } from '../../base/bytes.ts'
 import { MalformedError } from '../../base/errors.ts'
-import { type JsonObject, parseJsonObject } from '../../base/json.ts'
+import { type JsonLimits, type JsonObject, parseJsonObject } from '../../base/json.ts'
 import { Members } from './members.ts'
 
 /**
@@ -29,6 +29,8 @@ export interface Collateral {
 
 /** Characters of a whole bundle: two signed documents of 1 MiB and two lists. */
 const longestBundle = 8 * 1_048_576
+/** Ten texts in one object. */
+const bundleLimits: JsonLimits = { maxDepth: 4, maxItems: 64, maxValues: 128 }
 /** Bytes of one revocation list. */
 export const longestCollateralCrl = 1_048_576
 
@@ -70,7 +72,7 @@ function objectOf(document: string | Uint8Array | JsonObject): JsonObject {
   const isText = typeof document === 'string' || document instanceof Uint8Array
   if (isText && document.length > longestBundle)
     throw new MalformedError({ path: 'collateral' }, 'is longer than 8 MiB')
-  const object = isText ? parseJsonObject(document, 'collateral') : document
+  const object = isText ? parseJsonObject(document, 'collateral', bundleLimits) : document
   for (const name of Object.keys(object)) {
     if (!knownMembers.has(name)) throw new MalformedError({ path: `collateral.${name.slice(0, 64)}` }, 'is not known')
   }

@@ -1,14 +1,17 @@
 import { MalformedError } from '../../base/errors.ts'
-import { parseJsonObject, parseUtf8 } from '../../base/json.ts'
+import { type JsonLimits, parseJsonObject, parseUtf8 } from '../../base/json.ts'
 import { Members } from './members.ts'
 
 /** Characters of one signed document (TDX-179). */
 export const longestSignedDocument = 1_048_576
 
+/** Real documents have up to 510 values, 30 in one list, six levels deep (TDX-271). */
+const documentLimits: JsonLimits = { maxDepth: 16, maxItems: 1_000, maxValues: 20_000 }
+
 /** The top-level object of a signed document: strict JSON of at most 1 MiB (TDX-179). Throws `MalformedError`. */
 export function openSignedDocument(text: string, path: string): Members {
   if (text.length > longestSignedDocument) throw new MalformedError({ path }, 'is longer than 1 MiB')
-  return new Members(parseJsonObject(text, path), path)
+  return new Members(parseJsonObject(text, path, documentLimits), path)
 }
 
 export interface SignedObject {
@@ -27,7 +30,7 @@ export interface SignedObject {
 export function cutSignedObject(body: Uint8Array, member: 'tcbInfo' | 'enclaveIdentity'): SignedObject {
   if (body.length > 2 * longestSignedDocument) throw new MalformedError({ path: member }, 'is longer than 2 MiB')
   const text = parseUtf8(body, member)
-  const document = parseJsonObject(text, member)
+  const document = parseJsonObject(text, member, documentLimits)
   const members = new Members(document, 'body')
   for (const name of Object.keys(document)) {
     if (name !== member && name !== 'signature') throw members.malformed(name.slice(0, 64), 'is not expected')

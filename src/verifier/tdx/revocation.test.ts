@@ -93,6 +93,18 @@ describe('a revocation list (TDX-119, TDX-120)', () => {
     expect(verdict(large)).toContain('limit is 1048576')
   })
 
+  it('that is long is read only if its issuer signed it (TDX-271)', () => {
+    const revoked = Array.from({ length: 2000 }, (_, at) => ({ serial: BigInt(at + 1) }))
+    const long = listWith({ revoked })
+    expect(long.length).toBeGreaterThan(32_768)
+    expect(verdict(long)).toBe('authentic')
+    expect(verdict(listWith({ revoked, number: null }))).toContain('no CRL number')
+    expect(verdict(Uint8Array.of(...long, 0))).toContain('left over')
+    const others = issueCrlDer({ signer: { ...ca, keys: generateKeys() }, revoked, number: null })
+    expect(verdict(others)).toBe('the signature of the list is not by the key of its issuer')
+    expect(verdict(new Uint8Array(40_000).fill(0x30))).toContain('needs')
+  })
+
   it('is recorded as one check', () => {
     const checklist = new Checklist(revocationChecks)
     const work = new ChainWork()

@@ -1,8 +1,8 @@
 import { equalBytes } from '../../base/bytes.ts'
 import { MalformedError } from '../../base/errors.ts'
 import { describeName } from '../../base/pki/distinguished-name.ts'
-import { parseCrl, type RevocationList } from '../../base/pki/revocation-list.ts'
-import { verifyWithReading } from '../../base/pki/signature.ts'
+import { cutCrl, parseCrl, type RevocationList } from '../../base/pki/revocation-list.ts'
+import { type SignatureAlgorithm, verifyWithReading } from '../../base/pki/signature.ts'
 import type { Authority } from '../../base/pki/trust-anchor.ts'
 import { longestCollateralCrl } from '../../endorsements/tdx/collateral.ts'
 import type { ChainWork } from './chain-work.ts'
@@ -39,15 +39,25 @@ export function authenticateList<Id extends 'tdx.rootCrl.authentic' | 'tdx.pckCr
 
 /** The authentic list, or a sentence on what is wrong. */
 export function readList(der: Uint8Array, issuer: ListIssuer, work: ChainWork): AuthenticList | string {
-  const list = parsed(der)
+  const list = worthReading(der, issuer, work)
   if (typeof list === 'string') return list
   const { number } = list
   if (number === null) return 'the list has no CRL number'
   return formProblem(list) ?? issuerProblem(list, issuer, work) ?? { ...list, number }
 }
 
-function parsed(der: Uint8Array): RevocationList | string {
+/** Bytes; those of the maker have up to 4 KiB. */
+const shortList = 32_768
+const profile: SignatureAlgorithm = { kind: 'ecdsa', hash: 'sha256' }
+const notByIssuer = 'the signature of the list is not by the key of its issuer'
+
+/** A long list is read only if the signature holds: ten thousand entries of anybody are not worth the work (TDX-271). */
+function worthReading(der: Uint8Array, issuer: ListIssuer, work: ChainWork): RevocationList | string {
   try {
+    if (der.length > shortList && der.length <= longestCollateralCrl) {
+      const { tbs, signature } = cutCrl(der)
+      if (verifyWithReading(profile, work.key(issuer), tbs, signature) !== 'valid') return notByIssuer
+    }
     return parseCrl(der, 'crl', { maximum: longestCollateralCrl })
   } catch (error) {
     if (error instanceof MalformedError) return error.message
@@ -70,7 +80,7 @@ function issuerProblem(list: RevocationList, issuer: ListIssuer, work: ChainWork
   const named = list.authorityKeyId?.keyId
   if (named && issuer.subjectKeyId && !equalBytes(named, issuer.subjectKeyId)) return 'the list names another key'
   const verdict = verifyWithReading(list.signatureAlgorithm, work.key(issuer), list.tbs, list.signature)
-  return verdict === 'valid' ? null : 'the signature of the list is not by the key of its issuer'
+  return verdict === 'valid' ? null : notByIssuer
 }
 
 /** What a list can revoke, with the words that a finding uses for it. */
