@@ -40,6 +40,8 @@ describe('a PEM block', () => {
     ['with padding missing', block('QUI')],
     ['with padding inside', block('QUI=', 'QUJD')],
     ['without content', block()],
+    ['with a character whose low byte is base64', block(body.join('').replace('A', '\u0141'))],
+    ['behind a NUL', `\0${pem}`],
     ['inside of a block', block(begin, ...body)],
     ['that is empty text', ''],
   ])('%s is refused', (_what, text) => {
@@ -65,7 +67,7 @@ describe('several blocks', () => {
 
   it('are limited in number and size', () => {
     expect(parsePemBlocks(pem.repeat(16), 'CERTIFICATE')).toHaveLength(16)
-    expect(() => parsePemBlocks(pem.repeat(17), 'CERTIFICATE')).toThrow('17 blocks')
+    expect(() => parsePemBlocks(pem.repeat(17), 'CERTIFICATE')).toThrow('more than 16 blocks')
     expect(() => parsePemBlocks(pem, 'CERTIFICATE', { characters: pem.length - 1 })).toThrow('limit')
     expect(parsePemBlocks(pem, 'CERTIFICATE', { characters: pem.length })).toHaveLength(1)
   })

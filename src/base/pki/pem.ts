@@ -17,40 +17,66 @@ const longestLine = 76
  */
 export function parsePemBlocks(text: string, label: string, limits: PemLimits = {}): Uint8Array[] {
   requireSize(text, label, limits)
-  const [begin, end] = [`-----BEGIN ${label}-----`, `-----END ${label}-----`]
+  const { blocks: maximum = 16 } = limits
   const blocks: Uint8Array[] = []
-  let body: string | undefined
-  for (let at = 0; at <= text.length; ) {
-    const line = lineAt(text, at)
-    at += line.size
-    if (body === undefined) {
-      if (line.text === begin) body = ''
-      else if (blocks.length === 0 || !isFilling(line.text, 0)) throw malformed(label, 'has text outside of its blocks')
-    } else if (line.text.startsWith(end) && isFilling(line.text, end.length)) {
-      blocks.push(decodeBody(body, label))
-      body = undefined
-    } else body += requireBodyLine(line.text, label)
-  }
-  if (body !== undefined || blocks.length === 0) throw malformed(label, 'is not complete')
-  if (blocks.length > (limits.blocks ?? 16)) throw malformed(label, `has ${blocks.length} blocks`)
+  let at = 0
+  do {
+    const { block, end } = readBlock(text, at, label)
+    blocks.push(block)
+    if (blocks.length > maximum) throw malformed(label, `has more than ${maximum} blocks`)
+    at = skipFilling(text, end)
+  } while (at < text.length)
   return blocks
 }
 
-/** The line that begins at `at`, without its LF or CRLF; `size` is its length with them, at least 1. */
-function lineAt(text: string, at: number): { readonly text: string; readonly size: number } {
-  const feed = text.indexOf('\n', at)
-  const stop = feed < 0 ? text.length : feed
-  const hasReturn = stop > at && text.charCodeAt(stop - 1) === 0x0d
-  return { text: text.slice(at, hasReturn ? stop - 1 : stop), size: stop + 1 - at }
+/** The block that begins at `at`, which must be the begin of a line, and where its END marker ends. */
+function readBlock(text: string, at: number, label: string): { readonly block: Uint8Array; readonly end: number } {
+  const [begin, end] = [`-----BEGIN ${label}-----`, `\n-----END ${label}-----`]
+  const beginsLine = at === 0 || text.charCodeAt(at - 1) === feed
+  if (!beginsLine || !text.startsWith(begin, at)) throw malformed(label, 'has text outside of its blocks')
+  const start = endOfLine(text, at + begin.length)
+  if (start === null) throw malformed(label, 'has a BEGIN line that is not one')
+  const stop = text.indexOf(end, start - 1)
+  if (stop < 0) throw malformed(label, 'is not complete')
+  return { block: decodeBody(joinLines(text, start, stop + 1, label), label), end: stop + end.length }
 }
 
-/** Only CR and NUL from `start` on: C programs leave them behind END lines and between blocks. */
-function isFilling(line: string, start: number): boolean {
-  for (let at = start; at < line.length; at++) {
-    const code = line.charCodeAt(at)
-    if (code !== 0x0d && code !== 0) return false
+const [nul, feed, carriageReturn] = [0, 0x0a, 0x0d]
+
+/** Behind the LF or CRLF that stands at `at`; null where something else does. */
+function endOfLine(text: string, at: number): number | null {
+  const line = text.charCodeAt(at) === carriageReturn ? at + 1 : at
+  return text.charCodeAt(line) === feed ? line + 1 : null
+}
+
+/** C programs leave CR, LF and NUL behind END lines and between blocks. */
+function skipFilling(text: string, start: number): number {
+  for (let at = start; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code !== carriageReturn && code !== nul && code !== feed) return at
   }
-  return true
+  return text.length
+}
+
+/**
+ * What stands from `start` to `stop`, whole lines, without their ends. A text may consist of a million lines: none of
+ * them is cut out.
+ */
+function joinLines(text: string, start: number, stop: number, label: string): string {
+  const characters = Buffer.alloc(stop - start)
+  let [size, length] = [0, 0]
+  for (let at = start; at < stop; at++) {
+    const code = text.charCodeAt(at)
+    if (code === feed) {
+      if (length === 0 || length > longestLine) throw lineProblem(label)
+      length = 0
+    } else if (code > 0x7f) throw malformed(label, 'has a character that is not ASCII')
+    else if (code !== carriageReturn || text.charCodeAt(at + 1) !== feed) {
+      characters[size++] = code
+      length++
+    }
+  }
+  return characters.toString('latin1', 0, size)
 }
 
 /** The one PEM block of `text`, by the rules of `parsePemBlocks`. */
@@ -88,9 +114,8 @@ function requireSize(text: string, label: string, { characters = 65_536 }: PemLi
   if (text.length > characters) throw malformed(label, `has ${text.length} characters; the limit is ${characters}`)
 }
 
-function requireBodyLine(line: string, label: string): string {
-  if (line.length > 0 && line.length <= longestLine) return line
-  throw malformed(label, `has a line that is empty or longer than ${longestLine} characters`)
+function lineProblem(label: string): MalformedError {
+  return malformed(label, `has a line that is empty or longer than ${longestLine} characters`)
 }
 
 function decodeBody(base64: string, label: string): Uint8Array {

@@ -86,7 +86,7 @@ describe('the form of a PCK chain (TDX-110): exactly leaf, CA, root', () => {
     ['the root alone', pemOf(rootDer), 'has 1'],
     ['four certificates', pemOf(leafDer, caDer, rootDer, rootDer), 'has 4'],
     ['one behind a PCK leaf that acts as a CA', pemOf(byLeaf, leafDer, caDer, rootDer), 'has 4'],
-    ['seventeen certificates', pemOf(leafDer, caDer, rootDer).repeat(6), 'has 18 blocks'],
+    ['seventeen certificates', pemOf(leafDer, caDer, rootDer).repeat(6), 'has more than 4 blocks'],
     ['text before it', `x\n${good}`, 'outside'],
     ['text behind it', `${good}x`, 'outside'],
     ['text between certificates', `${pemOf(leafDer)}\n-\n${pemOf(caDer, rootDer)}`, 'outside'],
