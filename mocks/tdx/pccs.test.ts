@@ -3,6 +3,7 @@ import { request as tlsRequest } from 'node:https'
 import { afterEach, describe, expect, it } from 'vitest'
 import { encodePem, parsePem, parsePemBlocks } from '../../src/base/pki/pem.ts'
 import { parseCrl } from '../../src/base/pki/revocation-list.ts'
+import { serialText } from '../../src/base/pki/serial-number.ts'
 import { parseQeIdentity } from '../../src/endorsements/tdx/qe-identity.ts'
 import { parseTcbInfo } from '../../src/endorsements/tdx/tcb-info.ts'
 import { FakeClock } from '../../test/support/fake-clock.ts'
@@ -142,7 +143,7 @@ describe('the simulated provisioning service (TDX-285)', () => {
     const before = await fetched(list)
     expect((await fetched(list)).body).toEqual(before.body)
     publish({ revoked: ['pck'] })
-    expect(parseCrl((await fetched(list)).body).revokedSerials).toEqual(new Set([pki.platformPck.serial]))
+    expect(parseCrl((await fetched(list)).body).revokedSerials).toEqual(new Set([serialText(pki.platformPck.serial)]))
     expect(requests).toHaveLength(3)
     expect(requests[0]).toBe('/sgx/certification/v4/pckcrl?ca=platform&encoding=der')
   })

@@ -99,7 +99,7 @@ export function inspectCrl(der: Uint8Array): Inspection {
     heading('(issuer)', 0, describeName(crl.issuer)),
     heading('(validity)', 0, `${time(crl.thisUpdate)} to ${time(crl.nextUpdate)}`),
     heading('(number)', 0, crl.number === null ? '' : String(crl.number)),
-    heading('(revoked)', 0, [...crl.revokedSerials].map((serial) => serial.toString(16)).join(' ')),
+    heading('(revoked)', 0, [...crl.revokedSerials].join(' ')),
   ]
   return { kind: 'certificate revocation list', fields: [...summary, ...derTree(der)] }
 }

@@ -47,7 +47,7 @@ function platformLevel(level: TcbLevel): Record<string, unknown> {
 const enclaveLevel = (level: EnclaveTcbLevel) => ({ isv_svn: level.isvSvn, ...levelDocument(level) })
 
 function listDocument({ number, revokedSerials }: RevocationList): Record<string, unknown> {
-  return { number: String(number), revoked_serials: [...revokedSerials].map((serial) => serial.toString(16)) }
+  return { number: String(number), revoked_serials: [...revokedSerials] }
 }
 
 /** All that a bundle says, as JSON. Nothing of it is verified. */
@@ -109,7 +109,7 @@ function detailLines(kind: JudgedItem['kind'], bundle: Collateral): string[] {
 
 const serialLines = (der: Uint8Array): string[] => {
   const serials = [...parseCrl(der).revokedSerials]
-  return [`    ${serials.length} revoked`, ...serials.slice(0, 16).map((serial) => `    ${serial.toString(16)}`)]
+  return [`    ${serials.length} revoked`, ...serials.slice(0, 16).map((serial) => `    ${serial}`)]
 }
 
 function windowLine({ kind, facts }: JudgedItem, now: number): string {

@@ -3,7 +3,7 @@ import { contentOfElement, measureElement } from './der.ts'
 import { type DerCursor, identifiers, openDer } from './der-cursor.ts'
 import { type DistinguishedName, readName } from './distinguished-name.ts'
 import { type AuthorityKeyId, authorityKeyIdOf, type Extensions, extensionIds, readExtensions } from './extensions.ts'
-import { unsignedOf } from './serial-number.ts'
+import { serialText, unsignedOf } from './serial-number.ts'
 import type { SignatureAlgorithm } from './signature.ts'
 import { commonAlgorithm, readAlgorithm, requireSize, type SizeLimit } from './signed-object.ts'
 
@@ -18,7 +18,8 @@ export interface RevocationList {
   readonly nextUpdate: number
   readonly signatureAlgorithm: SignatureAlgorithm
   readonly signature: Uint8Array
-  readonly revokedSerials: ReadonlySet<bigint>
+  /** Of the entries, as `serialText` writes them. */
+  readonly revokedSerials: ReadonlySet<string>
   readonly extensions: Extensions
   /** cRLNumber, or null where the list has none. */
   readonly number: bigint | null
@@ -56,7 +57,7 @@ export function parseCrl(der: Uint8Array, path = 'crl', limit: SizeLimit = {}): 
     ...fields,
     signatureAlgorithm: commonAlgorithm(algorithm, outer, path),
     signature,
-    revokedSerials: new Set(entries.map(({ serial }) => serial)),
+    revokedSerials: new Set(entries.map(({ serial }) => serialText(serial))),
     extensions,
     number: crlNumberOf(extensions, path),
     authorityKeyId: authorityKeyIdOf(extensions, path),

@@ -2,6 +2,7 @@ import { equalBytes } from '../bytes.ts'
 import type { Certificate } from './certificate.ts'
 import type { ChainProblemCode } from './chain-problem.ts'
 import type { RevocationList } from './revocation-list.ts'
+import { serialText } from './serial-number.ts'
 import { verifySignature } from './signature.ts'
 import type { Authority } from './trust-anchor.ts'
 import { secondOf } from './whole-second.ts'
@@ -41,7 +42,7 @@ export function findRevocation(
   const named = lists.filter((list) => equalBytes(list.issuer.der, certificate.issuer.der))
   const judged = named.map((list) => ({ list, problem: authenticityProblem(list, issuer) }))
   const authentic = judged.filter(({ problem }) => problem === null).map(({ list }) => list)
-  if (authentic.some(({ revokedSerials }) => revokedSerials.has(certificate.serial))) {
+  if (authentic.some(({ revokedSerials }) => revokedSerials.has(serialText(certificate.serial)))) {
     return { status: 'fresh', problem: 'revoked', freshUntil: null }
   }
   const current = authentic.filter((list) => timeProblem(list, now) === null)

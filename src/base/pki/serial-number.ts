@@ -10,6 +10,12 @@ export function unsignedOf(content: Uint8Array, refuse: (problem: string) => Mal
   return BigInt(`0x${toHex(content)}`)
 }
 
+/**
+ * A serial number as a key of sets: lower-case hexadecimal digits without leading zeros. Sets and maps find integers by
+ * their lowest 64 bits alone, so that whoever chooses ten thousand that share these makes every look-up walk all of them.
+ */
+export const serialText = (serial: bigint): string => serial.toString(16)
+
 /** A serial number: compared as a number, so that a leading zero octet makes no difference (TDX-120). */
 export function serialOf(content: Uint8Array, refuse: (problem: string) => MalformedError): bigint {
   const serial = unsignedOf(content, refuse)

@@ -1,4 +1,5 @@
 import type { Certificate } from '../../base/pki/certificate.ts'
+import { serialText } from '../../base/pki/serial-number.ts'
 import type { Collateral } from '../../endorsements/tdx/collateral.ts'
 import type { QeIdentity } from '../../endorsements/tdx/qe-identity.ts'
 import type { TcbInfo } from '../../endorsements/tdx/tcb-info.ts'
@@ -162,7 +163,7 @@ function judgeSigners(
   const signers = documents.flatMap((document) => document?.signer ?? [])
   const revocable = signers.map(({ serial }) => ({ who: 'a TCB signer', serial }))
   const complete = signers.length === documents.length
-  const isRevoked = revocable.some(({ serial }) => rootCrl.revokedSerials.has(serial))
+  const isRevoked = revocable.some(({ serial }) => rootCrl.revokedSerials.has(serialText(serial)))
   // One signer that is not known leaves the check open, and does not hide that the other one is revoked.
   if (complete || isRevoked) judgeRevocation(checklist, 'tdx.signers.revocation', rootCrl, revocable)
 }

@@ -2,6 +2,7 @@ import { equalBytes } from '../../base/bytes.ts'
 import { MalformedError } from '../../base/errors.ts'
 import { describeName } from '../../base/pki/distinguished-name.ts'
 import { cutCrl, parseCrl, type RevocationList } from '../../base/pki/revocation-list.ts'
+import { serialText } from '../../base/pki/serial-number.ts'
 import { type SignatureAlgorithm, verifyWithReading } from '../../base/pki/signature.ts'
 import type { Authority } from '../../base/pki/trust-anchor.ts'
 import { longestCollateralCrl } from '../../endorsements/tdx/collateral.ts'
@@ -93,6 +94,6 @@ export interface Revocable {
 export function judgeRevocation<
   Id extends RevocationCheckId & ('tdx.pck.caRevocation' | 'tdx.signers.revocation' | 'tdx.pck.revocation'),
 >(checklist: Recorder<Id>, id: Id, list: RevocationList, certificates: readonly Revocable[]): boolean {
-  const revoked = certificates.find(({ serial }) => list.revokedSerials.has(serial))
+  const revoked = certificates.find(({ serial }) => list.revokedSerials.has(serialText(serial)))
   return checklist.judge(id, revoked === undefined, () => `${revoked?.who} is on the list of its issuer`)
 }
