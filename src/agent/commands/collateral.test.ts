@@ -13,6 +13,7 @@ import { runInProcess } from '../../../test/support/recorded-io.ts'
 import { haveVectors, vectorJson, vectorsFolder } from '../../../test/support/vectors.ts'
 import { encodePem } from '../../base/pki/pem.ts'
 import { encodeCollateral, parseCollateral } from '../../endorsements/tdx/collateral.ts'
+import { encodeEvidenceDocument } from '../evidence-document.ts'
 import { collateralCommand } from './collateral.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'attestd-collateral-'))
@@ -121,9 +122,28 @@ describe('attestd collateral fetch', () => {
     expect(error?.code).toBe(code)
   })
 
-  it('a file that is no quote is told from a quote', async () => {
+  it('takes platform and TEE from evidence with a quote', async () => {
+    const quote = createSimulator({ clock: { now: () => now }, pki }).quote({ reportData: new Uint8Array(64) })
+    const evidence = encodeEvidenceDocument(
+      { tdx: { quote, ccEventLog: null, simulated: true }, tpm: null },
+      new Uint8Array(64),
+    )
+    const output = join(folder, 'by-evidence.json')
+    const { error } = await run(
+      'fetch',
+      '--quote',
+      file('evidence.json', Buffer.from(evidence)),
+      ...from(),
+      '-o',
+      output,
+    )
+    expect(error).toBeNull()
+    expect(parseCollateral(readFileSync(output)).tcbInfo).toContain('"id":"TDX"')
+  })
+
+  it('a file that is no evidence is told from a quote', async () => {
     const { error } = await run('fetch', '--quote', bundle, '-o', '-')
-    expect(error?.message).toContain('is no quote')
+    expect(error?.code).toBe('MALFORMED')
   })
 })
 

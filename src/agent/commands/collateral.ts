@@ -7,6 +7,7 @@ import type { CollateralEvent } from '../../endorser/tdx/ports.ts'
 import type { CollateralQuery } from '../../endorser/tdx/query.ts'
 import { writeAtomically } from '../../platform/atomic-file.ts'
 import { agentErrors } from '../errors.ts'
+import { parseEvidenceDocument } from '../evidence-document.ts'
 import { readInput } from '../input-file.ts'
 import { type FetchPlan, fetchCollateral } from '../offline/fetch-collateral.ts'
 import { type JudgedBundle, type JudgedItem, judgeBundle } from '../offline/judge-bundle.ts'
@@ -43,8 +44,8 @@ interface JudgeOptions {
 
 const usage = (says: string) => agentErrors.error('USAGE', says)
 
-/** A quote is at most some 20 KiB; a bundle two documents and two lists. */
-const largestQuote = 1 << 20
+/** Evidence with its logs, as `attestd evidence` writes it; a bundle is two documents and two lists. */
+const largestEvidence = 64 << 20
 const largestBundle = 16 << 20
 
 function fmspcOption(text: string): string {
@@ -55,9 +56,10 @@ function fmspcOption(text: string): string {
 async function platformIn({ quote, tee, fmspc, ca }: FetchOptions): Promise<QuotePlatform> {
   if (quote !== undefined) {
     if (fmspc !== undefined || ca !== undefined) throw usage('--quote names the platform; leave out --fmspc and --ca')
-    const platform = platformOfQuote(await readInput(quote, largestQuote))
+    const { tdx } = parseEvidenceDocument(await readInput(quote, largestEvidence))
+    const platform = tdx && platformOfQuote(tdx.quote)
     if (platform) return platform
-    throw usage(`${quote}: is no quote with its PCK certificate; give --fmspc and --ca instead`)
+    throw usage(`${quote}: has no quote with its PCK certificate; give --fmspc and --ca instead`)
   }
   if (fmspc === undefined || ca === undefined) throw usage('give --quote, or --fmspc and --ca')
   return { tee, fmspc, ca }
@@ -112,7 +114,7 @@ async function runFetch(options: FetchOptions, io: CommandIo): Promise<void> {
 function fetchCommand(io: CommandIo): Command {
   return new Command('fetch')
     .description('fetch all collateral of one platform, check every signature, and write it as one bundle')
-    .option('--quote <file>', 'a quote: its PCK certificate names FMSPC and CA')
+    .option('--quote <file>', 'a quote, or evidence with one: its PCK certificate names FMSPC and CA')
     .addOption(new Option('--tee <tee>', 'what the platform runs').choices(['tdx', 'sgx']).default('tdx'))
     .addOption(new Option('--fmspc <hex>', 'the platform, 12 hexadecimal digits').argParser(fmspcOption))
     .addOption(new Option('--ca <kind>', 'who issued its PCK certificate').choices(['platform', 'processor']))
