@@ -96,6 +96,14 @@ describe('strict JSON', () => {
     expect(refused('1e400', { allowOverflow: true, integersOnly: true })).toContain('not an integer')
   })
 
+  it('reads what is no integer as NaN where that is asked for', () => {
+    const numbers = '[1,-1,9007199254740991,1.0,1e0,255.00000000000000001,9007199254740993,1e400]'
+    expect(parseJson(numbers, 'body', { fractionsAsNaN: true })).toEqual([
+      ...[1, -1, 9007199254740991],
+      ...Array(5).fill(Number.NaN),
+    ])
+  })
+
   it('keeps prototype names as plain members, or refuses them', () => {
     expect(Object.keys(parseJson('{"__proto__":{"x":1}}', 'body') as object)).toEqual(['__proto__'])
     expect(refused('{"a":{"constructor":1}}', { refusePrototypeNames: true })).toContain('is refused')

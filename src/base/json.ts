@@ -19,6 +19,11 @@ export interface JsonLimits {
   readonly refusePrototypeNames?: boolean
   /** Reads a number beyond the range of a double as an infinity, for readers that judge every number themselves. */
   readonly allowOverflow?: boolean
+  /**
+   * Reads a number that is not written as an integer, or that a double cannot hold, as NaN: for readers of integers who
+   * ignore members that they do not know. `255.00000000000000001` would else be rounded into the range of an SVN.
+   */
+  readonly fractionsAsNaN?: boolean
 }
 
 const defaultLimits: Required<JsonLimits> = {
@@ -28,6 +33,7 @@ const defaultLimits: Required<JsonLimits> = {
   integersOnly: false,
   refusePrototypeNames: false,
   allowOverflow: false,
+  fractionsAsNaN: false,
 }
 const prototypeNames = new Set(['__proto__', 'constructor', 'prototype'])
 const plainCharacters = /[^"\\\u0000-\u001f]*/y
@@ -175,13 +181,14 @@ class JsonReader {
     const match = numberForm.exec(this.#text)
     if (!match) throw this.#malformed(this.#at < this.#text.length ? 'expected a value' : 'ends too early')
     const value = Number(match[0])
-    const integer = match[1] === undefined && match[2] === undefined
-    if (!Number.isFinite(value) && !this.#limits.allowOverflow) throw this.#malformed('number out of range')
-    if (this.#limits.integersOnly && !(integer && Number.isSafeInteger(value))) {
+    const { allowOverflow, fractionsAsNaN, integersOnly } = this.#limits
+    const isInteger = match[1] === undefined && match[2] === undefined && Number.isSafeInteger(value)
+    if (!Number.isFinite(value) && !allowOverflow && !fractionsAsNaN) throw this.#malformed('number out of range')
+    if (integersOnly && !isInteger) {
       throw this.#malformed(`${match[0].slice(0, 32)} is not an integer without fraction and exponent`)
     }
     this.#at += match[0].length
-    return value
+    return fractionsAsNaN && !isInteger ? Number.NaN : value
   }
 }
 

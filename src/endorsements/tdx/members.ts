@@ -41,7 +41,7 @@ export class Members {
     return found
   }
 
-  /** An integer of 0 to `maximum`; a fraction, an exponent that makes one, and a string are errors (tdx.md 3.8.9). */
+  /** An integer of 0 to `maximum`; whatever is written with a fraction or an exponent, and a string, are errors (tdx.md 3.8.9). */
   integer(member: string, maximum: number): number {
     const value = this.value(member)
     if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > maximum || Object.is(value, -0)) {

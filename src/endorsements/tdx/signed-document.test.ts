@@ -92,6 +92,21 @@ describe('a signed document', () => {
     expect(() => openSignedDocument(text, 'x')).toThrow(MalformedError)
   })
 
+  it('may have 32 levels, and numbers of any form in members that are not read', () => {
+    const deepest = `{"a":${'['.repeat(31)}${']'.repeat(31)}}`
+    expect(() => openSignedDocument(deepest, 'x')).not.toThrow()
+    expect(openSignedDocument('{"x":[1.5,1e999],"a":3}', 'x').integer('a', 3)).toBe(3)
+  })
+
+  it.each(['3.0', '3e0', '30e-1', '3.00000000000000000001', '-0', '1e400', '18446744073709551619'])(
+    'has no integer that is written as %s (3.8.9)',
+    (number) => {
+      expect(() => openSignedDocument(`{"a":${number}}`, 'x').integer('a', Number.MAX_SAFE_INTEGER)).toThrow(
+        MalformedError,
+      )
+    },
+  )
+
   it('may have white space around it', () => {
     expect(openSignedDocument(' \r\n\t{"a":"b"}\n', 'x').text('a')).toBe('b')
   })

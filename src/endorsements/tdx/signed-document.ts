@@ -5,8 +5,8 @@ import { Members } from './members.ts'
 /** Characters of one signed document (TDX-179). */
 export const longestSignedDocument = 1_048_576
 
-/** Real documents have up to 510 values, 30 in one list, six levels deep (TDX-271). */
-const documentLimits: JsonLimits = { maxDepth: 16, maxItems: 1_000, maxValues: 20_000 }
+/** Real documents have up to 510 values, 30 in one list (TDX-271). Numbers that are no integers are none (3.8.9). */
+const documentLimits: JsonLimits = { maxItems: 1_000, maxValues: 20_000, fractionsAsNaN: true }
 
 /** The top-level object of a signed document: strict JSON of at most 1 MiB (TDX-179). Throws `MalformedError`. */
 export function openSignedDocument(text: string, path: string): Members {
