@@ -25,7 +25,7 @@ export interface CcEventLogReplay {
 
 /** Measurement registers 1 to 4 are RTMR0 to RTMR3. Number 0 is MRTD, which no log leads to (TDX-237). */
 export function rtmrOf({ pcr }: Pick<LoggedEvent, 'pcr'>): RtmrIndex | null {
-  return rtmrIndexes.find((index) => index + 1 === pcr) ?? null
+  return rtmrIndexes[pcr - 1] ?? null
 }
 
 /** EV_NO_ACTION is never extended, whatever register it names (TDX-233). */
@@ -35,7 +35,7 @@ function replayRegister(events: readonly LoggedEvent[], index: RtmrIndex): Repla
   const register = new ExtendedRegister('sha384')
   let count = 0
   for (const event of events) {
-    if (rtmrOf(event) !== index || !isExtended(event)) continue
+    if (event.pcr !== index + 1 || !isExtended(event)) continue
     const digest = sha384Of(event)
     if (digest === undefined) continue
     register.extend(digest)
