@@ -171,6 +171,7 @@ export class Agent {
     this.#generation = generation
     this.#settings = settings
     this.#configurationError = null
+    this.#guest.adopt(settings)
     log.level = settings.configuration.agent.log_level
     this.#broker.replaceSources(sources, settings.warm)
     if (changesLists(before, settings)) this.#broker.invalidate({ issuer: localIssuer, hard: false })

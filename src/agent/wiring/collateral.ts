@@ -22,6 +22,8 @@ import type { Settings } from './settings.ts'
 export interface CollateralWiring extends AsyncDisposable {
   readonly source: CollateralSource
   readonly keepCurrent: Task
+  /** Trust anchors and grace of these settings are in force from now on. */
+  adopt(settings: Settings): void
   /** Collateral for the platform of `quote`; null for a quote that names none, which no verifier affirms. */
   collateralOf(quote: Uint8Array, signal: AbortSignal): Promise<Collateral | null>
 }
@@ -79,10 +81,13 @@ function report(event: CollateralEvent, log: Logger): void {
 
 /** Opens the store; asks nobody yet. Throws `collateral_source_invalid`, `qcnl_invalid` and errors of the state directory. */
 export async function wireCollateral(settings: Settings, host: Host, log: Logger): Promise<CollateralWiring> {
-  const { configuration, tdRequirements } = settings
+  const { configuration } = settings
   const { update } = configuration.collateral
-  const { trustAnchors = intelSgxRootAnchors } = tdRequirements
-  const authenticate: AuthenticateItem = (item, { now }) => authenticateCollateralItem(item, { now, trustAnchors })
+  let inForce = settings
+  const authenticate: AuthenticateItem = (item, { now }) => {
+    const { trustAnchors = intelSgxRootAnchors } = inForce.tdRequirements
+    return authenticateCollateralItem(item, { now, trustAnchors })
+  }
   const sources = await sourcesOf(configuration, host)
   const store = await openCollateralStore(configuration.agent.state_directory, host)
   const stop = new AbortController()
@@ -94,11 +99,14 @@ export async function wireCollateral(settings: Settings, host: Host, log: Logger
     random: host.random,
     lifetime: stop.signal,
     report: (event) => report(event, log),
-    graceMs: requireDuration(configuration.verifier.collateral_grace),
+    graceMs: () => requireDuration(inForce.configuration.verifier.collateral_grace),
   })
   return {
     source,
     keepCurrent: source.keepCurrent,
+    adopt: (changed) => {
+      inForce = changed
+    },
     collateralOf: async (quote, signal) => {
       const platform = platformOfQuote(quote)
       return platform === null ? null : source.collateralFor({ ...platform, update }, signal)

@@ -17,6 +17,8 @@ export interface GuestWiring extends AsyncDisposable {
   readonly simulated: boolean
   /** Why no evidence can be had now; empty: it can, as far as is known. */
   failing(): readonly string[]
+  /** What is asked of the guest's makers from now on. */
+  adopt(settings: Settings): void
   readonly tasks: readonly Task[]
 }
 
@@ -45,6 +47,7 @@ export async function wireGuest(settings: Settings, host: Host, log: Logger): Pr
       const failed = tpm?.state()?.lastError
       return [...(failed ? [`tpm:${failed}`] : []), ...(td?.state().stuck ? ['tdx:quote_stuck'] : [])]
     },
+    adopt: (changed) => collateral?.adopt(changed),
     tasks: [
       ...(tpm === null ? [] : [tpm.keepTried(reportTpm(tpm, log))]),
       ...(collateral === null ? [] : [collateral.keepCurrent]),

@@ -26,7 +26,7 @@ export interface CollateralSourceOptions {
   readonly lifetime: AbortSignal
   readonly report?: (event: CollateralEvent) => void
   /** How long after nextUpdate an item is still handed out where no source has a newer one; default 0 (TDX-214, TDX-190). */
-  readonly graceMs?: number
+  readonly graceMs?: number | (() => number)
   /** Items at hand at a time; default 128. The least recently used one makes room. */
   readonly maximumItems?: number
 }
@@ -119,8 +119,7 @@ class KeptCollateral implements CollateralSource {
 
   /** What is past its time and could not be renewed: usable for the grace that the operator gives, no longer (TDX-214). */
   #late({ key, item, facts }: HeldItem, cause: AttestdError): CollateralItem {
-    const { clock, graceMs = 0 } = this.#options
-    if (!isPast(facts, clock.now(), graceMs)) return item
+    if (!isPast(facts, this.#options.clock.now(), this.#graceMs)) return item
     const since = new Date(facts.nextUpdate).toISOString()
     throw endorserErrors.error(
       'collateral_expired',
@@ -167,8 +166,13 @@ class KeptCollateral implements CollateralSource {
   }
 
   #context() {
-    const { sources, authenticate, clock, graceMs = 0 } = this.#options
-    return { sources, authenticate, report: this.#report, now: () => clock.now(), graceMs }
+    const { sources, authenticate, clock } = this.#options
+    return { sources, authenticate, report: this.#report, now: () => clock.now(), graceMs: this.#graceMs }
+  }
+
+  get #graceMs(): number {
+    const { graceMs = 0 } = this.#options
+    return typeof graceMs === 'number' ? graceMs : graceMs()
   }
 
   #noteFailure(key: ItemKey, error: unknown): unknown {
