@@ -122,6 +122,10 @@ describe('DER', () => {
     )
   })
 
+  it('judges an object identifier by its own bytes, not by what follows', () => {
+    expect(judge('30 05 06 01 2a 80 00')).toBe('DER')
+  })
+
   it('gives the content of the first element, whatever it is', () => {
     expect(contentOfElement(bytes('30 03 01 01 ff 00 00'), 'x')).toEqual(new Uint8Array(bytes('01 01 ff')))
     expect(contentOfElement(bytes('30 02 ff ff'), 'x')).toEqual(new Uint8Array(bytes('ff ff')))

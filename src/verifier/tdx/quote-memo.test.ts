@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest'
 import { type RecordedCase, recordedCases, syntheticCases } from '../../../test/support/recorded-tdx.ts'
 import { haveVectors } from '../../../test/support/vectors.ts'
 import type { Collateral } from '../../endorsements/tdx/collateral.ts'
+import { intelSgxRootAnchors } from '../../endorsements/tdx/intel-root.ts'
 import { appraiseQuote } from './appraise-quote.ts'
-import { contentKey } from './content-key.ts'
+import { anchorsKey, contentKey } from './content-key.ts'
 import { createQuoteMemo, RecentMap } from './quote-memo.ts'
 
 const cases = haveVectors ? [...recordedCases(), ...syntheticCases()] : []
@@ -104,6 +105,37 @@ describe('the map of a memo', () => {
     for (const maximum of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
       expect(() => createQuoteMemo({ maximum })).toThrow(TypeError)
     }
+  })
+
+  it('has no key for parts of more than 2 MiB, and no anchors of that size', () => {
+    const mebibyte = new Uint8Array(1_048_576)
+    expect(contentKey(mebibyte, mebibyte)).not.toBeNull()
+    expect(contentKey(mebibyte, mebibyte, 'x')).toBeNull()
+    const [anchor] = intelSgxRootAnchors
+    if (anchor === undefined) throw new TypeError('there is one')
+    const large = { ...anchor, fingerprints: ['x'.repeat(2_097_153)] }
+    expect(() => anchorsKey([large])).toThrow(TypeError)
+  })
+
+  it('has another key for anchors in other groups, order, names and keys', () => {
+    const [anchor] = intelSgxRootAnchors
+    if (anchor === undefined) throw new TypeError('there is one')
+    const { authority, fingerprints } = anchor
+    const of = (change: object) => ({ ...anchor, authority: { ...authority, ...change } })
+    const other = { ...anchor, fingerprints: fingerprints.slice(0, 1) }
+    const keys = [
+      ...[
+        [],
+        [anchor],
+        [other],
+        [anchor, other],
+        [other, anchor],
+        [{ ...anchor, fingerprints: [...fingerprints].reverse() }],
+      ],
+      [of({ publicKey: authority.publicKey.subarray(1) })],
+      [of({ subject: { ...authority.subject, der: authority.subject.der.subarray(1) } })],
+    ].map(anchorsKey)
+    expect(new Set(keys).size).toBe(keys.length)
   })
 
   it('has another key for parts that are cut elsewhere, for text and bytes, and for texts that are not well-formed', () => {

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { recordedCollateral, recordedQuote, syntheticCases } from '../../../test/support/recorded-tdx.ts'
+import { sampleQuote } from '../../../test/support/tdx-quotes.ts'
 import { haveVectors } from '../../../test/support/vectors.ts'
 import { parseQuote } from '../../evidence/tdx/quote.ts'
 import { appraiseQuote } from './appraise-quote.ts'
 import type { AcceptableTcbStatus, QuoteInputs, TdxReferences } from './inputs.ts'
+import { isParavisor } from './quote-policy.ts'
 
 const last = Date.parse('2025-07-19T10:00:35Z')
 
@@ -85,6 +87,23 @@ describe.skipIf(!haveVectors)('the policy of the caller', () => {
   it('requires the evaluation number or a higher one', () => {
     expect(appraise({ policy: { minTcbEvalNum: 17 } }).affirmed).toBe(true)
     expect(appraise({ policy: { minTcbEvalNum: 18 } }).affirmed).toBe(false)
+  })
+})
+
+describe('a paravisor (TDX-190)', () => {
+  const { body } = sampleQuote({ version: 5, kind: 'td-1.5' })
+  if (body.kind !== 'td-1.5') throw new TypeError('another kind')
+  const [zero, other] = [new Uint8Array(48), new Uint8Array(48).fill(1)]
+  const report = { ...body.report, tdAttributes: new Uint8Array(8), rtmr: [zero, zero, zero, zero] } as const
+  const isOne = (change: Partial<typeof body.report>) =>
+    isParavisor({ kind: 'td-1.5', report: { ...report, ...change } })
+
+  it('is told by attributes and registers that are all zero, and by nothing less', () => {
+    expect(isOne({})).toBe(true)
+    expect(isOne({ tdAttributes: Uint8Array.of(0, 0, 0, 0x10, 0, 0, 0, 0) })).toBe(false)
+    expect(isOne({ rtmr: [other, zero, zero, zero] })).toBe(false)
+    expect(isOne({ rtmr: [zero, zero, zero, other] })).toBe(false)
+    expect(isOne({ rtmr: [other, other, other, other] })).toBe(false)
   })
 })
 
