@@ -95,9 +95,18 @@ function partsOf(configuration: Configuration, host: Host): Promise<TdParts> | T
   throw agentErrors.error('CONFIGURATION_INVALID', 'tdx.simulator_socket needs tdx.simulator = true')
 }
 
+/** A device that hangs must not keep the agent from starting, and from saying so. */
+const longestCleaningMs = 2_000
+
 /** Entries of agents that were killed; what the system refuses is told when a quote is asked for. */
-async function removeStale(path: TsmQuotePath): Promise<void> {
-  await path.removeStale()
+async function removeStale(path: TsmQuotePath, { clock }: Host, tell: (message: string) => void): Promise<void> {
+  const ended = new AbortController()
+  const late = clock.sleep(longestCleaningMs, ended.signal).then(
+    () => tell('the report folder does not answer; entries of agents that were killed may still be in it'),
+    () => undefined,
+  )
+  await Promise.race([path.removeStale(), late])
+  ended.abort()
 }
 
 /** Makes the attester of this TD; nothing is quoted yet. Throws `CONFIGURATION_INVALID` for a simulator that is not allowed. */
@@ -107,7 +116,7 @@ export async function wireTd(configuration: Configuration, host: Host, warn: Log
   const { clock, random } = host
   const tell = (message: string) => warn('tdx_attester', message)
   const tsm = createTsmQuotePath({ files, processes: seenProcesses(), clock, random, warn: tell })
-  await removeStale(tsm)
+  await removeStale(tsm, host, tell)
   const attester = createTdxAttester({
     ...{ paths: [tsm, ...otherPaths], registers, bootLog, runtimeLog, compareLog, clock, simulated, warn: tell },
     deadlineMs: requireDuration(configuration.tdx.timeout),
