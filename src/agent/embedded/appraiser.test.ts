@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { SimulatedGuest } from '../../../test/support/simulated-guest.ts'
 import { SoftwareTpm } from '../../../test/support/software-tpm.ts'
 import { deriveTpmQualifyingData } from '../../evidence/binding.ts'
 import type { GuestEvidence } from '../../evidence/composite.ts'
@@ -122,4 +123,20 @@ it('an appraiser without a thread gives what the verifier gives', async () => {
   const appraisal = await appraiser.appraise(evidence, inputs)
   expect(appraisal).toEqual(appraiseGuest(evidence, inputs))
   expect(appraisal.affirmed).toBe(true)
+})
+
+describe('what passes between the threads', () => {
+  const guest = new SimulatedGuest()
+  const [both, asked] = [guest.both(seed), guest.inputs(seed)]
+  const refused = { ...asked, tdx: asked.tdx && { ...asked.tdx, policy: { minTcbEvalNum: 99 } } }
+
+  it.each<[string, GuestEvidence, GuestInputs]>([
+    ['affirmed', both, asked],
+    ['refused', both, refused],
+    ['malformed', { ...both, tdx: { ...both.tdx, quote: new Uint8Array(2000) } }, asked],
+  ])('is the same behind a structured clone, for evidence of a TD that is %s', (_what, given, wanted) => {
+    const here = appraiseGuest(given, wanted)
+    const there = structuredClone(appraiseGuest(structuredClone(given), structuredClone(wanted)))
+    expect(there).toEqual(here)
+  })
 })

@@ -35,6 +35,12 @@ describe.skipIf(!haveVectors)('a grace period for collateral (TDX-190)', () => {
     expect(withGrace(10, last + 11_000)).toMatchObject({ affirmed: false, class: 'not_current' })
   })
 
+  it('has seconds, also where it has many', () => {
+    const day = 86_400
+    expect(withGrace(day, last + day * 1000 + 999).affirmed).toBe(true)
+    expect(withGrace(day, last + day * 1000 + 1000).class).toBe('not_current')
+  })
+
   it('is not used, and not claimed, where the collateral is current', () => {
     const appraisal = withGrace(10, last)
     expect(appraisal.claims).toMatchObject({ tdx: { collateral_expiration_status: '0' } })
