@@ -166,6 +166,7 @@ describe('the signer of a document (TDX-150)', () => {
     }
     expect(under(createPckRoot())).toBe('authentic')
     expect(under(createPckRoot({ subject: named('Else') }))).toMatch(/is not Intel SGX Root CA/)
+    expect(under(createPckRoot({ issuer: named('Else') }))).toMatch(/names another issuer/)
     expect(under(createPckRoot({ basicConstraints: { ca: false } }))).toMatch(/not a certificate authority/)
     expect(under(createPckRoot({ keyUsage: ['cRLSign'] }))).toMatch(/may not sign certificates/)
   })

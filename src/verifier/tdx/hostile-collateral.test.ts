@@ -5,9 +5,14 @@ import { createPki, type SimulatedPki } from '../../../mocks/tdx/pki.ts'
 import { createSimulator } from '../../../mocks/tdx/simulator.ts'
 import { FakeClock } from '../../../test/support/fake-clock.ts'
 import type { Collateral } from '../../endorsements/tdx/collateral.ts'
+import type { QeIdentity } from '../../endorsements/tdx/qe-identity.ts'
+import type { TcbInfo } from '../../endorsements/tdx/tcb-info.ts'
 import { appraiseQuote } from './appraise-quote.ts'
+import type { AuthenticDocument, IssuerChain } from './collateral-chains.ts'
 import type { TdxTrustAnchor } from './inputs.ts'
-import { createQuoteMemo, type QuoteMemo } from './quote-memo.ts'
+import type { PckChain } from './pck-chain.ts'
+import { createQuoteMemo, type QuoteMemo, RecentMap } from './quote-memo.ts'
+import type { AuthenticList } from './revocation.ts'
 
 /** Two makers whose certificates have the same names, both of them trusted, as far as a test says so. */
 const now = Date.UTC(2026, 5, 1)
@@ -93,7 +98,41 @@ describe('collateral by hands of the same maker that may not write it (TDX 3.10)
   })
 })
 
+it('of a platform with another quoting enclave no status is judged', () => {
+  const qeReport = { mrSigner: new Uint8Array(32).fill(1) }
+  const inputs = { collateral: good, now, trustAnchors: [pki.anchor], reportData: 'any', simulator: true } as const
+  const { findings, tcb } = appraiseQuote(sim.quote({ reportData: new Uint8Array(64), qeReport }), inputs)
+  const outcomeOf = (id: string) => findings.find((finding) => finding.id === id)?.outcome
+  expect([tcb, outcomeOf('tdx.qe.mrSigner'), outcomeOf('tdx.policy.tcbStatus')]).toEqual([null, 'failed', 'unreached'])
+})
+
+/** Counts what was asked for and known. */
+class CountingMap<Value> extends RecentMap<Value> {
+  hits = 0
+
+  override get(key: string): Value | undefined {
+    const value = super.get(key)
+    if (value !== undefined) this.hits++
+    return value
+  }
+}
+
 describe('what a memo knows to be authentic', () => {
+  it('is looked up, object by object (TDX-216)', () => {
+    const memo = {
+      pckChains: new CountingMap<PckChain>(4),
+      tcbInfos: new CountingMap<AuthenticDocument<TcbInfo>>(4),
+      qeIdentities: new CountingMap<AuthenticDocument<QeIdentity>>(4),
+      lists: new CountingMap<AuthenticList>(4),
+      issuerChains: new CountingMap<IssuerChain>(4),
+    } satisfies QuoteMemo
+    const hits = () => Object.values(memo).map((map) => map.hits)
+    failed(good, { memo })
+    expect(hits()).toEqual([0, 0, 0, 0, 0])
+    failed(good, { memo })
+    expect(hits()).toEqual([1, 1, 1, 2, 1])
+  })
+
   it('is so under its own anchors alone (TDX-216)', () => {
     const memo = createQuoteMemo()
     const untrusted = ['pck.anchor', 'qeIdentity.chain', 'tcbInfo.chain']
