@@ -1,9 +1,10 @@
 import type { Logger } from 'pino'
-import type { AttestdError } from '../base/errors.ts'
+import { AttestdError } from '../base/errors.ts'
 import type { JsonObject } from '../base/json.ts'
 import { runTogether, type Task } from '../base/tasks.ts'
 import { Turns } from '../base/turns.ts'
 import { type Broker, createBroker } from '../passport/broker.ts'
+import type { TokenSource } from '../passport/token-source.ts'
 import { openPeerCredentials, type PeerCredentials } from '../platform/peer-credentials.ts'
 import { ServiceManager } from '../platform/service-manager.ts'
 import type { AdminActions, EntrySelector } from '../workload-api/admin-routes.ts'
@@ -132,18 +133,14 @@ export class Agent {
     const { loaded, log } = this.#parts
     if (this.#announced) await this.#manager.reloading()
     const outcome = await reloadSettings(loaded.file, this.#settings)
-    if ('errors' in outcome) {
-      this.#configurationError = outcome.errors.join('\n')
-      log.error(
-        { event: 'reload_refused', errors: outcome.errors },
-        'the new configuration was refused; the former stays',
-      )
-      if (this.#announced) await this.#manager.ready(`reload failed: ${outcome.errors[0] ?? ''}`)
-      return outcome.errors
+    const errors = 'errors' in outcome ? outcome.errors : this.#adopt(outcome.settings)
+    if (errors.length > 0) {
+      this.#configurationError = errors.join('\n')
+      log.error({ event: 'reload_refused', errors }, 'the new configuration was refused; the former stays')
     }
-    this.#adopt(outcome.settings)
-    if (this.#announced) await this.#manager.ready(this.#statusLine())
-    return []
+    const line = errors.length > 0 ? `reload failed: ${errors[0]}` : this.#statusLine()
+    if (this.#announced) await this.#manager.ready(line)
+    return errors
   }
 
   status(): AgentStatus {
@@ -162,12 +159,14 @@ export class Agent {
     }
   }
 
-  #adopt(settings: Settings): void {
+  /** Gives what stands against the settings; none: they are in force. */
+  #adopt(settings: Settings): readonly string[] {
     const { log } = this.#parts
     const before = this.#settings
     const generation = changesTokens(before, settings) ? this.#generation + 1 : this.#generation
     // Made before anything changes: what cannot be made leaves everything as it was.
-    const sources = this.#sources.sourcesFor(settings, generation)
+    const sources = this.#sourcesOrError(settings, generation)
+    if (sources instanceof AttestdError) return [sources.message]
     this.#generation = generation
     this.#settings = settings
     this.#configurationError = null
@@ -176,6 +175,16 @@ export class Agent {
     this.#broker.replaceSources(sources, settings.warm)
     if (changesLists(before, settings)) this.#broker.invalidate({ issuer: localIssuer, hard: false })
     log.info({ event: 'reloaded', generation }, 'the new configuration is in force')
+    return []
+  }
+
+  #sourcesOrError(settings: Settings, generation: number): readonly TokenSource[] | AttestdError {
+    try {
+      return this.#sources.sourcesFor(settings, generation)
+    } catch (error) {
+      if (error instanceof AttestdError) return error
+      throw error
+    }
   }
 
   #readiness(): Readiness {

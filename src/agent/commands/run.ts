@@ -79,13 +79,14 @@ async function runAgent({ config, allowRoot = false }: RunOptions): Promise<void
   requireSafeProcess({ environment: process.env, execArgv: process.execArgv, euid: process.geteuid?.() }, allowRoot)
   const stop = new AbortController()
   const opening = openAgent(config)
-  const onceOpen = (act: (opened: OpenedAgent) => void) => void opening.then(act, () => undefined)
+  // What an action rejects with is a bug: nobody hears it, and it ends the process.
+  const onceOpen = (act: (opened: OpenedAgent) => unknown) => void opening.then(act, () => undefined)
   handleSignals({
     stop: () => {
       stop.abort()
       endSoon(longestStopMs)
     },
-    reload: () => onceOpen(({ agent }) => void agent.reload()),
+    reload: () => onceOpen(({ agent }) => agent.reload()),
     toggleLog: () =>
       onceOpen(({ log, level }) => {
         log.level = log.level === 'debug' ? level : 'debug'
