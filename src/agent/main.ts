@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander'
 import { reportError } from './presentation/errors.ts'
 import { type CommandIo, processIo } from './presentation/terminal.ts'
+import { endDespiteThreads } from './process-end.ts'
 import { version } from './version.ts'
 
 /** Exit code of a command line that cannot be understood (sysexits.h EX_USAGE). */
@@ -9,6 +10,9 @@ const usage = 64
 
 /** sysexits.h EX_SOFTWARE: a bug. The service manager starts the agent again (BRK-145). */
 const internal = 70
+
+/** From the report of an error to the end of the process, if a device still holds a thread of it. */
+const longestEndMs = 500
 
 /** Loaded when asked for: `attestd token` in a script must not wait for the code of the agent. */
 const commands: Readonly<Record<string, (io: CommandIo) => Promise<Command>>> = {
@@ -49,7 +53,9 @@ async function main(): Promise<number> {
     return 0
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : usage
-    return reportError(error, processIo(), process.argv.includes('--json'))
+    const code = reportError(error, processIo(), process.argv.includes('--json'))
+    endDespiteThreads(code, longestEndMs)
+    return code
   }
 }
 
