@@ -1,7 +1,10 @@
 import { z } from 'zod'
-import { path } from './value-forms.ts'
+import { audience, path } from './value-forms.ts'
 
-const url = z.string().min(1)
+const url = z.string().min(1).max(1024)
+const policyId = z
+  .string()
+  .regex(/^[A-Za-z0-9._-]{1,128}$/, 'must be 1 to 128 letters, digits, dots, underscores and hyphens')
 
 /** A remote verifier that issues tokens of its own. */
 export const remotes = z
@@ -17,9 +20,9 @@ export const remotes = z
         .array(url)
         .default([])
         .describe('base URLs in the order in which they are tried; default: the issuer'),
-      audience: z.string().min(1).optional().describe('the `aud` of its tokens; default: the issuer'),
+      audience: audience.optional().describe('the `aud` of its tokens; default: the issuer'),
       jwks: path.optional().describe('JWK set file with its keys, in place of discovery'),
-      policy_ids: z.array(z.string().min(1)).max(10).default([]).describe('policies under which it is to appraise'),
+      policy_ids: z.array(policyId).max(10).default([]).describe('policies under which it is to appraise'),
       send_event_log: z.boolean().default(false).describe('sends the event log of the TD too'),
       allow_debug: z.boolean().default(false).describe('takes tokens about TDs in debug mode'),
       allow_http_loopback: z.boolean().default(false).describe('allows http on loopback, for trying things out'),

@@ -3,12 +3,11 @@ import { vendorAnchorNames } from '../../endorsements/trust-anchors.ts'
 import { millisecondsOf } from './duration.ts'
 import { remotes } from './remote-section.ts'
 import { collateral, tdx, tdxVerifierKeys } from './tdx-sections.ts'
-import { duration, path, use } from './value-forms.ts'
+import { audience, duration, path, use } from './value-forms.ts'
 
 const pcr = z.int().min(0).max(23)
 const bank = z.enum(['sha256', 'sha384', 'sha512', 'sha1'])
 const hexDigest = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 value: 64 lower-case hexadecimal digits')
-const audience = z.string().regex(/^[\x21-\x7e]{1,256}$/, 'must be 1 to 256 printable ASCII characters without space')
 const characters = z
   .int()
   .min(1_024)

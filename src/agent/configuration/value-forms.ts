@@ -11,3 +11,7 @@ export const path = z.string().regex(/^\//, 'must be an absolute path')
 
 /** Whether a device is part of the evidence. */
 export const use = z.enum(['auto', 'required', 'off']).default('auto')
+
+export const audience = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,256}$/, 'must be 1 to 256 printable ASCII characters without space')

@@ -1,9 +1,12 @@
 import type { Logger } from 'pino'
 import type { TdxAttester } from '../../attester/tdx/tdx-attester.ts'
+import { AttestdError, MalformedError } from '../../base/errors.ts'
 import { parseJsonObject } from '../../base/json.ts'
 import { createAlibabaSource } from '../../passport/remote/alibaba-source.ts'
+import { requireEndpoints } from '../../passport/remote/endpoints.ts'
 import { createAttestationTransport } from '../../passport/remote/undici-transport.ts'
 import type { TokenSource } from '../../passport/token-source.ts'
+import { parseKeySet } from '../../relying-party/public-keys.ts'
 import type { JsonWebKeySet } from '../../relying-party/token-trust.ts'
 import { invalidAt } from '../configuration/load.ts'
 import type { LoadedConfiguration } from '../configuration/read.ts'
@@ -12,6 +15,7 @@ import { readInput } from '../input-file.ts'
 import { planGuest } from './guest-plan.ts'
 import type { Host } from './host.ts'
 import { loggedSource } from './logged-source.ts'
+import { requireFile } from './trust-files.ts'
 
 type RemoteSection = Configuration['remotes'][number]
 
@@ -23,14 +27,45 @@ export interface RemoteSettings {
 
 const largestJwks = 1 << 18
 
+/** A set without a key that may verify would refuse every token: a wrong file is found here, and not then. */
 async function readJwks({ jwks }: RemoteSection): Promise<JsonWebKeySet | null> {
   if (jwks === undefined) return null
-  const { keys } = parseJsonObject(await readInput(jwks, largestJwks), jwks)
-  return { keys: (Array.isArray(keys) ? keys : []) as JsonWebKeySet['keys'] }
+  const document = parseJsonObject(await readInput(await requireFile(jwks), largestJwks), 'jwks')
+  const { size, dropped } = parseKeySet(document)
+  if (size > 0) return { keys: document['keys'] as JsonWebKeySet['keys'] }
+  throw new MalformedError(
+    { path: 'jwks.keys' },
+    `holds no key that may be used: ${dropped[0]?.reason ?? 'it is empty'}`,
+  )
 }
 
-/** Reads the key files of the remote verifiers. Throws `CONFIGURATION_INVALID`, `INPUT_UNREADABLE` or `MalformedError`. */
-export async function readRemotes({ file, text, configuration }: LoadedConfiguration): Promise<RemoteSettings[]> {
+/** What is refused for `key` of the remote verifier at `at`, with its line in the configuration. */
+async function atKey<T>(
+  { file, text }: LoadedConfiguration,
+  [at, key]: readonly [number, keyof RemoteSection],
+  read: () => Promise<T> | T,
+): Promise<T> {
+  try {
+    return await read()
+  } catch (error) {
+    if (!(error instanceof AttestdError)) throw error
+    throw invalidAt(file, text, ['remotes', at, key], error.message)
+  }
+}
+
+/** What a source would refuse when it is made: by then the configuration would count as accepted. */
+async function readRemote(loaded: LoadedConfiguration, at: number, section: RemoteSection): Promise<RemoteSettings> {
+  const { issuer, endpoints, allow_http_loopback: allowLoopbackHttp } = section
+  await atKey(loaded, [at, 'issuer'], () => requireEndpoints([issuer], { allowLoopbackHttp }))
+  await atKey(loaded, [at, 'endpoints'], () => {
+    if (endpoints.length > 0) requireEndpoints(endpoints, { allowLoopbackHttp })
+  })
+  return { section, jwks: await atKey(loaded, [at, 'jwks'], () => readJwks(section)) }
+}
+
+/** Checks the remote verifiers and reads their key files. Throws `CONFIGURATION_INVALID`. */
+export async function readRemotes(loaded: LoadedConfiguration): Promise<RemoteSettings[]> {
+  const { file, text, configuration } = loaded
   const { remotes } = configuration
   if (remotes.length > 0 && !planGuest(configuration).td) {
     throw invalidAt(file, text, ['remotes', 0, 'dialect'], 'speaks of TDs only, and this guest is none')
@@ -38,7 +73,7 @@ export async function readRemotes({ file, text, configuration }: LoadedConfigura
   const names = remotes.map(({ name }) => name)
   const twice = names.findIndex((name, at) => names.indexOf(name) !== at)
   if (twice >= 0) throw invalidAt(file, text, ['remotes', twice, 'name'], 'is the name of another one')
-  return Promise.all(remotes.map(async (section) => ({ section, jwks: await readJwks(section) })))
+  return Promise.all(remotes.map((section, at) => readRemote(loaded, at, section)))
 }
 
 export interface RemoteParts {

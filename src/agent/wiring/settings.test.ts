@@ -1,9 +1,18 @@
-import { describe, expect, it } from 'vitest'
+import { generateKeyPairSync } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
 import { AttestdError } from '../../base/errors.ts'
 import { parseConfiguration } from '../configuration/load.ts'
 import { composeSettings } from './settings.ts'
 
 const issuer = '[issuer]\nurl = "https://verifier.example"\n'
+
+const folder = mkdtempSync(join(tmpdir(), 'attestd-settings-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+let written = 0
+const publicKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' })
 
 async function outcome(text: string): Promise<string> {
   try {
@@ -38,6 +47,43 @@ describe('settings that the schema cannot judge', () => {
     ['[issuer]\nurl = "http://verifier.example"\n', 'the issuer URL is not https'],
   ])('%j is refused with its place', async (text, says) => {
     expect(await outcome(text)).toContain(says)
+  })
+
+  const remote = (...lines: readonly string[]) =>
+    `${issuer}[tdx]\nuse = "required"\n[[remotes]]\nname = "r"\ndialect = "alibaba"\n${lines.join('\n')}\n`
+  const keys = (...members: readonly object[]) => {
+    const path = join(folder, `keys-${++written}.json`)
+    writeFileSync(path, JSON.stringify({ keys: members }))
+    return path
+  }
+  const hosted = 'issuer = "https://attest.example"'
+  const endpoints = (...urls: readonly string[]) => remote(hosted, `endpoints = ${JSON.stringify(urls)}`)
+
+  it.each([
+    [remote('issuer = "http://attest.example"'), 'toml:8: remotes[0].issuer an endpoint is not https'],
+    [remote('issuer = "http://127.0.0.1:1"'), 'toml:8: remotes[0].issuer an endpoint is not https'],
+    [remote('issuer = "https://user@attest.example"'), 'toml:8: remotes[0].issuer an endpoint has'],
+    [endpoints('https://a.example', 'http://b.example'), 'toml:9: remotes[0].endpoints an endpoint is not https'],
+    [endpoints('https://a.example/?x'), 'toml:9: remotes[0].endpoints an endpoint has'],
+    [remote(hosted, 'jwks = "/nowhere/keys.json"'), 'toml:9: remotes[0].jwks /nowhere/keys.json: ENOENT'],
+    [remote(hosted, `jwks = "${folder}"`), 'toml:9: remotes[0].jwks '],
+    [remote(hosted, `jwks = "${keys()}"`), 'holds no key that may be used: it is empty'],
+    [remote(hosted, `jwks = "${keys({ kty: 'oct', k: 'AA' })}"`), 'holds no key that may be used: a secret key'],
+    [`${remote(hosted)}[[remotes]]\nname = "r"\ndialect = "alibaba"\n${hosted}\n`, 'remotes[1].name is the name of'],
+    [remote(hosted).replace('required', 'off'), 'toml:7: remotes[0].dialect speaks of TDs only'],
+    [`${remote(hosted)}[callers]\ndefault_issuer = "s"\n`, 'toml:10: callers.default_issuer is not one of local, r'],
+  ])('of remote verifiers: %j is refused with its place', async (text, says) => {
+    expect(await outcome(text)).toContain(says)
+  })
+
+  it.each([
+    ['by https', remote(hosted)],
+    ['with a key', remote(hosted, `jwks = "${keys(publicKey)}"`)],
+    ['by http on loopback, with the switch', remote('issuer = "http://[::1]:1"', 'allow_http_loopback = true')],
+    ['with other endpoints', endpoints('https://a.example/base/', 'https://a.example:8443')],
+    ['that is the usual one', `${remote(hosted)}[callers]\ndefault_issuer = "r"\n`],
+  ])('takes a remote verifier %s', async (_, text) => {
+    expect(await outcome(text)).toBe('accepted')
   })
 
   it.each([true, false])(

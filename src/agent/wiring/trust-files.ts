@@ -37,7 +37,7 @@ function pemBlocks(text: string, label: string): Uint8Array[] {
 }
 
 /** A named pipe would be waited for, and with it every later reload. */
-async function requireFile(file: string): Promise<string> {
+export async function requireFile(file: string): Promise<string> {
   const found = await stat(file).catch(() => null)
   if (found === null || found.isFile()) return file
   throw agentErrors.error('CONFIGURATION_INVALID', `${file}: is not a regular file`, { facts: { file } })
