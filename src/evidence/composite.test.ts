@@ -59,6 +59,11 @@ describe('a composite', () => {
     expect(refusal({ ...composite, ...changes })).toContain(says)
   })
 
+  it('has a TPM part of up to 20 MiB', () => {
+    expect(largestTpmContainer).toBe(20 * 1024 * 1024)
+    expect(refusal({ ...composite, tpm: 'A'.repeat(4 * Math.ceil(largestTpmContainer / 3)) })).not.toContain('too long')
+  })
+
   it.each(['format', 'version', 'tdx', 'tpm'])('without %s is refused', (member) => {
     const { [member]: _, ...rest } = composite
     expect(refusal(rest)).toContain(`evidence.${member}: `)
