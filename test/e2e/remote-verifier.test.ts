@@ -168,24 +168,23 @@ describe('a remote verifier that', () => {
   const ask = (kind: Misbehaviour, more: object = {}) =>
     agent.askToken({ issuer: nameOf(kind), audience: service.url, ...more })
 
-  it.each(consequences)(
-    'misbehaves (%s) gives no token, and is believed again as soon as it behaves',
-    async (...row) => {
-      const [kind, status, code, cause] = row
-      service.misbehave(kind)
-      const answer = await ask(kind, { timeout_ms: 450 })
-      service.misbehave(null)
-      expect(told(answer).slice(0, 2)).toEqual([status, code])
-      const { check, upstream_code: upstream, network_code: network, retry_after_ms: pause } = problemOf(answer)
-      expect(check ?? upstream ?? network ?? '').toBe(cause)
-      expect(logged(agent, 'no_token').at(-1)).toMatchObject({ issuer: nameOf(kind), level: 40 })
-      expect(answer.body + agent.log).not.toMatch(/eyJ[\w-]{20,}/)
-      // Who is told when to come again, and comes then, is served; a request of its own does not wait for that.
-      const soon = typeof pause === 'number' && pause <= 1000 && code !== 'clock_unsafe'
-      const again = async () => (await ask(kind, soon ? { timeout_ms: 5000 } : { fresh: true })).status === 200
-      await agent.until(again, 'served again', 10_000)
-    },
-  )
+  it.each(consequences)('misbehaves (%s) gives no token, and is believed again', async (...row) => {
+    const [kind, status, code, cause] = row
+    service.misbehave(kind)
+    // Short, so that nobody tries again; longer only where this machine is too busy.
+    const inTime = await ask(kind, { timeout_ms: 450 })
+    const answer = inTime.status === 504 ? await ask(kind, { timeout_ms: 10_000 }) : inTime
+    service.misbehave(null)
+    expect(told(answer).slice(0, 2)).toEqual([status, code])
+    const { check, upstream_code: upstream, network_code: network, retry_after_ms: pause } = problemOf(answer)
+    expect(check ?? upstream ?? network ?? '').toBe(cause)
+    expect(logged(agent, 'no_token').at(-1)).toMatchObject({ issuer: nameOf(kind), level: 40 })
+    expect(answer.body + agent.log).not.toMatch(/eyJ[\w-]{20,}/)
+    // Who is told when to come again, and comes then, is served; a request of its own does not wait for that.
+    const soon = typeof pause === 'number' && pause <= 1000 && code !== 'clock_unsafe'
+    const again = async () => (await ask(kind, soon ? { timeout_ms: 5000 } : { fresh: true })).status === 200
+    await agent.until(again, 'served again', 10_000)
+  })
 
   it('misbehaves does so in ways that all have their consequence here', () => {
     const listed = [...consequences.map(([kind]) => kind), 'hang', 'drip', 'simulated']

@@ -52,7 +52,11 @@ interface NewRequest {
 }
 
 /** Short, so that nobody tries again after a failure; longer only where the machine is too busy for an answer in time. */
-const patience = [500, 2000, 8000]
+const patience = [500, 2000, 20_000]
+
+/** No answer about the guest: time ran out, here or with the look at who is calling. */
+const isOfABusyMachine = (answer: AgentAnswer) =>
+  answer.status !== 200 && ['deadline_exceeded', 'identity_unavailable'].includes(String(problemOf(answer)['code']))
 
 /** A token of its own, from evidence of its own: nothing kept and no pause after an earlier failure is in its way. */
 export async function askAnew(agent: AgentProcess, request: NewRequest = {}): Promise<AgentAnswer> {
@@ -60,7 +64,7 @@ export async function askAnew(agent: AgentProcess, request: NewRequest = {}): Pr
   for (const [at, timeout_ms] of times.entries()) {
     const own = { audience: `${audience}/${randomBytes(12).toString('hex')}`, ...request, timeout_ms }
     const answer = await agent.askToken(own)
-    if (answer.status !== 504 || at === times.length - 1) return answer
+    if (!isOfABusyMachine(answer) || at === times.length - 1) return answer
   }
   throw new TypeError('no time to ask in')
 }
