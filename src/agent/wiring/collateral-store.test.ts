@@ -6,6 +6,7 @@ import { authenticate, FakePccs, rigBase, rigNow, rigQuery, status } from '../..
 import { FakeClock } from '../../../test/support/fake-clock.ts'
 import { seededRandom } from '../../../test/support/seeded-random.ts'
 import { createCollateralSource } from '../../endorser/tdx/collateral-source.ts'
+import { createFileSource } from '../../endorser/tdx/file-source.ts'
 import { createPccsSource } from '../../endorser/tdx/pccs-source.ts'
 import type { CollateralEvent } from '../../endorser/tdx/ports.ts'
 import { collateralFiles, openCollateralStore } from './collateral-store.ts'
@@ -83,6 +84,19 @@ describe('collateral in the state directory (TDX-215)', () => {
     await expect(live()).resolves.toHaveProperty('rootCaCrl')
   })
 
+  it('is on the disk whole when the store has been closed, and nothing is begun after that', async () => {
+    const store = await openCollateralStore(state, { random })
+    const content = new Uint8Array(1 << 20).fill(7)
+    const written = ['a.item', 'b.item', 'c.item'].map((name) => store.write(name, content))
+    await store[Symbol.asyncDispose]()
+    expect(files()).toEqual(['a.item', 'b.item', 'c.item'])
+    await expect(Promise.all(written)).resolves.toHaveLength(3)
+    expect(statSync(join(folder(), 'a.item')).size).toBe(1 << 20)
+    await expect(store.write('d.item', content)).rejects.toMatchObject({ code: 'ECANCELED' })
+    await expect(store.read('a.item', 2 << 20)).rejects.toMatchObject({ code: 'ECANCELED' })
+    expect(files()).toEqual(['a.item', 'b.item', 'c.item'])
+  })
+
   it('that cannot be written costs a report', async () => {
     await live()
     const { uid } = statSync(state)
@@ -106,5 +120,23 @@ describe('files that an operator names (TDX-220)', () => {
     expect(new TextDecoder().decode(await collateralFiles.read(join(state, 'a.json'), 10))).toBe('a.json')
     await expect(collateralFiles.read(join(state, 'a.json'), 5)).rejects.toMatchObject({ code: 'INPUT_UNREADABLE' })
     await expect(collateralFiles.read(join(state, 'none.json'), 5)).rejects.toMatchObject({ code: 'INPUT_UNREADABLE' })
+  })
+
+  it('that the system refuses are a failure of that source, and the next one is asked (TDX-200)', async () => {
+    const path = join(state, 'loop')
+    symlinkSync(path, path)
+    await expect(collateralFiles.list(path)).rejects.toMatchObject({ code: 'INPUT_UNREADABLE' })
+    const source = createCollateralSource({
+      sources: [
+        createFileSource(path, collateralFiles),
+        createPccsSource({ base: rigBase(), transport: pccs, clock, random }),
+      ],
+      authenticate,
+      store: null,
+      clock,
+      random,
+      lifetime: new AbortController().signal,
+    })
+    await expect(source.collateralFor(rigQuery, new AbortController().signal)).resolves.toHaveProperty('tcbInfo')
   })
 })

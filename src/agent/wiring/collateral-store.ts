@@ -2,6 +2,8 @@ import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CollateralFiles, CollateralStore } from '../../endorser/tdx/ports.ts'
 import { Folder } from '../../platform/folder.ts'
+import { SystemError } from '../../platform/system-error.ts'
+import { agentErrors } from '../errors.ts'
 import { readInput } from '../input-file.ts'
 import type { Host } from './host.ts'
 import { requireStateDirectory } from './state-files.ts'
@@ -16,14 +18,39 @@ export async function openCollateralStore(
   await mkdir(path, { recursive: true, mode: 0o700 })
   const folder = await Folder.open(path, random)
   await folder.removeLeftovers()
+  const work = new UnderWay()
   return {
-    list: () => folder.list(),
-    read: (name, maxBytes) => folder.read(name, { maxBytes }),
-    write: (name, content) => folder.write(name, content, 0o600),
+    list: () => work.run(() => folder.list()),
+    read: (name, maxBytes) => work.run(() => folder.read(name, { maxBytes })),
+    write: (name, content) => work.run(() => folder.write(name, content, 0o600)),
     remove: async (name) => {
-      await folder.remove(name)
+      await work.run(() => folder.remove(name))
     },
-    [Symbol.asyncDispose]: () => folder.close(),
+    [Symbol.asyncDispose]: async () => {
+      await work.end()
+      await folder.close()
+    },
+  }
+}
+
+/** What uses the folder by its descriptor: once that is closed, its number may be that of another folder. */
+class UnderWay {
+  #running = new Set<Promise<unknown>>()
+  #ended = false
+
+  run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#ended) return Promise.reject(new SystemError('ECANCELED', 'open', 'the folder of collateral'))
+    const running = work()
+    this.#running.add(running)
+    const done = () => void this.#running.delete(running)
+    running.then(done, done)
+    return running
+  }
+
+  /** Lets what has begun come to its end, and nothing begin any more. */
+  async end(): Promise<void> {
+    this.#ended = true
+    await Promise.allSettled(this.#running)
   }
 }
 
@@ -33,7 +60,7 @@ export const collateralFiles: CollateralFiles = {
   list: async (path) => {
     const names = await readdir(path).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOTDIR' || error.code === 'ENOENT') return null
-      throw error
+      throw agentErrors.error('INPUT_UNREADABLE', `${path}: ${error.code}`, { cause: error })
     })
     return names === null ? null : names.sort().map((name) => join(path, name))
   },
