@@ -33,6 +33,22 @@ describe('the configuration', () => {
       'attestd.toml:5: tpm.transport is not allowed; allowed: auto, tcti, device, swtpm',
     ],
     [`${issuer}[tpm]\ntimeout = "soon"\n`, 'attestd.toml:4: tpm.timeout must be a number with a unit'],
+    [`${issuer}[tpm]\ntimeout = "0s"\n`, 'attestd.toml:4: tpm.timeout must be more than nothing'],
+    [`${issuer}[tdx]\ntimeout = "0ms"\n`, 'attestd.toml:4: tdx.timeout must be more than nothing'],
+    ...['cn-1', 'cn--beijing', 'cn-beijing-', 'cn-x', 'CN-beijing', 'cn-beijing-123', 'cn-beijing.example'].map(
+      (region): string[] => [
+        `${issuer}[collateral]\nregion = "${region}"\n`,
+        'attestd.toml:4: collateral.region must be',
+      ],
+    ),
+    [
+      `${issuer}[[remotes]]\nname = "r"\ndialect = "alibaba"\nissuer = "https://a.example"\npolicy_ids = ["a b"]\n`,
+      'attestd.toml:7: remotes[0].policy_ids[0] must be 1 to 128 letters',
+    ],
+    [
+      `${issuer}[[remotes]]\nname = "r"\ndialect = "alibaba"\nissuer = "https://a.example"\naudience = "a b"\n`,
+      'attestd.toml:7: remotes[0].audience must be 1 to 256 printable',
+    ],
     [`${issuer}[tpm]\npcrs = [0, 24]\n`, 'attestd.toml:4: tpm.pcrs[1] too big'],
     [`${issuer}[tpm]\nsimulator = "yes"\n`, 'attestd.toml:4: tpm.simulator invalid input: expected boolean'],
     ['[tpm]\n', 'attestd.toml:1: issuer is missing (object)'],

@@ -3,7 +3,7 @@ import { vendorAnchorNames } from '../../endorsements/trust-anchors.ts'
 import { millisecondsOf } from './duration.ts'
 import { remotes } from './remote-section.ts'
 import { collateral, tdx, tdxVerifierKeys } from './tdx-sections.ts'
-import { audience, duration, path, use } from './value-forms.ts'
+import { audience, duration, path, timeLimit, use } from './value-forms.ts'
 
 const pcr = z.int().min(0).max(23)
 const bank = z.enum(['sha256', 'sha384', 'sha512', 'sha1'])
@@ -43,7 +43,7 @@ const tpm = z
       .enum(['auto', 'tcti', 'device', 'swtpm'])
       .default('auto')
       .describe('`auto` takes libtss2-tctildr where it loads'),
-    timeout: duration('30s').describe('limit of one TPM command'),
+    timeout: timeLimit('30s').describe('limit of one TPM command'),
     allow_tcti: z.array(z.string()).default([]).describe('further TCTI names beside device, swtpm, mssim, tabrmd'),
     simulator: z
       .boolean()

@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { regionForm } from '../../endorser/tdx/pccs-base.ts'
 import type { AcceptableTcbStatus } from '../../verifier/tdx/inputs.ts'
-import { duration, path, use } from './value-forms.ts'
+import { duration, path, timeLimit, use } from './value-forms.ts'
 
 const tcbStatuses = [
   'UpToDate',
@@ -24,7 +25,7 @@ export const tdx = z
   .strictObject({
     use: use.describe('`required`: no token without a TD quote; `auto`: where this guest is a TD at the start'),
     report: path.default('/sys/kernel/config/tsm/report').describe('report folder of configfs-tsm'),
-    timeout: duration('35s').describe('limit of one quote, waiting for its turn included'),
+    timeout: timeLimit('35s').describe('limit of one quote, waiting for its turn included'),
     ccel_table: path.default('/sys/firmware/acpi/tables/CCEL').describe('ACPI table of the boot log'),
     ccel_log: path.default('/sys/firmware/acpi/tables/data/CCEL').describe('boot log of the firmware'),
     runtime_log: path
@@ -47,7 +48,7 @@ export const collateral = z
       .describe('servers of TDX collateral in the order in which they are asked; default: that of Intel'),
     region: z
       .string()
-      .regex(/^[a-z]{2}-[a-z0-9-]{2,30}$/, 'must be the name of a region, such as cn-beijing')
+      .regex(regionForm, 'must be the name of a region, such as cn-beijing or ap-southeast-1')
       .optional()
       .describe('Alibaba Cloud region whose mirror is asked first'),
     vpc: z.boolean().default(false).describe('asks the mirror of the region by its address inside of the VPC'),

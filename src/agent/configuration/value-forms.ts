@@ -1,11 +1,15 @@
 import { z } from 'zod'
 import { millisecondsOf } from './duration.ts'
 
-export const duration = (fallback: string) =>
-  z
-    .string()
-    .refine((text) => millisecondsOf(text) !== undefined, 'must be a number with a unit: 250ms, 30s, 15m, 6h, 90d')
-    .default(fallback)
+const durationText = z
+  .string()
+  .refine((text) => millisecondsOf(text) !== undefined, 'must be a number with a unit: 250ms, 30s, 15m, 6h, 90d')
+
+export const duration = (fallback: string) => durationText.default(fallback)
+
+/** How long something may take: under a limit of nothing every device would count as stuck. */
+export const timeLimit = (fallback: string) =>
+  durationText.refine((text) => millisecondsOf(text) !== 0, 'must be more than nothing').default(fallback)
 
 export const path = z.string().regex(/^\//, 'must be an absolute path')
 

@@ -64,14 +64,30 @@ function simulatorParts(socket: string): TdParts {
   return { ...parts, [Symbol.asyncDispose]: close }
 }
 
+/** A file that the system does not give us names no port, and is no reason not to start. */
+export async function quoteServicePort(path: string, tell: (message: string) => void): Promise<number | null> {
+  try {
+    return await readQuoteServicePort(path)
+  } catch (error) {
+    const { code, syscall } = error as NodeJS.ErrnoException
+    if (code === undefined || syscall === undefined) throw error
+    tell(`${path}: ${syscall} failed with ${code}; no quote is asked for by vsock`)
+    return null
+  }
+}
+
 /** Ways that need native code, or a service that the host offers: where they are missing they are not there (TDX 1.2). */
-async function otherPathsOf({ libc, clock }: Host, device: TdxGuest | null): Promise<readonly QuotePath[]> {
-  const port = await readQuoteServicePort(tdxPaths.quoteServiceConfig)
+async function otherPathsOf(
+  { libc, clock }: Host,
+  device: TdxGuest | null,
+  tell: (message: string) => void,
+): Promise<readonly QuotePath[]> {
+  const port = await quoteServicePort(tdxPaths.quoteServiceConfig, tell)
   const service = libc === null || port === null ? null : vsockQuoteService({ libc, port, clock })
   return [createVsockQuotePath(device, service), createTdvmcallQuotePath(device)]
 }
 
-async function kernelParts({ tdx }: Configuration, host: Host): Promise<TdParts> {
+async function kernelParts({ tdx }: Configuration, host: Host, tell: (message: string) => void): Promise<TdParts> {
   const { libc, random } = host
   const { guestDevice } = tdxPaths
   const device = libc !== null && existsSync(guestDevice) ? new TdxGuest({ path: guestDevice, libc }) : null
@@ -80,7 +96,7 @@ async function kernelParts({ tdx }: Configuration, host: Host): Promise<TdParts>
     place: tdx.report,
     simulated: false,
     files: tsmFilesIn(tdx.report, thread),
-    otherPaths: await otherPathsOf(host, device),
+    otherPaths: await otherPathsOf(host, device, tell),
     registers: await findRegisters(tdxPaths, device),
     bootLog: bootLogFiles({ ccelTable: tdx.ccel_table, ccelLog: tdx.ccel_log }),
     runtimeLog: runtimeLogFile(tdx.runtime_log, random),
@@ -88,9 +104,13 @@ async function kernelParts({ tdx }: Configuration, host: Host): Promise<TdParts>
   }
 }
 
-function partsOf(configuration: Configuration, host: Host): Promise<TdParts> | TdParts {
+function partsOf(
+  configuration: Configuration,
+  host: Host,
+  tell: (message: string) => void,
+): Promise<TdParts> | TdParts {
   const { simulator, simulator_socket: socket } = configuration.tdx
-  if (socket === undefined) return kernelParts(configuration, host)
+  if (socket === undefined) return kernelParts(configuration, host, tell)
   if (simulator) return simulatorParts(socket)
   throw agentErrors.error('CONFIGURATION_INVALID', 'tdx.simulator_socket needs tdx.simulator = true')
 }
@@ -111,10 +131,10 @@ async function removeStale(path: TsmQuotePath, { clock }: Host, tell: (message: 
 
 /** Makes the attester of this TD; nothing is quoted yet. Throws `CONFIGURATION_INVALID` for a simulator that is not allowed. */
 export async function wireTd(configuration: Configuration, host: Host, warn: LogWarning = () => {}): Promise<TdWiring> {
-  const parts = await partsOf(configuration, host)
+  const tell = (message: string) => warn('tdx_attester', message)
+  const parts = await partsOf(configuration, host, tell)
   const { files, otherPaths, registers, bootLog, runtimeLog, simulated, place } = parts
   const { clock, random } = host
-  const tell = (message: string) => warn('tdx_attester', message)
   const tsm = createTsmQuotePath({ files, processes: seenProcesses(), clock, random, warn: tell })
   await removeStale(tsm, host, tell)
   const attester = createTdxAttester({

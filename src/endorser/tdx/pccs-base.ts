@@ -21,7 +21,8 @@ export interface PccsBaseOptions {
 export const intelPcs = 'https://api.trustedservices.intel.com'
 const intelRootCrl = 'https://certificates.trustedservices.intel.com/IntelSGXRootCA.der'
 const loopbackHost = /^(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])$/
-const regionForm = /^[a-z]{2}(?:-[a-z]{2,16}){1,3}(?:-[0-9]{1,2})?$/
+/** Name of a region of Alibaba Cloud: `cn-beijing`, `ap-southeast-1`. */
+export const regionForm = /^[a-z]{2}(?:-[a-z]{2,16}){1,3}(?:-[0-9]{1,2})?$/
 const vpcHost = /^sgx-dcap-server-vpc\.([a-z0-9-]+)\.aliyuncs\.com$/
 const endpoint = /^(.*)\/(sgx|tdx)\/certification\/v([0-9]+)$/
 
