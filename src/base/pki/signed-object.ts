@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { equalBytes } from '../bytes.ts'
 import { MalformedError } from '../errors.ts'
 import { type DerCursor, identifiers } from './der-cursor.ts'
@@ -15,7 +15,7 @@ export function requireSize(der: Uint8Array, path: string, maximum: number): voi
 
 /** 64 lower-case hexadecimal digits. */
 export function sha256Hex(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex')
+  return hash('sha256', bytes, 'hex')
 }
 
 /** An AlgorithmIdentifier as it stands. */
