@@ -1,6 +1,7 @@
 export type { GuestAppraisal, GuestInputs, GuestPart } from './composite/appraise-guest.ts'
-export { appraiseGuest, guestChecks } from './composite/appraise-guest.ts'
+export { appraiseGuest } from './composite/appraise-guest.ts'
 export { compositeChecks } from './composite/checks.ts'
+export { guestChecks } from './composite/guest-checks.ts'
 export type { EventLogReplay } from './event-log/replay-event-log.ts'
 export { matchRegisters, replayEventLog } from './event-log/replay-event-log.ts'
 export type { ImaReplay, ImaReplayInputs } from './ima/replay-ima-log.ts'

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import pino from 'pino'
 import { configurationSchema } from '../../src/agent/configuration/schema.ts'
 import { acceptOwnToken } from '../../src/agent/embedded/accept-own-token.ts'
-import { createDirectAppraiser } from '../../src/agent/embedded/appraiser.ts'
+import type { Appraiser } from '../../src/agent/embedded/appraiser.ts'
 import { createEmbeddedSource } from '../../src/agent/embedded/embedded-source.ts'
 import { createEnrolments, type EnrolmentParts } from '../../src/agent/embedded/enrolments.ts'
 import { LastAppraisals } from '../../src/agent/embedded/last-appraisal.ts'
@@ -18,6 +18,7 @@ import { Challenges } from '../../src/issuer/challenges.ts'
 import { openKeyRing } from '../../src/issuer/open-key-ring.ts'
 import { MemoryStore } from '../../src/registry/memory-store.ts'
 import type { TokenRequest } from '../../src/results/token-request.ts'
+import { appraiseGuest } from '../../src/verifier/index.ts'
 import { certifyEk, ekAuthority, maker } from './enrolling-tpm.ts'
 import { FakeClock } from './fake-clock.ts'
 import { rsaKey, simpleIssuer, simplePolicies } from './issuing.ts'
@@ -26,6 +27,12 @@ import { type SoftwareKey, SoftwareTpm } from './software-tpm.ts'
 import { type CertificateSpec, testNow } from './test-ca.ts'
 
 const never = new AbortController().signal
+
+/** On the calling thread: sources run as they are, without a build. */
+const directAppraiser: Appraiser = {
+  appraise: async (evidence, inputs) => appraiseGuest(evidence, inputs),
+  [Symbol.asyncDispose]: async () => {},
+}
 
 export const embeddedIssuer = 'https://verifier.example'
 
@@ -110,7 +117,7 @@ export class EmbeddedMachine {
         },
         td: null,
       },
-      appraiser: createDirectAppraiser(),
+      appraiser: directAppraiser,
       challenges: new Challenges({ clock, random: randomBytes, capacity: 4 }),
       issuer: simpleIssuer(embeddedIssuer, keys, clock),
       audiences: simplePolicies(embeddedIssuer),

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander'
-import { guestChecks } from '../../verifier/composite/appraise-guest.ts'
+import { guestChecks } from '../../verifier/composite/guest-checks.ts'
 import { enrolmentChecks } from '../../verifier/tpm/enrolment-checks.ts'
 import { agentErrors } from '../errors.ts'
 import { parseEvidenceDocument } from '../evidence-document.ts'

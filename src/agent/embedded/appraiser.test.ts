@@ -4,7 +4,7 @@ import { SoftwareTpm } from '../../../test/support/software-tpm.ts'
 import { deriveTpmQualifyingData } from '../../evidence/binding.ts'
 import type { GuestEvidence } from '../../evidence/composite.ts'
 import { appraiseGuest, type GuestInputs } from '../../verifier/index.ts'
-import { type Appraiser, createDirectAppraiser, createWorkerAppraiser } from './appraiser.ts'
+import { type Appraiser, createWorkerAppraiser } from './appraiser.ts'
 
 const tpm = new SoftwareTpm()
 const seed = new Uint8Array(48).fill(5)
@@ -86,6 +86,30 @@ describe('an appraiser in a thread', () => {
     expect(await appraiser.appraise(evidence, { ...inputs, now: 1 })).toMatchObject({ jobs: 1 })
   })
 
+  it('ends its thread after 20 seconds without a job, and takes the next one with a new thread', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const appraiser = open(answering)
+    expect(await appraiser.appraise(evidence, inputs)).toMatchObject({ jobs: 1 })
+    vi.advanceTimersByTime(19_999)
+    expect(await appraiser.appraise(evidence, inputs)).toMatchObject({ jobs: 2 })
+    vi.advanceTimersByTime(19_999)
+    expect(await appraiser.appraise(evidence, inputs)).toMatchObject({ jobs: 3 })
+    vi.advanceTimersByTime(20_000)
+    expect(await appraiser.appraise(evidence, inputs)).toMatchObject({ jobs: 1 })
+  })
+
+  it('keeps its thread while somebody waits', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const answersSecondAndThird = 'if (jobs > 1) port.postMessage({ id: jobs, appraisal: jobs })'
+    const appraiser = open(threadThat(answersSecondAndThird))
+    const slow = Promise.allSettled([appraiser.appraise(evidence, inputs)])
+    expect(await appraiser.appraise(evidence, inputs)).toBe(2)
+    vi.advanceTimersByTime(25_000)
+    expect(await appraiser.appraise(evidence, inputs)).toBe(3)
+    vi.advanceTimersByTime(5_000)
+    expect(await slow).toMatchObject([{ reason: { code: 'APPRAISAL_TIMEOUT' } }])
+  })
+
   it('passes a bug of the thread on to all who wait, and goes on with a new thread', async () => {
     const appraiser = open(
       threadThat(
@@ -116,13 +140,6 @@ describe('an appraiser in a thread', () => {
     const appraiser = open(threadThat('process.exit(0)'))
     await expect(appraiser.appraise(evidence, inputs)).rejects.toMatchObject({ code: 'APPRAISAL_TIMEOUT' })
   })
-})
-
-it('an appraiser without a thread gives what the verifier gives', async () => {
-  await using appraiser = createDirectAppraiser()
-  const appraisal = await appraiser.appraise(evidence, inputs)
-  expect(appraisal).toEqual(appraiseGuest(evidence, inputs))
-  expect(appraisal.affirmed).toBe(true)
 })
 
 describe('what passes between the threads', () => {

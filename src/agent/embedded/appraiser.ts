@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { declareErrors } from '../../base/errors.ts'
 import type { GuestEvidence } from '../../evidence/composite.ts'
-import { appraiseGuest, type GuestAppraisal, type GuestInputs } from '../../verifier/index.ts'
+import type { GuestAppraisal, GuestInputs } from '../../verifier/index.ts'
 
 export interface AppraisalJob {
   readonly id: number
@@ -47,6 +47,9 @@ function threadError(error: unknown): unknown {
 const longestQueue = 64
 const longestAppraisalMs = 30_000
 
+/** A thread holds more than 10 MB, and is started in less time than a TPM takes for a quote (BRK-163). */
+const longestIdleMs = 20_000
+
 interface Waiting {
   readonly resolve: (appraisal: GuestAppraisal) => void
   readonly reject: (error: unknown) => void
@@ -58,6 +61,7 @@ class WorkerAppraiser implements Appraiser {
   #worker: Worker | undefined
   #waiting = new Map<number, Waiting>()
   #next = 1
+  #idle: NodeJS.Timeout | undefined
 
   constructor(entry: URL) {
     this.#entry = entry
@@ -67,6 +71,7 @@ class WorkerAppraiser implements Appraiser {
     if (this.#waiting.size >= longestQueue) {
       return Promise.reject(appraiserErrors.error('APPRAISER_BUSY', `${longestQueue} appraisals are waiting`))
     }
+    clearTimeout(this.#idle)
     const worker = this.#started()
     const id = this.#next++
     return new Promise((resolve, reject) => {
@@ -81,6 +86,7 @@ class WorkerAppraiser implements Appraiser {
     const worker = this.#worker
     this.#worker = undefined
     this.#failAll(appraiserErrors.error('APPRAISER_BUSY', 'the verifier is stopping'))
+    clearTimeout(this.#idle)
     await worker?.terminate()
   }
 
@@ -104,7 +110,18 @@ class WorkerAppraiser implements Appraiser {
     const waiting = this.#waiting.get(id)
     this.#waiting.delete(id)
     clearTimeout(waiting?.timer)
+    if (this.#waiting.size === 0) this.#endWhenIdle()
     return waiting
+  }
+
+  /** Nobody waits; the next appraisal stops the timer. */
+  #endWhenIdle(): void {
+    clearTimeout(this.#idle)
+    this.#idle = setTimeout(() => {
+      const worker = this.#worker
+      this.#worker = undefined
+      void worker?.terminate()
+    }, longestIdleMs).unref()
   }
 
   /** A thread that does not answer is ended; the next appraisal gets a new one. */
@@ -120,15 +137,7 @@ class WorkerAppraiser implements Appraiser {
   }
 }
 
-/** Appraises in a worker thread. `entry` is the compiled `appraisal-worker`; the thread starts with the first job. */
+/** Appraises in a worker thread. `entry` is the compiled `appraisal-worker`; the thread starts with the first job and ends when there is none for long. */
 export function createWorkerAppraiser(entry = new URL('./appraisal-worker.js', import.meta.url)): Appraiser {
   return new WorkerAppraiser(entry)
-}
-
-/** Appraises on the calling thread: for commands that do nothing else meanwhile. */
-export function createDirectAppraiser(): Appraiser {
-  return {
-    appraise: async (evidence, inputs) => appraiseGuest(evidence, inputs),
-    [Symbol.asyncDispose]: async () => {},
-  }
 }

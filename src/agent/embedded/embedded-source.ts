@@ -11,14 +11,8 @@ import type { LifetimeBound } from '../../issuer/token-lifetime.ts'
 import { passportErrors } from '../../passport/errors.ts'
 import type { AcceptedToken, TokenSource } from '../../passport/token-source.ts'
 import type { TokenRequest } from '../../results/token-request.ts'
-import {
-  type GuestAppraisal,
-  type GuestInputs,
-  guestChecks,
-  type TdxAppraisal,
-  type TpmCheckId,
-  type TpmEnrolment,
-} from '../../verifier/index.ts'
+import { guestChecks } from '../../verifier/composite/guest-checks.ts'
+import type { GuestAppraisal, GuestInputs, TdxAppraisal, TpmCheckId, TpmEnrolment } from '../../verifier/index.ts'
 import type { Appraiser } from './appraiser.ts'
 import { builtinPolicy } from './builtin-policy.ts'
 import { embeddedErrors } from './errors.ts'

@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { SimulatedGuest } from '../../../test/support/simulated-guest.ts'
 import { deriveReportData } from '../../evidence/binding.ts'
 import { type GuestEvidence, tpmPartOf } from '../../evidence/composite.ts'
-import { appraiseGuest, type GuestInputs, guestChecks } from './appraise-guest.ts'
+import { appraiseGuest, type GuestInputs } from './appraise-guest.ts'
 import { compositeChecks } from './checks.ts'
+import { guestChecks } from './guest-checks.ts'
 
 const guest = new SimulatedGuest()
 const seed = new Uint8Array(48).fill(7)

@@ -4,13 +4,11 @@ import { deriveReportData, deriveTpmQualifyingData, digestDevices } from '../../
 import { devicesOf, type GuestEvidence } from '../../evidence/composite.ts'
 import { parseQuote, reportDataOf } from '../../evidence/tdx/quote.ts'
 import type { BindingEdge, Tee } from '../../results/acr.ts'
-import type { Appraisal, Checks, Finding } from '../../results/appraisal.ts'
+import type { Appraisal, Finding } from '../../results/appraisal.ts'
 import { Checklist } from '../../results/checklist.ts'
 import { appraiseTdx, type TdxAppraisal } from '../tdx/appraise-tdx.ts'
-import { tdxChecks } from '../tdx/checks.ts'
 import type { TdxInputs } from '../tdx/inputs.ts'
 import { appraiseTpm, type TpmAppraisal } from '../tpm/appraise-tpm.ts'
-import { tpmChecks } from '../tpm/checks.ts'
 import type { TpmInputs } from '../tpm/inputs.ts'
 import { compositeChecks } from './checks.ts'
 
@@ -115,9 +113,6 @@ function judgeTogether(evidence: GuestEvidence, parts: Parts, inputs: GuestInput
 }
 
 const alone: Judged = { findings: [], affirmed: true, binding: [] }
-
-/** The checks of a guest, in the order in which they are listed: those of its parts, then those of their bond. */
-export const guestChecks: Checks<string> = { ...tdxChecks, ...tpmChecks, ...compositeChecks }
 
 /**
  * Appraises what one guest says: its TD quote, its TPM quote, and that both belong to one guest and one challenge. Every
