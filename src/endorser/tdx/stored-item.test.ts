@@ -30,6 +30,34 @@ describe('a stored item (TDX-215)', () => {
     }
   })
 
+  it.each([
+    ['a number of a half', { key: { kind: 'qe-identity', tee: 'tdx', update: { evaluationNumber: 17.5 } } }],
+    ['a number beyond all', { key: { kind: 'qe-identity', tee: 'tdx', update: { evaluationNumber: 1e308 } } }],
+    ['a number that is text', { key: { kind: 'qe-identity', tee: 'tdx', update: { evaluationNumber: '17' } } }],
+    ['a time that is text', { fetchedAt: '0' }],
+    ['no time', { fetchedAt: null }],
+  ] as const)('of %s is refused, whoever made its checksum', (_, change) => {
+    const each = stored.find(({ key }) => key.kind === 'qe-identity')
+    if (!each) throw new Error('no item')
+    const forged = { ...each, ...change } as unknown as StoredItem
+    expect(() => parseStoredItem(encodeStoredItem(forged), nameOfItem(forged.key))).toThrow(
+      expect.objectContaining({ code: 'MALFORMED' }),
+    )
+  })
+
+  it('has a name of its own for every number, platform and TEE (TDX-210)', () => {
+    const names = keys.map(nameOfItem)
+    expect(names).toEqual([
+      `tdx-tcb-info-${fmspc}-standard`,
+      'tdx-qe-identity-number-17',
+      'pck-crl-platform',
+      'root-crl',
+    ])
+    expect(nameOfItem({ kind: 'qe-identity', tee: 'sgx', update: { evaluationNumber: 18 } })).toBe(
+      'sgx-qe-identity-number-18',
+    )
+  })
+
   it('with any byte changed, or cut anywhere, is refused', () => {
     const [each] = stored
     if (!each) throw new Error('no item')

@@ -40,7 +40,7 @@ function textMember(object: JsonObject, member: string): string {
 function updateOf(value: JsonValue | undefined): UpdateSet {
   if (value === 'standard' || value === 'early') return value
   const number = isJsonObject(value) ? value['evaluationNumber'] : undefined
-  if (typeof number === 'number') return { evaluationNumber: number }
+  if (typeof number === 'number' && Number.isSafeInteger(number)) return { evaluationNumber: number }
   throw malformed('key.update is no update set')
 }
 
