@@ -17,7 +17,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { seededRandom } from '../../test/support/seeded-random.ts'
 import { bootLogFiles } from './boot-log-files.ts'
 import { runtimeLogFile } from './runtime-log-file.ts'
-import { registerFiles } from './tdx-registers.ts'
+import { findRegisters, registerFiles } from './tdx-registers.ts'
 
 function folder(): string {
   const path = mkdtempSync(join(tmpdir(), 'attestd-tdx-'))
@@ -62,6 +62,7 @@ describe('registers as files (TDX-030)', () => {
     writeFileSync(join(place, 'rtmr3:sha384'), Buffer.alloc(48, 1))
     const registers = registerFiles(place)
     expect(await registers.read(3)).toEqual(new Uint8Array(48).fill(1))
+    expect(await (await findRegisters({ measurements: place }, null))?.read(3)).toEqual(new Uint8Array(48).fill(1))
     await registers.extend(3, new Uint8Array(48).fill(2))
     expect(written(join(place, 'rtmr3:sha384'))).toEqual(Buffer.alloc(48, 2))
     await expect(registers.extend(3, new Uint8Array(47))).rejects.toThrow(TypeError)
