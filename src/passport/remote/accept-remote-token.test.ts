@@ -114,6 +114,11 @@ describe('a token of the service', () => {
     ['more than a day (BRK-106)', () => changed({ exp: now + 86_401 }), 'bad-token BRK-106'],
     ['31 s of age (BRK-106)', () => changed({ iat: now - 31, nbf: now - 31 }), 'bad-token BRK-106'],
     ['an hour of age (BRK-106)', () => changed({ iat: now - 3600, nbf: now - 3600 }), 'bad-token TOK-94'],
+    [
+      'an end that has passed, young as it is (TOK-93)',
+      () => changed({ iat: now - 80, nbf: now - 80, exp: now - 40 }),
+      'bad-token TOK-93',
+    ],
     ['a date 31 s ahead (BRK-65)', () => changed({ iat: now + 31, nbf: now + 31 }), 'clock 31'],
     ['a date an hour ahead (BRK-65)', () => changed({ iat: now + 3600, nbf: now + 3600 }), 'clock 3600'],
     ['a begin 31 s ahead (BRK-106)', () => changed({ nbf: now + 31 }), 'bad-token TOK-93'],
