@@ -216,4 +216,31 @@ describe('platform_collaterals.json (TDX-220 c)', () => {
       await expect(source({ '/b': text }).obtain(key, unending())).rejects.toThrow(/has no/)
     }
   })
+
+  it.each(every)('of nothing has no %j', async (key) => {
+    const files = { '/b': '{"collaterals":{}}' }
+    await expect(source(files).obtain(key, unending())).rejects.toMatchObject({
+      code: 'collateral_unknown_platform',
+      facts: { source: 'file:///b' },
+    })
+  })
+
+  it.each([
+    ['no certificates at all', { certificates: undefined }],
+    ['certificates that are none', { certificates: null }],
+    ['chains by CA that are none', { certificates: { 'SGX-PCK-Certificate-Issuer-Chain': null } }],
+  ])('with %s names the file', async (_, change) => {
+    const text = JSON.stringify({ collaterals: { ...toolFile().collaterals, ...change } })
+    for (const key of [tcb, { kind: 'pck-crl', ca: 'platform' } as const]) {
+      await expect(source({ '/b': text }).obtain(key, unending())).rejects.toMatchObject({
+        code: 'collateral_file_invalid',
+      })
+    }
+  })
+})
+
+it('a bug in reading files is no failure of a source', async () => {
+  const bug = new TypeError('a bug')
+  const files = { read: () => Promise.reject(bug), list: async () => null }
+  await expect(createFileSource('/b', files).obtain(tcb, unending())).rejects.toBe(bug)
 })

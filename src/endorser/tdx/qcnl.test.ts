@@ -16,6 +16,7 @@ describe('lines (TDX-225)', () => {
     ['PCCS_URL=https://a\r\nUSE_SECURE_CERT=FALSE\r\n', { url: 'https://a', useSecureCertificate: false }],
     [' PCCS_URL = "https://a" ', { url: 'https://a', useSecureCertificate: true }],
     ['USE_SECURE_CERT=false', { url: null, useSecureCertificate: false }],
+    ['PCCS_URL="https://a"/b', { url: '"https://a"/b' }],
     ['PCCS_URL=', { url: null }],
     ['', { url: null, useSecureCertificate: true }],
     ['OTHER=1\nPCCS_URL=https://a?x=y#z', { url: 'https://a?x=y#z' }],
