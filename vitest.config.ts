@@ -11,6 +11,7 @@ const slow = [
   'src/attester/tpm/{tpm-attester,tpm-keys}.test.ts',
   'src/endorser/tdx/{collateral-source,never-back,served-collateral}.test.ts',
   'src/agent/inspection/inspect.test.ts',
+  'src/agent/process-end.test.ts',
   'src/issuer/key-ring.test.ts',
   'src/passport/{model,refreshing}.test.ts',
   'src/passport/remote/{alibaba-source,attestation-client}.test.ts',

@@ -161,6 +161,7 @@ describe('what is no simulator', () => {
     ['an error that is text', { error: 'EBUSY' }],
     ['a code of another form', { error: { code: 'TSM', syscall: 'read' } }],
     ['a code that is a line', { error: { code: 'EBUSY\nE', syscall: 'read' } }],
+    ['a syscall behind other text', { error: { code: 'EBUSY', syscall: 'x\nread' } }],
     ['a syscall of another form', { error: { code: 'EBUSY', syscall: 'Read!' } }],
     ['names that are numbers', { ok: [1] }],
     ['no names', { ok: 'names' }],

@@ -144,6 +144,12 @@ describe('a quote over vsock', () => {
       'tsm_permission',
     ],
     ['nobody who listens', guest(), service(failing(systemError('ECONNRESET', 'connect'))), 'quote_path_unavailable'],
+    ...['ENODEV', 'ENXIO', 'ENOTTY', 'ECONNREFUSED'].map((errno): [string, TdxGuestDevice, QuoteService, string] => [
+      errno,
+      guest(),
+      service(failing(systemError(errno, 'connect'))),
+      'quote_path_unavailable',
+    ]),
     ['no vsock', guest(), service(failing(systemError('EAFNOSUPPORT', 'socket'))), 'quote_path_unavailable'],
     ['a silent host', guest(), service(failing(systemError('ETIMEDOUT', 'read'))), 'quote_host_error'],
     ['an error of the service', guest(), service(async () => answer({ error: 0x12001 })), 'quote_host_error'],
