@@ -1,14 +1,18 @@
 import { spawn, spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { AgentHome, AgentProcess, audience } from '../support/agent-process.ts'
+import { setTimeout as pause } from 'node:timers/promises'
+import { AgentHome, AgentProcess, audience, problemOf } from '../support/agent-process.ts'
 import { compare, comparison, printTable } from '../support/comparison.ts'
 import { haveSwtpm } from '../support/swtpm.ts'
 import { TpmMachine } from '../support/tpm-machine.ts'
 
 const cachedTokens = 1000
+/** Of ten minutes with tokens of five audiences that live for five. */
+const refreshes = 20
 
 /** A machine with a simulated TPM, and an agent that has run there before: its keys are made. */
 async function withHome(run: (home: AgentHome) => Promise<void>): Promise<void> {
@@ -68,14 +72,36 @@ comparison(
   haveSwtpm,
 )
 
-/** Resident memory of a process that does nothing but stay. */
-async function emptyProcessBytes(): Promise<number> {
-  const child = spawn(process.execPath, ['-e', 'console.log(0); setInterval(() => {}, 1e6)'])
+/** How the unit starts it (systemd/attestd.service): what is measured is what is installed. */
+const asInstalled = {
+  nodeOptions: ['--max-semi-space-size=1', '--max-old-space-size=128'],
+  environment: { MALLOC_ARENA_MAX: '1' },
+}
+
+/** Resident memory of a process that does nothing but listen on a Unix socket. */
+async function emptyProcessBytes(folder: string): Promise<number> {
+  const program = `require('node:net').createServer().listen(${JSON.stringify(join(folder, 'floor.sock'))}, () => console.log(0))`
+  const child = spawn(process.execPath, [...asInstalled.nodeOptions, '-e', program], {
+    env: { PATH: process.env['PATH'], ...asInstalled.environment },
+  })
   await once(child.stdout, 'data')
   const status = readFileSync(`/proc/${child.pid}/status`, 'ascii')
   child.kill()
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024
 }
+
+/** Tokens with nonces of their own: each takes evidence and an appraisal, like a refresh; as fast as callers may. */
+async function refresh(agent: AgentProcess, times: number): Promise<void> {
+  for (let done = 0; done < times; ) {
+    const answer = await agent.askToken({ nonces: [randomBytes(24).toString('base64url')] })
+    if (answer.status === 200) done++
+    else if (answer.status === 429) await pause(Number(problemOf(answer)['retry_after_ms']))
+    else throw new Error(`no token but ${answer.status}: ${answer.body}`)
+  }
+}
+
+/** Longer than the thread of appraisals waits for work. */
+const restMs = 22_000
 
 /** Declared audiences have a place in the cache for each; somebody waits for every token, so that none is put off. */
 async function fetchEach(agent: AgentProcess, audiences: readonly string[]): Promise<void> {
@@ -86,7 +112,7 @@ async function fetchEach(agent: AgentProcess, audiences: readonly string[]): Pro
 
 /** The agent with a kind of use behind it, and its memory then. */
 async function residentAfter(home: AgentHome, use: (agent: AgentProcess) => Promise<unknown>): Promise<number> {
-  const agent = await AgentProcess.start(home)
+  const agent = await AgentProcess.start(home, asInstalled)
   try {
     await use(agent)
     return agent.residentBytes()
@@ -96,18 +122,22 @@ async function residentAfter(home: AgentHome, use: (agent: AgentProcess) => Prom
 }
 
 async function printMemory(home: AgentHome): Promise<void> {
-  const empty = await emptyProcessBytes()
+  const empty = await emptyProcessBytes(home.folder)
   const idle = await residentAfter(home, async () => {})
   const used = await residentAfter(home, (agent) => agent.token())
+  const refreshed = await residentAfter(home, (agent) => refresh(agent, refreshes))
+  const rested = await residentAfter(home, (agent) => refresh(agent, refreshes).then(() => pause(restMs)))
   const audiences = Array.from({ length: cachedTokens }, (_, at) => `${audience}/${at}`)
   home.configure({ broker: [`warm = [${audiences.map((each) => `"${each}"`).join(', ')}]`] })
   const full = await residentAfter(home, (agent) => fetchEach(agent, audiences))
-  const row = (name: string, bytes: number) => [name, `${(bytes / 2 ** 20).toFixed(0)} MiB`, (bytes / empty).toFixed(2)]
+  const row = (name: string, bytes: number) => [name, `${(bytes / 1e6).toFixed(0)} MB`, (bytes / empty).toFixed(2)]
   printTable('resident memory', [
     ['', 'RSS', '× floor'],
-    row('floor: an empty Node process', empty),
+    row('floor: Node with one Unix socket', empty),
     row('agent, ready', idle),
     row('agent, one token', used),
+    row(`agent, ${refreshes} refreshes`, refreshed),
+    row(`agent, ${refreshes} refreshes and ${restMs / 1000} s of rest`, rested),
     row(`agent, ${cachedTokens} tokens`, full),
   ])
 }
