@@ -32,16 +32,15 @@ function writePem(name: string, ...authorities: readonly { certificate: { der: U
 const sections = {
   agent: '',
   tpm: '',
-  tdx: '',
   issuer: 'url = "https://issuer.example"',
   verifier: '',
   callers: '',
 }
 
 function configure(change: Partial<typeof sections> = {}): void {
-  const { agent, tpm, tdx, issuer, verifier, callers } = { ...sections, ...change }
+  const { agent, tpm, issuer, verifier, callers } = { ...sections, ...change }
   const files = `ek_anchors = ["${folder}/ca.pem"]\nek_intermediates = ["${folder}/more.pem"]`
-  const text = `[agent]\n${agent}\n[tpm]\n${tpm}\n[tdx]\n${tdx}\n[issuer]\n${issuer}\n[verifier]\n${files}\n${verifier}\n[callers]\n${callers}\n`
+  const text = `[agent]\n${agent}\n[tpm]\n${tpm}\n[issuer]\n${issuer}\n[verifier]\n${files}\n${verifier}\n[callers]\n${callers}\n`
   writeFileSync(file(), text, { mode: 0o600 })
 }
 
@@ -101,27 +100,12 @@ describe('a reload is refused whole (BRK-142)', () => {
     ['a life that no token may have', { issuer: `${sections.issuer}\nlifetime = "10s"` }, 'a lifetime of 10 s'],
     ['another issuer', { issuer: 'url = "https://other.example"' }, 'a change of issuer.url needs a restart'],
     ['another TPM', { tpm: 'tcti = "device:/dev/tpm0"' }, 'a change of tpm needs a restart'],
-    [
-      'another grace for collateral',
-      { verifier: 'collateral_grace = "1h"' },
-      'a change of verifier.collateral_grace needs a restart',
-    ],
     ['a rule without form', { callers: 'rules = [{}]' }, 'callers.rules[0].id'],
   ])('with %s', async (_, change, says) => {
     const before = await settings()
     configure({ ...change, agent: 'log_level = "debug"' })
     const outcome = await reloadSettings(file(), before)
     expect(outcome).toEqual({ errors: expect.arrayContaining([expect.stringContaining(says)]) })
-  })
-
-  it('when a root of simulated TDs is another one, although the configuration says the same', async () => {
-    const tdx = 'simulator = true'
-    const verifier = `tdx_anchors = ["${folder}/more.pem"]`
-    const before = await settings({ tdx, verifier })
-    writePem('more.pem', other)
-    expect(await reloadSettings(file(), before)).toEqual({
-      errors: [expect.stringContaining('a change of verifier.tdx_anchors needs a restart')],
-    })
   })
 
   it.each<[string, () => void]>([

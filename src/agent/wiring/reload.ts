@@ -2,13 +2,12 @@ import { toBase64 } from '../../base/bytes.ts'
 import { AttestdError } from '../../base/errors.ts'
 import { canonicalJson } from '../../base/json.ts'
 import { readConfiguration } from '../configuration/read.ts'
+import type { Configuration } from '../configuration/schema.ts'
 import { agentErrors } from '../errors.ts'
 import { composeSettings, type Settings } from './settings.ts'
 
 /** What is opened once: a change of it needs a restart and is refused on reload (BRK-142). */
-function fixedParts({ configuration, tdRequirements }: Settings): Readonly<Record<string, unknown>> {
-  const { agent, listen, tpm, tdx, collateral, verifier, issuer } = configuration
-  const { trustAnchors = [] } = tdRequirements
+function fixedParts({ agent, listen, tpm, tdx, collateral, issuer }: Configuration): Readonly<Record<string, unknown>> {
   const { url, listen: address, algorithm, rotation, ephemeral_keys, allow_http_loopback } = issuer
   return {
     'agent.state_directory': agent.state_directory,
@@ -16,9 +15,6 @@ function fixedParts({ configuration, tdRequirements }: Settings): Readonly<Recor
     tpm,
     tdx,
     collateral,
-    // What collateral is at hand was judged by these.
-    'verifier.collateral_grace': verifier.collateral_grace,
-    'verifier.tdx_anchors': trustAnchors.flatMap(({ fingerprints }) => fingerprints),
     'issuer.url': url,
     'issuer.listen': address ?? null,
     'issuer.algorithm': algorithm,
@@ -28,7 +24,7 @@ function fixedParts({ configuration, tdRequirements }: Settings): Readonly<Recor
   }
 }
 
-function needsRestart(before: Settings, after: Settings): string[] {
+function needsRestart(before: Configuration, after: Configuration): string[] {
   const [old, fresh] = [fixedParts(before), fixedParts(after)]
   return Object.keys(old).filter((part) => canonicalJson(old[part]) !== canonicalJson(fresh[part]))
 }
@@ -66,7 +62,7 @@ export type ReloadOutcome = { readonly settings: Settings } | { readonly errors:
 export async function reloadSettings(file: string, before: Settings): Promise<ReloadOutcome> {
   try {
     const settings = await composeSettings(await readConfiguration(file))
-    const parts = needsRestart(before, settings)
+    const parts = needsRestart(before.configuration, settings.configuration)
     if (parts.length === 0) return { settings }
     const error = agentErrors.error('CONFIGURATION_INVALID', `${file}: a change of ${parts.join(', ')} needs a restart`)
     return { errors: [error.message] }
