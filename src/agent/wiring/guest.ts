@@ -6,11 +6,14 @@ import type { Host } from './host.ts'
 import type { Settings } from './settings.ts'
 import { type TdWiring, wireTd } from './td.ts'
 import { type TpmWiring, wireTpm } from './tpm.ts'
+import { WatchedTd } from './watched-td.ts'
 
 /** The devices of this guest, and what its verifier needs to know of their makers. */
 export interface GuestWiring extends AsyncDisposable {
   readonly tpm: TpmWiring | null
   readonly td: TdWiring | null
+  /** The TD as sources ask it; null without one. */
+  readonly watchedTd: WatchedTd | null
   readonly collateral: CollateralWiring | null
   /** Where the devices are reached, for logs: `device:/dev/tpmrm0, /sys/kernel/config/tsm/report`. */
   readonly place: string
@@ -29,6 +32,13 @@ function reportTpm({ place }: TpmWiring, log: Logger): (failure: string | null) 
   }
 }
 
+function reportTd({ place }: TdWiring, log: Logger): (failure: string | null) => void {
+  return (failure) => {
+    if (failure === null) log.info({ event: 'td_answers', td: place }, 'the TD gives quotes again')
+    else log.warn({ event: 'td_failed', td: place, code: failure }, 'the TD gives no quotes')
+  }
+}
+
 /** Opens no device yet. Throws for ways that cannot be, and where the state directory cannot be used. */
 export async function wireGuest(settings: Settings, host: Host, log: Logger): Promise<GuestWiring> {
   const { configuration } = settings
@@ -36,20 +46,24 @@ export async function wireGuest(settings: Settings, host: Host, log: Logger): Pr
   const warn = (code: string, message: string) => log.warn({ code }, message)
   const tpm = plan.tpm ? wireTpm(configuration, host, warn) : null
   const td = plan.td ? await wireTd(configuration, host, warn) : null
+  const watchedTd = td === null ? null : new WatchedTd(td.attester, host)
   const collateral = td === null ? null : await wireCollateral(settings, host, log)
   return {
     tpm,
     td,
+    watchedTd,
     collateral,
     place: [tpm, td].flatMap((device) => (device === null ? [] : [device.place])).join(', '),
     simulated: tpm?.simulated === true || td?.simulated === true,
     failing: () => {
       const failed = tpm?.state()?.lastError
-      return [...(failed ? [`tpm:${failed}`] : []), ...(td?.state().stuck ? ['tdx:quote_stuck'] : [])]
+      const quotes = td?.state().stuck ? 'quote_stuck' : watchedTd?.lastError
+      return [...(failed ? [`tpm:${failed}`] : []), ...(quotes ? [`tdx:${quotes}`] : [])]
     },
     adopt: (changed) => collateral?.adopt(changed),
     tasks: [
       ...(tpm === null ? [] : [tpm.keepTried(reportTpm(tpm, log))]),
+      ...(td === null || watchedTd === null ? [] : [watchedTd.keepTried(reportTd(td, log))]),
       ...(collateral === null ? [] : [collateral.keepCurrent]),
     ],
     [Symbol.asyncDispose]: async () => {

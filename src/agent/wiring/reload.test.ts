@@ -32,15 +32,16 @@ function writePem(name: string, ...authorities: readonly { certificate: { der: U
 const sections = {
   agent: '',
   tpm: '',
+  tdx: '',
   issuer: 'url = "https://issuer.example"',
   verifier: '',
   callers: '',
 }
 
 function configure(change: Partial<typeof sections> = {}): void {
-  const { agent, tpm, issuer, verifier, callers } = { ...sections, ...change }
+  const { agent, tpm, tdx, issuer, verifier, callers } = { ...sections, ...change }
   const files = `ek_anchors = ["${folder}/ca.pem"]\nek_intermediates = ["${folder}/more.pem"]`
-  const text = `[agent]\n${agent}\n[tpm]\n${tpm}\n[issuer]\n${issuer}\n[verifier]\n${files}\n${verifier}\n[callers]\n${callers}\n`
+  const text = `[agent]\n${agent}\n[tpm]\n${tpm}\n[tdx]\n${tdx}\n[issuer]\n${issuer}\n[verifier]\n${files}\n${verifier}\n[callers]\n${callers}\n`
   writeFileSync(file(), text, { mode: 0o600 })
 }
 
@@ -66,6 +67,16 @@ describe('a reload drops the tokens at hand (BRK-01)', () => {
     const before = await settings()
     change()
     expect(changesTokens(before, await settings())).toBe(true)
+  })
+
+  it('when a root of simulated TDs was exchanged in its file', async () => {
+    const change = { tdx: 'simulator = true', verifier: `tdx_anchors = ["${folder}/more.pem"]` }
+    const before = await settings(change)
+    expect(changesTokens(before, await settings(change))).toBe(false)
+    writePem('more.pem', other)
+    const after = await settings(change)
+    // The same file serves as a list of intermediates here; the roots alone have to count.
+    expect(changesTokens({ ...before, trust: after.trust }, after)).toBe(true)
   })
 
   it.each<[string, Partial<typeof sections>]>([

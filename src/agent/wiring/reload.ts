@@ -30,10 +30,11 @@ function needsRestart(before: Configuration, after: Configuration): string[] {
 }
 
 /** What is in the files, not their names: an authority that was taken out of a file is not trusted any more. */
-function authoritiesOf({ trust: { anchors, intermediates } }: Settings): object {
+function authoritiesOf({ trust: { anchors, intermediates }, tdRequirements }: Settings): object {
   return {
     ek: anchors.flatMap(({ fingerprints }) => fingerprints),
     intermediates: intermediates.map(({ fingerprint }) => fingerprint),
+    tdx: (tdRequirements.trustAnchors ?? []).flatMap(({ fingerprints }) => fingerprints),
   }
 }
 

@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest'
 import { createSimulator } from '../../../mocks/tdx/simulator.ts'
 import { FakeClock } from '../../../test/support/fake-clock.ts'
 import { seededRandom } from '../../../test/support/seeded-random.ts'
-import type { TdxAttester } from '../../attester/tdx/tdx-attester.ts'
 import { parseConfiguration } from '../configuration/load.ts'
 import { createLog } from '../log.ts'
 import { remoteSources } from './remotes.ts'
 import { plainRequest } from './settings.ts'
+import type { WatchedTd } from './watched-td.ts'
 
 const issuer = 'https://attest.example'
 const clock = new FakeClock(Date.UTC(2026, 5, 1))
@@ -20,7 +20,7 @@ function sourceOf(...lines: readonly string[]) {
   const log = createLog('info', { journal: false, write: (line) => logged.push(line) })
   const attester = {
     collect: async (reportData: Uint8Array) => ({ quote: simulator.quote({ reportData }), ccEventLog: null }),
-  } as unknown as TdxAttester
+  } as unknown as WatchedTd
   const host = { clock, random: seededRandom(3), libc: null }
   const settings = remotes.map((section) => ({ section, jwks: null }))
   const [source] = remoteSources(settings, 7, { host, log, attester, simulator: false })

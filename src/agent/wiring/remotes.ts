@@ -1,5 +1,4 @@
 import type { Logger } from 'pino'
-import type { TdxAttester } from '../../attester/tdx/tdx-attester.ts'
 import { AttestdError, MalformedError } from '../../base/errors.ts'
 import { parseJsonObject } from '../../base/json.ts'
 import { createAlibabaSource } from '../../passport/remote/alibaba-source.ts'
@@ -16,6 +15,7 @@ import { planGuest } from './guest-plan.ts'
 import type { Host } from './host.ts'
 import { loggedSource } from './logged-source.ts'
 import { requireFile } from './trust-files.ts'
+import type { WatchedTd } from './watched-td.ts'
 
 type RemoteSection = Configuration['remotes'][number]
 
@@ -79,7 +79,7 @@ export async function readRemotes(loaded: LoadedConfiguration): Promise<RemoteSe
 export interface RemoteParts {
   readonly host: Host
   readonly log: Logger
-  readonly attester: TdxAttester
+  readonly attester: Pick<WatchedTd, 'collect'>
   /** Tokens about a simulated TD are taken, and say so. */
   readonly simulator: boolean
 }

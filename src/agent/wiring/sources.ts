@@ -29,10 +29,10 @@ export interface SourceFactory extends AsyncDisposable {
   sourcesFor(settings: Settings, generation: number): readonly TokenSource[]
 }
 
-function guestTd({ td, collateral }: GuestWiring, settings: Settings): GuestTd | null {
-  if (td === null || collateral === null) return null
+function guestTd({ watchedTd, collateral }: GuestWiring, settings: Settings): GuestTd | null {
+  if (watchedTd === null || collateral === null) return null
   return {
-    attester: td.attester,
+    attester: watchedTd,
     collateralOf: (quote, signal) => collateral.collateralOf(quote, signal),
     requirements: settings.tdRequirements,
   }
@@ -56,9 +56,9 @@ function ownTokens(guest: Guest, settings: Settings, { issuing, host }: SourcePa
 }
 
 function remotesOf({ host, log, guest }: SourceParts, settings: Settings, generation: number): TokenSource[] {
-  if (guest.td === null) return []
-  const { attester, simulated } = guest.td
-  return remoteSources(settings.remotes, generation, { host, log, attester, simulator: simulated })
+  const { td, watchedTd: attester } = guest
+  if (td === null || attester === null) return []
+  return remoteSources(settings.remotes, generation, { host, log, attester, simulator: td.simulated })
 }
 
 /** Sources share one appraisal thread, one table of challenges, the counters and their turns; enrolling is each source's own. */

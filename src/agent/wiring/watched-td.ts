@@ -1,0 +1,61 @@
+import type { TdxAttester, TdxCollection } from '../../attester/tdx/tdx-attester.ts'
+import { AttestdError } from '../../base/errors.ts'
+import type { Task } from '../../base/tasks.ts'
+import type { Host } from './host.ts'
+
+/** How often a TD that failed is asked for a quote again; a quote takes the kernel a second. */
+const tryEveryMs = 10_000
+
+/**
+ * The attester of a TD, and what became of its last quote: readiness follows it (BRK-141). A TD that failed is tried
+ * again without a caller; a quote over random report data is for nobody, and is thrown away.
+ */
+export class WatchedTd {
+  #attester: TdxAttester
+  #host: Pick<Host, 'clock' | 'random'>
+  #lastError: string | null = null
+
+  constructor(attester: TdxAttester, host: Pick<Host, 'clock' | 'random'>) {
+    this.#attester = attester
+    this.#host = host
+  }
+
+  /** Code of the last failure; null if the last quote came, and before the first one. */
+  get lastError(): string | null {
+    return this.#lastError
+  }
+
+  async collect(reportData: Uint8Array, signal: AbortSignal): Promise<TdxCollection> {
+    try {
+      const collection = await this.#attester.collect(reportData, signal)
+      this.#lastError = null
+      return collection
+    } catch (error) {
+      // A caller that hangs up, or a queue that is full, says nothing of the device.
+      const isDevices = error instanceof AttestdError && error.code !== 'quote_busy' && !signal.aborted
+      if (isDevices) this.#lastError = error.code
+      throw error
+    }
+  }
+
+  /** `report` hears of every change: the code of the failure, or null when a quote came again. */
+  keepTried(report: (failure: string | null) => void): Task {
+    return async (signal) => {
+      let known: string | null = null
+      while (!signal.aborted) {
+        await this.#host.clock.sleep(tryEveryMs, signal).catch((reason: unknown) => {
+          if (!signal.aborted) throw reason
+        })
+        if (this.#lastError !== null && !signal.aborted) await this.#try(signal)
+        if (this.#lastError !== known && !signal.aborted) report(this.#lastError)
+        known = this.#lastError
+      }
+    }
+  }
+
+  async #try(signal: AbortSignal): Promise<void> {
+    await this.collect(this.#host.random(64), signal).catch((error: unknown) => {
+      if (!(error instanceof AttestdError) && !signal.aborted) throw error
+    })
+  }
+}
