@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { teeTcbSvn } from '../../../mocks/tdx/platform.ts'
+import { createSimulator } from '../../../mocks/tdx/simulator.ts'
 import { recordedCollateral, recordedQuote, syntheticCases } from '../../../test/support/recorded-tdx.ts'
 import { sampleQuote } from '../../../test/support/tdx-quotes.ts'
 import { haveVectors } from '../../../test/support/vectors.ts'
@@ -57,6 +59,30 @@ describe.skipIf(!haveVectors)('a grace period for collateral (TDX-190)', () => {
 
   it.each([-1, Number.NaN, Number.POSITIVE_INFINITY])('is never %d seconds', (seconds) => {
     expect(() => withGrace(seconds, last)).toThrow(TypeError)
+  })
+})
+
+describe('a TCB that was revoked while the TD ran', () => {
+  it.each([3, 4] as const)('is refused in a body of type %d, although it was up to date at the launch', (bodyType) => {
+    const now = 1_800_000_000_000
+    const simulator = createSimulator({ clock: { now: () => now } })
+    const judged = (module: 'UpToDate' | 'Revoked') => {
+      const later = { teeTcbSvn: teeTcbSvn(), teeTcbSvn2: teeTcbSvn({ module }) }
+      const quote = simulator.quote({ version: 5, bodyType, reportData: new Uint8Array(64), ...later })
+      const trust = { trustAnchors: [simulator.pki.anchor], simulator: true }
+      return appraiseQuote(quote, { collateral: simulator.collateral(), now, reportData: 'any', ...trust })
+    }
+    expect(judged('UpToDate').affirmed).toBe(true)
+    const appraisal = judged('Revoked')
+    expect(appraisal).toMatchObject({
+      affirmed: false,
+      verified: true,
+      tcb: { status: 'UpToDate', current: 'Revoked' },
+    })
+    expect(outcomeOf(appraisal, 'tdx.policy.tcbStatus')).toMatchObject({
+      outcome: 'failed',
+      detail: 'the status is UpToDate, that of the TCB as it is now Revoked',
+    })
   })
 })
 

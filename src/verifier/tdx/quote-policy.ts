@@ -43,10 +43,14 @@ function judgeParavisor(checklist: QuoteChecklist, body: QuoteBody, { acceptPara
   else checklist.fail(id, 'TD attributes and runtime registers are all zero')
 }
 
-function judgeTcb(checklist: QuoteChecklist, { status, evaluationNumber }: TcbVerdict, policy: TdxPolicy): void {
-  // Revoked cannot be accepted, also by a caller that the types do not hold back.
-  const accepted = policy.tcbStatuses.some((name) => name === status) && status !== 'Revoked'
-  checklist.judge('tdx.policy.tcbStatus', accepted, () => `the status is ${status}`, status)
+function judgeTcb(checklist: QuoteChecklist, verdict: TcbVerdict, policy: TdxPolicy): void {
+  const { status, current, evaluationNumber } = verdict
+  // Revoked cannot be accepted, also by a caller that the types do not hold back, and also where only the TCB as it is
+  // now is revoked: the status is that of the launch then (TDX-176), and says nothing of it.
+  const isRevoked = status === 'Revoked' || current === 'Revoked'
+  const accepted = policy.tcbStatuses.some((name) => name === status) && !isRevoked
+  const told = current === 'Revoked' ? `${status}, that of the TCB as it is now Revoked` : status
+  checklist.judge('tdx.policy.tcbStatus', accepted, () => `the status is ${told}`, status)
   const least = policy.minTcbEvalNum
   const problem = () => `the evaluation number is ${evaluationNumber}, at least ${least} is required`
   checklist.judge('tdx.policy.evaluationNumber', evaluationNumber >= least, problem, `${evaluationNumber}`)
