@@ -34,12 +34,15 @@ function settingsOf(name: string): Map<string, string[]> {
 const service = settingsOf('attestd.service')
 const command = (service.get('ExecStart')?.[0] ?? '').split(' ')
 
-/** The units as they would be installed, with a program where they expect one. */
+/** The units as they would be installed, with a program where they expect one that a bare machine may lack. */
 function installed(): string {
   const path = join(folder, 'units')
   mkdirSync(path, { recursive: true })
   for (const name of ['attestd.socket', 'attestd-admin.socket']) copyFileSync(join(units, name), join(path, name))
-  writeFileSync(join(path, 'attestd.service'), textOf('attestd.service').replaceAll('/usr/bin/node', process.execPath))
+  writeFileSync(
+    join(path, 'attestd.service'),
+    textOf('attestd.service').replaceAll(/\/usr\/bin\/node|\/bin\/kill/g, process.execPath),
+  )
   cpSync(join(units, 'attestd.service.d'), join(path, 'attestd.service.d'), { recursive: true })
   return path
 }
