@@ -168,6 +168,9 @@ async function dieAndLeaveConnection(caller: UnixCaller, socket: Socket): Promis
   await caller.kill()
 }
 
+/** A process of another test may take the number first, and keep it: then once more, with another number. */
+const contended = { retry: 4 }
+
 describe.skipIf(!canChooseNumbers() || !canChangeUser).each(Object.keys(kernels))(
   'a process number that is given away again, on a kernel %s',
   (kernel) => {
@@ -177,7 +180,7 @@ describe.skipIf(!canChooseNumbers() || !canChangeUser).each(Object.keys(kernels)
       others.push(await startWithNumber(pid, uid))
     }
 
-    it.each([30_001, 30_002])('does not pass on the identity of who had it (to uid %i)', async (uid) => {
+    it.each([30_001, 30_002])('does not pass on the identity of who had it (to uid %i)', contended, async (uid) => {
       const { caller, socket } = await connect({ uid: 30_001, gid: 30_001 })
       const identity = await credentials.identify(socket, 'api')
       identities.push(identity)
@@ -188,7 +191,7 @@ describe.skipIf(!canChooseNumbers() || !canChangeUser).each(Object.keys(kernels)
       expect(socket.destroyed).toBe(false)
     })
 
-    it('does not lend another user its identity between connect and look-up (API-46)', async () => {
+    it('does not lend another user its identity between connect and look-up (API-46)', contended, async () => {
       const { caller, socket } = await connect({ uid: 30_001, gid: 30_001 })
       await dieAndLeaveConnection(caller, socket)
       await startAgain(caller.pid, 30_002)
@@ -196,7 +199,7 @@ describe.skipIf(!canChooseNumbers() || !canChangeUser).each(Object.keys(kernels)
       await expect(credentials.identify(socket, 'api')).rejects.toMatchObject({ code, status: 401 })
     })
 
-    it.skipIf(kernel === 'without pidfds')('does not lend the same user another unit either', async () => {
+    it.skipIf(kernel === 'without pidfds')('does not lend the same user another unit either', contended, async () => {
       const { caller, socket } = await connect({ uid: 30_001, gid: 30_001 })
       await dieAndLeaveConnection(caller, socket)
       await startAgain(caller.pid, 30_001)
