@@ -71,10 +71,11 @@ export function recordOf(candidate: EnrolmentCandidate, now: number): EnrolmentR
 /** What an appraisal takes of a record. */
 export function enrolmentOf(record: EnrolmentRecord): TpmEnrolment {
   const { ekSpkiSha256, ekCertSha256, ekNotAfter, anchor, instanceId, trust } = record
-  const { crlStatus, crlFreshUntil, simulated, counters } = record
+  const { crlStatus, crlFreshUntil, simulated, counters, checkpoint } = record
   return {
     ...{ ekSpkiSha256, ekCertSha256, ekNotAfter, anchor, instanceId },
     ...{ crlStatus, crlFreshUntil, simulated, counters },
+    imaCheckpoint: checkpoint,
     akName: bytesOfName(record.akName),
     akTrust: trust,
     akParent: { under: 'ek', ekName: bytesOfName(record.ekName) },

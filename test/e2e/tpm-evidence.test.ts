@@ -42,6 +42,7 @@ function inputsFor(qualifyingData: Uint8Array, identity: TpmIdentity, counters: 
       crlFreshUntil: null,
       simulated: identity.simulated,
       counters,
+      imaCheckpoint: null,
     },
     requirements: { ...defaultTpmRequirements, pcrs, ima: 'required' },
     simulator: true,

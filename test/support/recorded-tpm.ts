@@ -89,6 +89,7 @@ export function recordedEnrolment(ak: string, parent: string | AkParent): TpmEnr
     crlFreshUntil: null,
     simulated: false,
     counters: null,
+    imaCheckpoint: null,
   }
 }
 

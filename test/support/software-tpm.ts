@@ -275,6 +275,7 @@ export class SoftwareTpm {
       crlFreshUntil: null,
       simulated: false,
       counters: null,
+      imaCheckpoint: null,
     }
   }
 

@@ -48,7 +48,7 @@ function judgeEndorsement({ ak, ek, simulated }: TpmEvidence, question: OfflineQ
  * endorsement key was judged here: the quote, signed by the enrolled key, then has to say that it hangs under that one.
  */
 function enrolmentBy(akName: Uint8Array, candidate: EnrolmentCandidate | null): TpmEnrolment {
-  const nothing = { instanceId: null, counters: null }
+  const nothing = { instanceId: null, counters: null, imaCheckpoint: null }
   if (candidate === null) {
     const unknown = { ekSpkiSha256: null, ekCertSha256: null, ekNotAfter: null, anchor: null, crlStatus: null }
     const unsaid = { crlFreshUntil: null, simulated: false }

@@ -57,7 +57,8 @@ export function appraiseAkCertificate(ak: CertifiedAk, inputs: AkCertificateInpu
   const enrolment: TpmEnrolment = {
     ...{ akName, akTrust: 'ak-certificate', akParent: inputs.akParent, anchor, crlStatus: chain.revocation },
     ...{ crlFreshUntil: chain.revocationUntil, simulated: false },
-    ...{ ekSpkiSha256: null, ekCertSha256: null, ekNotAfter: chain.notAfter, instanceId: null, counters: null },
+    ...{ ekSpkiSha256: null, ekCertSha256: null, ekNotAfter: chain.notAfter },
+    ...{ instanceId: null, counters: null, imaCheckpoint: null },
   }
   return { affirmed: true, findings, claims: {}, enrolment }
 }

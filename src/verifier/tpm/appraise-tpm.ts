@@ -28,6 +28,8 @@ export interface TpmAppraisal extends Appraisal {
   readonly newBoot: boolean | null
   /** The evidence or the enrolment says that the TPM is a simulator: every token about it must say so (TOK-04). */
   readonly simulated: boolean | null
+  /** To be kept with the counters in place of what was kept before (IMA-10); null voids it (IMA-11). */
+  readonly imaCheckpoint: Uint8Array | null
   /** The signed values of all quotes, bank → PCR → value, each of its bank's length. */
   readonly pcrs: PcrValues | null
 }
@@ -75,10 +77,19 @@ function affirmed(
   const newBoot = before === null && requirements.withoutMemory === true ? null : isNewBoot(before, counters)
   const { values } = quotes
   const claims = tpmClaims(checklist, { key, enrolment, attest: last, values, newBoot, evidence, now, logs })
-  return { claims, akName: key.name, counters, newBoot, simulated: isSimulated(evidence, inputs), pcrs: values }
+  const simulated = isSimulated(evidence, inputs)
+  return { claims, akName: key.name, counters, newBoot, simulated, imaCheckpoint: null, pcrs: values }
 }
 
-const refused = { claims: {}, akName: null, counters: null, newBoot: null, simulated: null, pcrs: null }
+const refused = {
+  claims: {},
+  akName: null,
+  counters: null,
+  newBoot: null,
+  simulated: null,
+  imaCheckpoint: null,
+  pcrs: null,
+}
 
 /**
  * Appraises TPM evidence (tpm.md sections 4 and 5, EVD-04): the attestation key, every quote, the PCR values and the

@@ -1,4 +1,6 @@
 import type { Checks } from '../../results/appraisal.ts'
+import { eventLogChecks } from './event-log-checks.ts'
+import { imaChecks } from './ima-checks.ts'
 
 export type TpmCheckId = keyof typeof declared
 
@@ -145,41 +147,8 @@ const declared = {
     rule: 'TPM-14',
     remedy: 'collect the evidence again; if it stays, the evidence was changed on its way or another key signed it',
   },
-  'tpm.eventlog.present': {
-    title: 'the event log is there',
-    rule: 'ELOG-00',
-    remedy: 'let the collector read binary_bios_measurements, or do not require the event log',
-  },
-  'tpm.eventlog.wellFormed': {
-    title: 'the event log parses to its last byte',
-    rule: 'ELOG-02',
-    remedy: 'send binary_bios_measurements as it is; if it stays, the firmware writes a log that cannot be judged',
-  },
-  'tpm.eventlog.replay': {
-    title: 'the event log replays to the quoted PCRs',
-    rule: 'ELOG-09',
-    remedy: 'restart the machine; a log that does not lead to the quoted PCRs is incomplete or was changed',
-  },
-  'tpm.ima.present': {
-    title: 'the IMA log is there, and its PCR is quoted',
-    rule: 'IMA-00',
-    remedy: 'boot with an IMA policy, quote the IMA PCR and let the collector read the log, or do not require it',
-  },
-  'tpm.ima.offset': {
-    title: 'the IMA log starts with the boot, or where the last accepted one ended',
-    rule: 'IMA-10',
-    remedy: 'send the whole log from record 0',
-  },
-  'tpm.ima.wellFormed': {
-    title: 'the IMA log parses to its last byte',
-    rule: 'IMA-01',
-    remedy: 'send binary_runtime_measurements as it is, cut at the end of a record',
-  },
-  'tpm.ima.replay': {
-    title: 'a prefix of the IMA log replays to the quoted PCR',
-    rule: 'IMA-08',
-    remedy: 'restart the machine; kernel log and PCR parted, or the log was changed',
-  },
+  ...eventLogChecks,
+  ...imaChecks,
 } as const
 
 /**

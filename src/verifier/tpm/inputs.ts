@@ -47,6 +47,8 @@ export interface TpmEnrolment {
   readonly simulated: boolean
   /** Of the last accepted quote; null before the first one. */
   readonly counters: TpmCounters | null
+  /** How far the IMA log of this boot was judged, as `TpmAppraisal.imaCheckpoint` gave it (IMA-10); null: not at all. */
+  readonly imaCheckpoint: Uint8Array | null
 }
 
 export interface PcrBankSelection {
