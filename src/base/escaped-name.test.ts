@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { MalformedError } from '../../base/errors.ts'
+import { MalformedError } from './errors.ts'
 import { escapedName, parseEscapedName, shownName } from './escaped-name.ts'
 
 const bytesOf = (text: string) => new TextEncoder().encode(text)
