@@ -86,6 +86,7 @@ describe('enrolment', () => {
         crlFreshUntil: null,
         simulated: false,
         counters: null,
+        imaCheckpoint: null,
       },
     })
   })

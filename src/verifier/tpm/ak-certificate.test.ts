@@ -40,7 +40,8 @@ describe('a certified AK', () => {
     expect(failures(certified(), { revocation: 'required', crls })).toEqual([])
     expect(appraiseAkCertificate(certified(), inputs).enrolment).toEqual({
       ...{ akName: nameOf(ak.area), akTrust: 'ak-certificate', akParent: inputs.akParent, anchor: 'example' },
-      ...{ crlStatus: 'off', ekSpkiSha256: null, ekCertSha256: null, instanceId: null, counters: null },
+      ...{ crlStatus: 'off', ekSpkiSha256: null, ekCertSha256: null, instanceId: null },
+      ...{ counters: null, imaCheckpoint: null },
       ...{ ekNotAfter: testNow + 365 * 86_400_000, crlFreshUntil: null, simulated: false },
     })
   })
