@@ -1,7 +1,7 @@
 // What `npm start` and `npm test` do first: see that the machine has what is needed, install what is missing.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 
 export const root = resolve(import.meta.dirname, '..')
@@ -16,6 +16,12 @@ const libraryFolders = [
 const hasLibrary = (name) => libraryFolders.some((folder) => existsSync(join(folder, name)))
 const hasCommand = (name) =>
   (process.env.PATH ?? '').split(':').some((folder) => folder && existsSync(join(folder, name)))
+
+/** Debian keeps the programs of each version of the server in a folder of its own, outside of PATH. */
+const postgresFolder = '/usr/lib/postgresql'
+const hasPostgres = () =>
+  existsSync(postgresFolder) &&
+  readdirSync(postgresFolder).some((version) => existsSync(join(postgresFolder, version, 'bin', 'postgres')))
 
 /** `packages`: Debian names, the first that the archive has is taken (names differ between Debian 12 and 13). */
 const parts = {
@@ -33,11 +39,15 @@ const parts = {
   marshalling: { present: () => hasLibrary('libtss2-mu.so.0'), packages: ['libtss2-mu-4.0.1-0t64', 'libtss2-mu0'] },
   tpm2Tools: { present: () => hasCommand('tpm2_checkquote'), packages: ['tpm2-tools'] },
   curl: { present: () => hasCommand('curl'), packages: ['curl'] },
+  evmctl: { present: () => hasCommand('evmctl'), packages: ['ima-evm-utils'] },
+  openssl: { present: () => hasCommand('openssl'), packages: ['openssl'] },
+  postgres: { present: hasPostgres, packages: ['postgresql'] },
+  rpm: { present: () => hasCommand('rpmbuild'), packages: ['rpm'] },
   unshare: { present: () => hasCommand('setpriv'), packages: ['util-linux'] },
 }
 
 const forStart = ['swtpm', 'swtpmTools', 'tctildr', 'tctiSwtpm', 'tctiDevice']
-const forTests = [...forStart, 'marshalling', 'tpm2Tools', 'curl', 'unshare']
+const forTests = [...forStart, 'marshalling', 'tpm2Tools', 'curl', 'evmctl', 'openssl', 'postgres', 'rpm', 'unshare']
 
 function run(command, args, options = {}) {
   return spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options }).status ?? 1
