@@ -1,18 +1,7 @@
 import { z } from 'zod'
 import { regionForm } from '../../endorser/tdx/pccs-base.ts'
-import type { AcceptableTcbStatus } from '../../verifier/tdx/inputs.ts'
+import { acceptableTcbStatuses } from '../../verifier/tdx/inputs.ts'
 import { duration, path, timeLimit, use } from './value-forms.ts'
-
-const tcbStatuses = [
-  'UpToDate',
-  'SWHardeningNeeded',
-  'ConfigurationNeeded',
-  'ConfigurationAndSWHardeningNeeded',
-  'OutOfDate',
-  'OutOfDateConfigurationNeeded',
-  'TDRelaunchAdvised',
-  'TDRelaunchAdvisedConfigurationNeeded',
-] as const satisfies readonly AcceptableTcbStatus[]
 
 const reference = (size: number, meaning: string) =>
   z
@@ -65,7 +54,7 @@ export const collateral = z
 /** What the verifier asks of a TD; part of the section `verifier`. */
 export const tdxVerifierKeys = {
   tcb_statuses: z
-    .array(z.enum(tcbStatuses))
+    .array(z.enum(acceptableTcbStatuses))
     .min(1)
     .default(['UpToDate', 'SWHardeningNeeded'])
     .describe('TCB statuses of a TD that are accepted'),

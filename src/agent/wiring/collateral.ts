@@ -39,7 +39,8 @@ async function basesOfQcnl(path: string): Promise<{ base: PccsBase; verified: bo
   return [{ base: parsePccsBase(url, { insecure: !useSecureCertificate }), verified: useSecureCertificate }]
 }
 
-function baseOf(url: string, allowHttpLoopback: boolean): { base: PccsBase; verified: boolean } {
+/** A server of collateral as the configuration names it. Throws `collateral_source_invalid`. */
+export function baseOf(url: string, allowHttpLoopback: boolean): { base: PccsBase; verified: boolean } {
   const insecure = allowHttpLoopback && URL.canParse(url) && isNearHost(new URL(url).hostname)
   return { base: parsePccsBase(url, { insecure }), verified: true }
 }

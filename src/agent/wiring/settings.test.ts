@@ -45,6 +45,8 @@ describe('settings that the schema cannot judge', () => {
     [`${issuer}[[issuer.audiences]]\naudience = "x"\nlifetime = "1s"\n`, 'audience x: a lifetime of 1 s'],
     [`${issuer}${'[[issuer.audiences]]\naudience = "x"\n'.repeat(2)}`, 'audience x is listed twice'],
     ['[issuer]\nurl = "http://verifier.example"\n', 'the issuer URL is not https'],
+    [`${issuer}[collateral]\npccs = ["https://a.example", "http://b.example"]\n`, 'toml:4: collateral.pccs[1] '],
+    [`${issuer}[collateral]\npccs = ["nonsense"]\n`, 'toml:4: collateral.pccs[0] '],
   ])('%j is refused with its place', async (text, says) => {
     expect(await outcome(text)).toContain(says)
   })

@@ -14,7 +14,7 @@ import type { TdRequirements } from '../embedded/guest.ts'
 import { type AccountNumbers, readAccountNumbers } from './accounts.ts'
 import { planGuest } from './guest-plan.ts'
 import { type RemoteSettings, readRemotes } from './remotes.ts'
-import { readTdRequirements } from './td-requirements.ts'
+import { readTdRequirements, requireCollateralServers } from './td-requirements.ts'
 import { type EkTrust, readEkTrust } from './trust-files.ts'
 
 export const localIssuer = 'local'
@@ -189,6 +189,7 @@ export async function composeSettings(loaded: LoadedConfiguration): Promise<Sett
   requireDefaultIssuer(loaded)
   requireSubjectClaims(loaded)
   requireQuotedPcrs(loaded)
+  requireCollateralServers(loaded)
   const accounts = await readAccountNumbers()
   const usualLifetimeS = secondsOf(configuration.issuer.lifetime)
   return {

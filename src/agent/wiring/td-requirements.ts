@@ -1,3 +1,4 @@
+import { AttestdError } from '../../base/errors.ts'
 import { anchorOf } from '../../base/pki/trust-anchor.ts'
 import { intelSgxRootAnchors } from '../../endorsements/tdx/intel-root.ts'
 import type { EventLogPolicy } from '../../verifier/tdx/event-log-policy.ts'
@@ -6,6 +7,7 @@ import { invalidAt } from '../configuration/load.ts'
 import type { LoadedConfiguration } from '../configuration/read.ts'
 import { type Configuration, requireDuration } from '../configuration/schema.ts'
 import type { TdRequirements } from '../embedded/guest.ts'
+import { baseOf } from './collateral.ts'
 import { readCertificates } from './trust-files.ts'
 
 type Measurements = Configuration['verifier']['td']
@@ -66,6 +68,19 @@ async function readAnchors({ file, text, configuration }: LoadedConfiguration): 
   const certificates = await readCertificates(verifier.tdx_anchors)
   const simulators = certificates.map((certificate) => ({ ...anchorOf(certificate), simulator: true }))
   return [...intelSgxRootAnchors, ...simulators]
+}
+
+/** Found with the rest of the file, so that the line is named and a reload takes all or nothing. */
+export function requireCollateralServers({ file, text, configuration }: LoadedConfiguration): void {
+  const { pccs, allow_http_loopback: allowHttpLoopback } = configuration.collateral
+  for (const [index, url] of pccs.entries()) {
+    try {
+      baseOf(url, allowHttpLoopback)
+    } catch (error) {
+      if (!(error instanceof AttestdError)) throw error
+      throw invalidAt(file, text, ['collateral', 'pccs', index], error.message)
+    }
+  }
 }
 
 /** What the configuration asks of a TD. Throws `CONFIGURATION_INVALID` or `INPUT_UNREADABLE`. */
