@@ -4,7 +4,7 @@ import { workloadApiErrors } from './errors.ts'
 /** Titles of the codes of section 7 that the token broker raises. */
 const brokerTitles: Readonly<Record<string, string>> = {
   nonce_unsupported: 'the issuer cannot bind nonces',
-  REQUEST_UNSUPPORTED: 'the issuer cannot do what the request asks for',
+  request_unsupported: 'the issuer cannot do what the request asks for',
   min_valid_unattainable: 'the issuer gives no tokens that live that long',
   issuer_rejected: 'the verifier did not affirm this machine',
   issuer_bad_token: 'the issuer gave a token that does not verify',

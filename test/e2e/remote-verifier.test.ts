@@ -68,9 +68,9 @@ describe('a remote verifier', () => {
     [
       'a key',
       { cnf: { jwk: { kty: 'OKP', crv: 'Ed25519', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo' } } },
-      [409, 'REQUEST_UNSUPPORTED'],
+      [409, 'request_unsupported'],
     ],
-    ['another lifetime', { ttl_s: 300 }, [409, 'REQUEST_UNSUPPORTED']],
+    ['another lifetime', { ttl_s: 300 }, [409, 'request_unsupported']],
   ])('is not asked for %s, which it cannot grant', async (_, more, expected) => {
     const before = [quoted(), service.received.length]
     expect(told(await ask(more)).slice(0, expected.length)).toEqual(expected)

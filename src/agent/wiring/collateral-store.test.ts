@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -120,6 +121,12 @@ describe('files that an operator names (TDX-220)', () => {
     expect(new TextDecoder().decode(await collateralFiles.read(join(state, 'a.json'), 10))).toBe('a.json')
     await expect(collateralFiles.read(join(state, 'a.json'), 5)).rejects.toMatchObject({ code: 'INPUT_UNREADABLE' })
     await expect(collateralFiles.read(join(state, 'none.json'), 5)).rejects.toMatchObject({ code: 'INPUT_UNREADABLE' })
+  })
+
+  it('that are named pipes are refused, not waited for', async () => {
+    const path = join(state, 'pipe')
+    execFileSync('mkfifo', [path])
+    await expect(collateralFiles.read(path, 10)).rejects.toMatchObject({ code: 'INPUT_UNREADABLE' })
   })
 
   it('that the system refuses are a failure of that source, and the next one is asked (TDX-200)', async () => {

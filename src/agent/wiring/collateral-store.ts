@@ -1,4 +1,4 @@
-import { mkdir, readdir } from 'node:fs/promises'
+import { mkdir, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CollateralFiles, CollateralStore } from '../../endorser/tdx/ports.ts'
 import { Folder } from '../../platform/folder.ts'
@@ -54,9 +54,20 @@ class UnderWay {
   }
 }
 
+/** Opening a named pipe would hold a thread of the pool until somebody writes into it. */
+async function requireRegular(path: string): Promise<void> {
+  const found = await stat(path).catch(() => null)
+  if (found !== null && !found.isFile()) {
+    throw agentErrors.error('INPUT_UNREADABLE', `${path}: is not a regular file`)
+  }
+}
+
 /** Files that the operator names; null where `path` is no directory. */
 export const collateralFiles: CollateralFiles = {
-  read: (path, maxBytes) => readInput(path, maxBytes),
+  read: async (path, maxBytes) => {
+    await requireRegular(path)
+    return readInput(path, maxBytes)
+  },
   list: async (path) => {
     const names = await readdir(path).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOTDIR' || error.code === 'ENOENT') return null

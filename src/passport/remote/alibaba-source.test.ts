@@ -183,10 +183,10 @@ describe('a wish that such a token cannot fulfil is refused before a quote is ma
     ['another audience (API-96)', { audience: ['https://rp.example'] }, 'audience_unsupported'],
     ['a second audience', { audience: ['https://rp.example', 'of-the-service'] }, 'audience_unsupported'],
     ['a nonce (API-97)', { nonces: ['nonce-0001'] }, 'nonce_unsupported'],
-    ['a key', { cnf: { jkt, jwk: {} } }, 'REQUEST_UNSUPPORTED'],
-    ['a lifetime', { ttlS: 600 }, 'REQUEST_UNSUPPORTED'],
-    ['an id that is no policy', { policyIds: ['a b'] }, 'REQUEST_UNSUPPORTED'],
-    ['eleven policies', { policyIds: Array.from({ length: 11 }, (_, at) => `p${at}`) }, 'REQUEST_UNSUPPORTED'],
+    ['a key', { cnf: { jkt, jwk: {} } }, 'request_unsupported'],
+    ['a lifetime', { ttlS: 600 }, 'request_unsupported'],
+    ['an id that is no policy', { policyIds: ['a b'] }, 'request_unsupported'],
+    ['eleven policies', { policyIds: Array.from({ length: 11 }, (_, at) => `p${at}`) }, 'request_unsupported'],
   ])('%s', async (_, change, code) => {
     const collectTdx = () => expect.unreachable()
     const told = await outcome(source({ collectTdx }), request(change))

@@ -61,7 +61,7 @@ export interface AlibabaSource extends TokenSource {
 const policyIdForm = /^[A-Za-z0-9._-]{1,128}$/
 
 function unsupported(wish: string) {
-  return remoteErrors.error('REQUEST_UNSUPPORTED', `tokens of this issuer ${wish}`, { facts: { wish } })
+  return remoteErrors.error('request_unsupported', `tokens of this issuer ${wish}`, { facts: { wish } })
 }
 
 /** Whatever the service cannot put into its token is refused, never left out (API-96, API-97). */

@@ -20,7 +20,7 @@ export const remoteErrors = declareErrors({
     title: 'the issuer cannot bind nonces',
     remedy: 'ask without nonces, or choose an issuer that binds them',
   },
-  REQUEST_UNSUPPORTED: {
+  request_unsupported: {
     kind: 'unsupported',
     status: 409,
     title: 'the issuer cannot do what the request asks for',
