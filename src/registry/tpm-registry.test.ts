@@ -367,6 +367,23 @@ describe('the end of an EK certificate (ENR-10)', () => {
     expect(await registry.describe(candidate.akName)).toMatchObject({ state: { reason: 'certificate_expired' } })
   })
 
+  it.each(['certificate_revoked', 'certificate_untrusted'] as const)(
+    'suspends at the next appraisal what is %s by now, and only that',
+    async (reason) => {
+      const lost = new Set<string>()
+      const judge = ({ akName }: { akName: string }) => (lost.has(akName) ? reason : null)
+      registry = new TpmRegistry({ store, clock, random, judge })
+      await enrol(candidate)
+      expect(await codeOf(() => registry.requireEnrolment(candidate.akName))).toBe('done')
+      lost.add(toHex(candidate.akName))
+      const refused = await registry.requireEnrolment(candidate.akName).catch((error: unknown) => error)
+      expect(refused).toMatchObject({ code: 'ek_revoked', facts: { reason } })
+      expect(await registry.describe(candidate.akName)).toMatchObject({ state: { is: 'suspended', reason } })
+      lost.clear()
+      expect(await codeOf(() => registry.requireEnrolment(candidate.akName))).toBe('enrolment_state')
+    },
+  )
+
   it('never comes for a pinned EK', async () => {
     await enrol({ ...candidate, ekNotAfter: null })
     clock.jump(100 * (end - testNow))

@@ -22,6 +22,8 @@ export interface TpmRegistryOptions {
   readonly store: RegistryStore
   readonly clock: Pick<Clock, 'now' | 'boottime'>
   readonly random: RandomSource
+  /** Asked at every appraisal, so that what is known of a certificate by now counts at once (ENR-10). */
+  readonly judge?: RecordJudge
 }
 
 export interface ChallengeAnswer {
@@ -53,10 +55,12 @@ export class TpmRegistry {
   #store: RegistryStore
   #clock: Pick<Clock, 'now' | 'boottime'>
   #challenges: ChallengeTable
+  #judge: RecordJudge
 
-  constructor({ store, clock, random }: TpmRegistryOptions) {
+  constructor({ store, clock, random, judge = () => null }: TpmRegistryOptions) {
     this.#store = store
     this.#clock = clock
+    this.#judge = judge
     this.#challenges = new ChallengeTable(clock, random)
   }
 
@@ -96,8 +100,8 @@ export class TpmRegistry {
   }
 
   /**
-   * What an appraisal needs of the active enrolment of a key. An EK certificate that has run out suspends it on the
-   * way (ENR-10). Throws `ak_unknown`, `enrolment_state`, `ek_revoked`.
+   * What an appraisal needs of the active enrolment of a key. An EK certificate that has run out, or for which the judge
+   * names a reason, suspends it on the way (ENR-10). Throws `ak_unknown`, `enrolment_state`, `ek_revoked`.
    */
   async requireEnrolment(akName: Uint8Array): Promise<TpmEnrolment> {
     return enrolmentOf(await this.#requireActive(toHex(akName)))
@@ -162,10 +166,10 @@ export class TpmRegistry {
   async #requireActive(akName: string): Promise<EnrolmentRecord> {
     const { record } = await this.#requireStored(akName)
     requireState(record)
-    const reason = this.#expiry(record)
+    const reason = this.#expiry(record) ?? this.#judge(record)
     if (reason === null) return record
     await this.#suspendFor(akName, reason)
-    throw registryErrors.error('ek_revoked', 'the EK certificate of the enrolment has expired')
+    throw registryErrors.error('ek_revoked', lossOf[reason], { facts: { reason } })
   }
 
   #expiry({ ekNotAfter }: EnrolmentRecord): SuspensionReason | null {
@@ -210,6 +214,13 @@ export class TpmRegistry {
     }
     throw registryErrors.error('enrolment_conflict', `the enrolment changed ${attempts} times meanwhile`)
   }
+}
+
+const lossOf: Readonly<Record<SuspensionReason, string>> = {
+  operator: 'the enrolment was suspended',
+  certificate_expired: 'the EK certificate of the enrolment has expired',
+  certificate_revoked: 'the EK certificate of the enrolment was revoked',
+  certificate_untrusted: 'what vouched for the EK of the enrolment is not trusted any more',
 }
 
 function changeTo(record: EnrolmentRecord, stored: StoredRecord | null): RecordChange {

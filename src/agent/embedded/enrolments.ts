@@ -10,8 +10,9 @@ import { type EnrolmentRequest, proveActivation } from '../../evidence/tpm/enrol
 import type { RegistryStore } from '../../registry/registry-store.ts'
 import { TpmRegistry } from '../../registry/tpm-registry.ts'
 import type { TpmAppraisal, TpmEnrolment } from '../../verifier/index.ts'
-import { appraiseEnrolment, type EnrolmentCandidate } from '../../verifier/tpm/enrolment.ts'
+import { appraiseEnrolment, type EnrolmentCandidate, type EnrolmentInputs } from '../../verifier/tpm/enrolment.ts'
 import type { Settings } from '../wiring/settings.ts'
+import { recordJudge } from './daily-recheck.ts'
 import { embeddedErrors } from './errors.ts'
 import type { Enrolments } from './guest.ts'
 import { failedIds, type LastAppraisals } from './last-appraisal.ts'
@@ -53,7 +54,7 @@ class ProcessEnrolments implements Enrolments {
 
   constructor(parts: EnrolmentParts) {
     this.#parts = parts
-    this.#registry = new TpmRegistry(parts)
+    this.#registry = new TpmRegistry({ ...parts, judge: recordJudge(() => this.#inputs(parts.clock.now())) })
   }
 
   async require(signal: AbortSignal): Promise<TpmEnrolment> {
@@ -123,11 +124,21 @@ class ProcessEnrolments implements Enrolments {
   }
 
   #appraise(request: EnrolmentRequest): EnrolmentCandidate {
-    const { settings, simulator, clock, appraisals } = this.#parts
+    const { clock, appraisals } = this.#parts
+    const now = clock.now()
+    const { affirmed, findings, candidate } = appraiseEnrolment(request, this.#inputs(now))
+    appraisals.keepEnrolment({ affirmed, findings, at: Math.floor(now / 1000) })
+    if (candidate !== null) return candidate
+    throw embeddedErrors.error('ENROLMENT_NOT_AFFIRMED', `failed: ${failedIds(findings)}`, {
+      facts: { findings: failedIds(findings) },
+    })
+  }
+
+  #inputs(now: number): EnrolmentInputs {
+    const { settings, simulator } = this.#parts
     const { trust, configuration } = settings
     const { revocation, ek_pinned, instance_id } = configuration.verifier
-    const now = clock.now()
-    const { affirmed, findings, candidate } = appraiseEnrolment(request, {
+    return {
       ...trust,
       now,
       revocation,
@@ -136,12 +147,7 @@ class ProcessEnrolments implements Enrolments {
       // Who pins the key of this machine and names its instance says that the two belong together.
       pinnedEks: ek_pinned.map((spkiSha256) => ({ spkiSha256, instanceId: instance_id ?? null })),
       expectedInstance: instance_id ?? null,
-    })
-    appraisals.keepEnrolment({ affirmed, findings, at: Math.floor(now / 1000) })
-    if (candidate !== null) return candidate
-    throw embeddedErrors.error('ENROLMENT_NOT_AFFIRMED', `failed: ${failedIds(findings)}`, {
-      facts: { findings: failedIds(findings) },
-    })
+    }
   }
 }
 
