@@ -75,6 +75,12 @@ export class Reader {
     return this.#bytes.subarray(this.offset - size, this.offset)
   }
 
+  /** Passes the next `size` bytes without a view of them. */
+  skip(size: number): void {
+    this.require(size)
+    this.offset += size
+  }
+
   /** A view of what was read from `start` up to here. */
   since(start: number): Uint8Array {
     return this.#bytes.subarray(start, this.offset)

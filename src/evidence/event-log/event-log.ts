@@ -1,21 +1,10 @@
-import { sizedBytes, u32le } from '../../base/layout.ts'
 import { Reader } from '../../base/layout-cursor.ts'
 import { hashAlgorithms } from '../tpm/algorithms.ts'
 import { evNoAction } from './event-types.ts'
-import { type LogAlgorithm, legacyEntryLayout, readSpecIdHeader } from './spec-id.ts'
+import { type LogBytes, LogEntry, type LoggedEvent, logBytesOf } from './logged-event.ts'
+import { type LogAlgorithm, readSpecIdHeader } from './spec-id.ts'
 
-export interface LoggedEvent {
-  /** Position in the log, the header event not counted. */
-  readonly index: number
-  /** Byte offset of the entry in the log. */
-  readonly offset: number
-  /** PCR index; for confidential-computing logs the measurement register index. */
-  readonly pcr: number
-  readonly type: number
-  /** TPM_ALG_ID → digest: what firmware says it extended. */
-  readonly digests: ReadonlyMap<number, Uint8Array>
-  readonly data: Uint8Array
-}
+export type { LoggedEvent } from './logged-event.ts'
 
 /** A TCG event log, unverified: whether it is true shows only its replay against quoted registers. */
 export interface EventLog {
@@ -34,36 +23,31 @@ export interface EventLogLimits {
 }
 
 const sha1: LogAlgorithm = { ...hashAlgorithms.sha1, name: 'sha1' }
-const eventData = sizedBytes(u32le)
 
 /** ELOG-03: each event carries each declared algorithm exactly once. */
-function readDigests(reader: Reader, algorithms: readonly LogAlgorithm[]): Map<number, Uint8Array> {
+function skipDigests(reader: Reader, sizes: ReadonlyMap<number, number>): void {
   const count = reader.integer(4, true)
-  if (count !== algorithms.length) throw reader.malformed(`has ${count} digests, must have ${algorithms.length}`)
-  const digests = new Map<number, Uint8Array>()
+  if (count !== sizes.size) throw reader.malformed(`has ${count} digests, must have ${sizes.size}`)
+  const seen: number[] = []
   for (let left = count; left > 0; left--) {
     const id = reader.integer(2, true)
-    const declared = algorithms.find((algorithm) => algorithm.id === id)
-    if (!declared) throw reader.malformed(`algorithm 0x${id.toString(16)} is not in the header`)
-    if (digests.has(id)) throw reader.malformed(`algorithm 0x${id.toString(16)} occurs twice`)
-    digests.set(id, reader.bytes(declared.size))
+    const size = sizes.get(id)
+    if (size === undefined) throw reader.malformed(`algorithm 0x${id.toString(16)} is not in the header`)
+    if (seen.includes(id)) throw reader.malformed(`algorithm 0x${id.toString(16)} occurs twice`)
+    seen.push(id)
+    reader.skip(size)
   }
-  return digests
 }
 
-/** What one event says; a log has up to 100 000, so that they are read by hand and not by a layout. */
-type Entry = Omit<LoggedEvent, 'index' | 'offset'>
-
-function readAgileEvent(reader: Reader, algorithms: readonly LogAlgorithm[]): Entry {
+/** Reads one entry to its end: what is left of it is where it lies. */
+function readEntry(reader: Reader, log: LogBytes, index: number): LogEntry {
+  const { offset } = reader
   const pcr = reader.integer(4, true)
   const type = reader.integer(4, true)
-  const digests = reader.field('digests', () => readDigests(reader, algorithms))
-  return { pcr, type, digests, data: reader.field('data', () => eventData.read(reader)) }
-}
-
-function readLegacyEvent(reader: Reader): Entry {
-  const { register, type, digest, data } = legacyEntryLayout.read(reader)
-  return { pcr: register, type, digests: new Map([[sha1.id, digest]]), data }
+  if (log.format === 'legacy') reader.skip(sha1.size)
+  else reader.field('digests', () => skipDigests(reader, log.sizes))
+  reader.field('data', () => reader.skip(reader.integer(4, true)))
+  return new LogEntry(log, { index, offset, pcr, type })
 }
 
 /**
@@ -88,21 +72,20 @@ export function parseEventLog(bytes: Uint8Array, limits: EventLogLimits = {}): E
   const { maxRegister = 23, maxEvents = 100_000 } = limits
   const header = readSpecIdHeader(bytes, headerLimits)
   const algorithms = header?.algorithms ?? [sha1]
-  const reader = new Reader(bytes, 'eventlog')
-  reader.offset = header?.size ?? 0
+  const format = header ? 'crypto-agile' : 'legacy'
+  const log = logBytesOf(bytes, algorithms, format)
   const events: LoggedEvent[] = []
+  const reader = new Reader(bytes, () => `eventlog.events.${events.length}`)
+  reader.offset = header?.size ?? 0
   const end = paddingStart(bytes)
   while (reader.offset < end) {
     if (events.length >= maxEvents) throw reader.malformed(`more than ${maxEvents} events`)
-    const { offset } = reader
-    const index = events.length
-    const { pcr, type, digests, data } = reader.field(`events.${index}`, () =>
-      header ? readAgileEvent(reader, algorithms) : readLegacyEvent(reader),
-    )
+    const entry = readEntry(reader, log, events.length)
+    const { pcr, type, offset } = entry
     if (pcr > maxRegister && !(type === evNoAction && pcr === 0xffffffff)) {
-      throw reader.malformed(`register ${pcr} of event ${index} is above ${maxRegister}`, offset)
+      throw reader.malformed(`register ${pcr} of event ${entry.index} is above ${maxRegister}`, offset)
     }
-    events.push({ index, offset, pcr, type, digests, data })
+    events.push(entry)
   }
-  return { format: header ? 'crypto-agile' : 'legacy', algorithms, events, trailingBytes: reader.remaining }
+  return { format, algorithms, events, trailingBytes: reader.remaining }
 }

@@ -1,8 +1,7 @@
 import { concatBytes } from '../../base/bytes.ts'
 import { MalformedError } from '../../base/errors.ts'
-import { sizedBytes, u32le } from '../../base/layout.ts'
 import { Reader } from '../../base/layout-cursor.ts'
-import type { LoggedEvent } from '../event-log/event-log.ts'
+import { type LogBytes, LogEntry, type LoggedEvent, logBytesOf } from '../event-log/logged-event.ts'
 import { beginsWithSpecId, type LogAlgorithm, readSpecIdHeader, type SpecIdHeader } from '../event-log/spec-id.ts'
 import { hashAlgorithms } from '../tpm/algorithms.ts'
 
@@ -33,31 +32,31 @@ export const ccEventLogLimits = {
 } as const
 
 const headerLimits = { maxAlgorithms: ccEventLogLimits.digests, maxDigestSize: 0xffff }
-const eventData = sizedBytes(u32le)
 const markerSize = 8
 
 /** TDX-230: the header says how long digests are. An event need not carry each of its algorithms (TDX-234). */
-function readDigests(reader: Reader, sizes: ReadonlyMap<number, number>): Map<number, Uint8Array> {
+function skipDigests(reader: Reader, sizes: ReadonlyMap<number, number>): void {
   const count = reader.integer(4, true)
   if (count > ccEventLogLimits.digests) throw reader.malformed(`has ${count} digests`)
-  const digests = new Map<number, Uint8Array>()
+  const seen: number[] = []
   for (let left = count; left > 0; left--) {
     const id = reader.integer(2, true)
     const size = sizes.get(id)
     if (size === undefined) throw reader.malformed(`algorithm 0x${id.toString(16)} is not in the header`)
-    if (digests.has(id)) throw reader.malformed(`algorithm 0x${id.toString(16)} occurs twice`)
-    digests.set(id, reader.bytes(size))
+    if (seen.includes(id)) throw reader.malformed(`algorithm 0x${id.toString(16)} occurs twice`)
+    seen.push(id)
+    reader.skip(size)
   }
-  return digests
 }
 
-function readEvent(reader: Reader, sizes: ReadonlyMap<number, number>, index: number): LoggedEvent {
+function readEntry(reader: Reader, log: LogBytes, index: number): LogEntry {
   const { offset } = reader
   const pcr = reader.integer(4, true)
   if (pcr > ccEventLogLimits.highestRegister) throw reader.malformed(`register ${pcr} does not exist`, offset)
   const type = reader.integer(4, true)
-  const digests = reader.field('digests', () => readDigests(reader, sizes))
-  return { index, offset, pcr, type, digests, data: reader.field('data', () => eventData.read(reader)) }
+  reader.field('digests', () => skipDigests(reader, log.sizes))
+  reader.field('data', () => reader.skip(reader.integer(4, true)))
+  return new LogEntry(log, { index, offset, pcr, type })
 }
 
 /** The end marker at an entry boundary; undefined where another entry begins. */
@@ -70,14 +69,14 @@ function endAt(bytes: Uint8Array, offset: number): LogEnd | undefined {
 }
 
 function readEvents(bytes: Uint8Array, start: number, algorithms: readonly LogAlgorithm[]) {
-  const sizes = new Map(algorithms.map(({ id, size }) => [id, size]))
+  const log = logBytesOf(bytes, algorithms, 'crypto-agile')
   const events: LoggedEvent[] = []
   const reader = new Reader(bytes, () => `eventlog.events.${events.length}`)
   reader.offset = start
   let end = endAt(bytes, start)
   while (end === undefined) {
     if (events.length >= ccEventLogLimits.events) throw reader.malformed(`more than ${ccEventLogLimits.events} events`)
-    events.push(readEvent(reader, sizes, events.length))
+    events.push(readEntry(reader, log, events.length))
     end = endAt(bytes, reader.offset)
   }
   return { events, end, logBytes: reader.offset }
@@ -108,8 +107,8 @@ export function parseCcEventLog(bytes: Uint8Array): CcEventLog {
 }
 
 /** The digest that registers of a TD are extended with, where the event has one (TDX-234). */
-export function sha384Of({ digests }: LoggedEvent): Uint8Array | undefined {
-  return digests.get(hashAlgorithms.sha384.id)
+export function sha384Of(event: LoggedEvent): Uint8Array | undefined {
+  return event.digest(hashAlgorithms.sha384.id)
 }
 
 const endMarker = new Uint8Array(markerSize).fill(0xff)
