@@ -24,6 +24,8 @@ export interface JsonLimits {
    * ignore members that they do not know. `255.00000000000000001` would else be rounded into the range of an SVN.
    */
   readonly fractionsAsNaN?: boolean
+  /** Number of the line with which the document begins, for errors in one line of a longer text; default 1. */
+  readonly firstLine?: number
 }
 
 const defaultLimits: Required<JsonLimits> = {
@@ -34,6 +36,7 @@ const defaultLimits: Required<JsonLimits> = {
   refusePrototypeNames: false,
   allowOverflow: false,
   fractionsAsNaN: false,
+  firstLine: 1,
 }
 const prototypeNames = new Set(['__proto__', 'constructor', 'prototype'])
 const plainCharacters = /[^"\\\u0000-\u001f]*/y
@@ -70,7 +73,7 @@ class JsonReader {
   }
 
   #malformed(problem: string, at = this.#at): MalformedError {
-    let [line, start] = [1, 0]
+    let [line, start] = [this.#limits.firstLine, 0]
     for (let before = 0; before < at; before++) {
       if (this.#text.charCodeAt(before) === 0x0a) [line, start] = [line + 1, before + 1]
     }

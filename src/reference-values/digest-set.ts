@@ -50,7 +50,8 @@ const setOfPieces = (pieces: Iterable<string>): DigestSet => [...new Set(pieces)
 
 /** The set of one digest in lower-case hexadecimal. */
 export function hexDigest(algorithm: ReferenceAlgorithm, hex: string): DigestSet {
-  return String.fromCharCode(referenceAlgorithmNames.indexOf(algorithm)) + Buffer.from(hex, 'hex').toString('latin1')
+  // Decoded in one piece: a text that is put together of two keeps both and a third object for good.
+  return Buffer.from(`0${referenceAlgorithmNames.indexOf(algorithm)}${hex}`, 'hex').toString('latin1')
 }
 
 export function digestSet(digests: Iterable<FileDigest>): DigestSet {

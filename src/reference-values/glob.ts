@@ -20,6 +20,7 @@ const byteSet = (holds: (byte: number) => boolean): ByteSet =>
 const singles: readonly GlobNode[] = Array.from({ length: 256 }, (_none, byte) => ({
   one: byteSet((each) => each === byte),
 }))
+const single = (byte: number): GlobNode => singles[byte] ?? { one: byteSet((each) => each === byte) }
 const anyByte = byteSet(() => true)
 const notSlash = byteSet((byte) => byte !== slash)
 
@@ -27,8 +28,7 @@ const notSlash = byteSet((byte) => byte !== slash)
 export const anything: GlobNode = { many: anyByte }
 
 /** Exactly these bytes. */
-export const literalNodes = (bytes: Iterable<number>): GlobNode[] =>
-  Array.from(bytes, (byte) => singles[byte] ?? anything)
+export const literalNodes = (bytes: Iterable<number>): GlobNode[] => Array.from(bytes, single)
 
 interface ClassItem {
   readonly byte: number
@@ -81,7 +81,7 @@ class GlobReader {
       this.#at++
       return { one: notSlash }
     }
-    return singles[this.#byte().byte] ?? anything
+    return single(this.#byte().byte)
   }
 
   #star(begins: boolean): GlobNode {
