@@ -48,6 +48,8 @@ export interface EnrolmentRecord {
   readonly counters: TpmCounters | null
   /** IMA checkpoint as the verifier encoded it (IMA-10). */
   readonly checkpoint: Uint8Array | null
+  /** Of the last accepted quote, as it says it: 16 lower-case hexadecimal digits; null until one is known (TPM-29). */
+  readonly firmwareVersion: string | null
   readonly state: EnrolmentState
 }
 
@@ -64,6 +66,7 @@ export function recordOf(candidate: EnrolmentCandidate, now: number): EnrolmentR
     lastSeen: now,
     counters: null,
     checkpoint: null,
+    firmwareVersion: null,
     state: { is: 'active' },
   }
 }

@@ -1,12 +1,14 @@
+import { type HistoryEntry, historyLength } from './appraisal-history.ts'
 import { type EnrolmentRecord, holdsIdentity, isLive } from './enrolment-record.ts'
 import { registryErrors } from './errors.ts'
-import type { RecordChange, RegistryStore, StoredRecord } from './registry-store.ts'
+import type { KeptOutcome, RecordChange, RegistryStore, StoredRecord } from './registry-store.ts'
 
 const defaultCapacity = 10_000
 
 /** A store that lasts as long as the process. Throws `registry_full` above its capacity. */
 export class MemoryStore implements RegistryStore {
   #records = new Map<string, StoredRecord>()
+  #histories = new Map<string, readonly HistoryEntry[]>()
   #capacity: number
 
   constructor({ capacity = defaultCapacity }: { readonly capacity?: number } = {}) {
@@ -29,7 +31,7 @@ export class MemoryStore implements RegistryStore {
     return [...this.#records.values()]
   }
 
-  async commit(changes: readonly RecordChange[]): Promise<boolean> {
+  async commit(changes: readonly RecordChange[], outcomes: readonly KeptOutcome[] = []): Promise<boolean> {
     if (!changes.every(({ record, expected }) => this.#versionOf(record.akName) === expected)) return false
     const next = new Map(this.#records)
     for (const { record, expected } of changes) next.set(record.akName, { record, version: (expected ?? 0) + 1 })
@@ -38,8 +40,19 @@ export class MemoryStore implements RegistryStore {
     }
     const records = [...next.values()].map(({ record }) => record)
     if (!changes.every(({ record }) => isUnique(record, records))) return false
+    if (!outcomes.every(({ akName }) => next.has(akName))) return false
     this.#records = next
+    for (const outcome of outcomes) this.#remember(outcome)
     return true
+  }
+
+  async history(akName: string): Promise<readonly HistoryEntry[]> {
+    return this.#histories.get(akName) ?? []
+  }
+
+  #remember({ akName, entry }: KeptOutcome): void {
+    const before = this.#histories.get(akName) ?? []
+    this.#histories.set(akName, [entry, ...before].slice(0, historyLength))
   }
 
   #versionOf(akName: string): number | null {

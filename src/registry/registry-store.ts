@@ -1,3 +1,4 @@
+import type { HistoryEntry } from './appraisal-history.ts'
 import type { EnrolmentRecord } from './enrolment-record.ts'
 
 /** A record as it lies in the store; the version grows with every change of it. */
@@ -12,15 +13,24 @@ export interface RecordChange {
   readonly expected: number | null
 }
 
+export interface KeptOutcome {
+  readonly akName: string
+  readonly entry: HistoryEntry
+}
+
 /**
  * Where enrolments are kept. `commit` applies all changes or none, and they are durable when it resolves (ENR-06,
  * ENR-12). It gives false, and changes nothing, where a record does not have the expected version, or where
- * afterwards two live records would have one EK (ENR-08), or two EKs would hold one identity (ENR-09).
+ * afterwards two live records would have one EK (ENR-08), or two EKs would hold one identity (ENR-09), or where an
+ * outcome is of a key without a record.
  */
 export interface RegistryStore {
   findByAk(akName: string): Promise<StoredRecord | null>
   findByEk(ekName: string): Promise<readonly StoredRecord[]>
   findByIdentity(identity: string): Promise<readonly StoredRecord[]>
   list(): Promise<readonly StoredRecord[]>
-  commit(changes: readonly RecordChange[]): Promise<boolean>
+  /** Each key has at most one change. `outcomes` are put behind the history of their keys. */
+  commit(changes: readonly RecordChange[], outcomes?: readonly KeptOutcome[]): Promise<boolean>
+  /** The last outcomes of a key, newest first, at most `historyLength`. */
+  history(akName: string): Promise<readonly HistoryEntry[]>
 }

@@ -5,6 +5,7 @@ import type { RandomSource } from '../base/random.ts'
 import type { EnrolmentChallenge } from '../evidence/tpm/enrolment.ts'
 import type { EnrolmentCandidate } from '../verifier/tpm/enrolment.ts'
 import type { TpmCounters, TpmEnrolment } from '../verifier/tpm/inputs.ts'
+import { type AppraisalOutcome, changesBetween, type HistoryEntry } from './appraisal-history.ts'
 import { ChallengeTable } from './challenge-table.ts'
 import {
   type EnrolmentRecord,
@@ -16,7 +17,7 @@ import {
   type SuspensionReason,
 } from './enrolment-record.ts'
 import { registryErrors } from './errors.ts'
-import type { RecordChange, RegistryStore, StoredRecord } from './registry-store.ts'
+import type { KeptOutcome, RecordChange, RegistryStore, StoredRecord } from './registry-store.ts'
 
 export interface TpmRegistryOptions {
   readonly store: RegistryStore
@@ -38,6 +39,8 @@ export interface Progress {
   readonly counters: TpmCounters
   /** Encoded IMA checkpoint; null where none holds for the present boot (IMA-11). */
   readonly checkpoint: Uint8Array | null
+  /** For the history of the key; its firmware version becomes that of the record. */
+  readonly outcome?: AppraisalOutcome
 }
 
 /** Says why an active enrolment may not stay so, or null. */
@@ -120,10 +123,27 @@ export class TpmRegistry {
   async keepProgress(akName: Uint8Array, before: TpmCounters | null, progress: Progress): Promise<void> {
     const stored = await this.#requireStored(toHex(akName))
     requireState(stored.record)
-    const lastSeen = this.#clock.now()
-    const record = { ...stored.record, ...progress, lastSeen }
-    if (sameCounters(stored.record.counters, before) && (await this.#store.commit([changeTo(record, stored)]))) return
+    const { counters, checkpoint, outcome } = progress
+    const firmwareVersion = outcome?.firmwareVersion ?? stored.record.firmwareVersion
+    const record = { ...stored.record, counters, checkpoint, firmwareVersion, lastSeen: this.#clock.now() }
+    const kept = outcome ? [keptOutcome(stored.record, outcome)] : []
+    const isNext = sameCounters(stored.record.counters, before)
+    if (isNext && (await this.#store.commit([changeTo(record, stored)], kept))) return
     throw registryErrors.error('rollback', 'the counters of the enrolment are not those that the appraisal began with')
+  }
+
+  /**
+   * Keeps what became of an appraisal that was not affirmed. It changes nothing but the history (tpm.md section 5).
+   * Gives false, and keeps nothing, for a key that was never enrolled: anybody can send evidence of such keys.
+   */
+  async keepOutcome(akName: Uint8Array, outcome: AppraisalOutcome): Promise<boolean> {
+    const stored = await this.#store.findByAk(toHex(akName))
+    return stored !== null && this.#store.commit([], [keptOutcome(stored.record, outcome)])
+  }
+
+  /** What became of the last appraisals of a key, newest first, whatever its state; at most `historyLength`. */
+  history(akName: Uint8Array): Promise<readonly HistoryEntry[]> {
+    return this.#store.history(toHex(akName))
   }
 
   /** An operator lets an enrolment rest (ENR-07). Throws `ak_unknown`, and `enrolment_state` if it is revoked. */
@@ -223,6 +243,10 @@ const lossOf: Readonly<Record<SuspensionReason, string>> = {
   certificate_untrusted: 'what vouched for the EK of the enrolment is not trusted any more',
 }
 
+function keptOutcome(record: EnrolmentRecord, outcome: AppraisalOutcome): KeptOutcome {
+  return { akName: record.akName, entry: { ...outcome, changes: changesBetween(record, outcome) } }
+}
+
 function changeTo(record: EnrolmentRecord, stored: StoredRecord | null): RecordChange {
   return { record, expected: stored?.version ?? null }
 }
@@ -233,8 +257,8 @@ function moved(stored: StoredRecord, state: EnrolmentState): RecordChange {
 
 /** The same AK, proven again: new facts about its EK, its old history. */
 function renewed(before: EnrolmentRecord, made: EnrolmentRecord): EnrolmentRecord {
-  const { created, counters, checkpoint } = before
-  return { ...made, created, counters, checkpoint }
+  const { created, counters, checkpoint, firmwareVersion } = before
+  return { ...made, created, counters, checkpoint, firmwareVersion }
 }
 
 function isReleased({ state }: EnrolmentRecord): boolean {
