@@ -11,7 +11,7 @@ import { type CertificateSpec, createRoot, issue, issueDer } from '../../test/su
 import { nameFrom, rawExtension } from '../../test/support/test-ca-schema.ts'
 import { haveVectors, vector } from '../../test/support/vectors.ts'
 import { MalformedError } from '../base/errors.ts'
-import { alternativeNameProblem, parseTpmCertificate, usageProblem } from './ek-certificate.ts'
+import { alternativeNameProblem, parseEcsInstance, parseTpmCertificate, usageProblem } from './ek-certificate.ts'
 
 const root = createRoot()
 const healthy: CertificateSpec = {
@@ -115,6 +115,25 @@ describe('the use of a certificate', () => {
   ])('%s', (_what, changes, use, keyType, says) => {
     const problem = usageProblem(issue({ ...healthy, ...changes }), use, keyType)
     expect(problem).toEqual(says === null ? null : expect.stringContaining(says))
+  })
+})
+
+describe('the common name of an instance of Alibaba Cloud', () => {
+  it.each([
+    ['i-2ze0devexample000001', { instanceId: 'i-2ze0devexample000001', enclave: null }],
+    ['i-bp1234567890abcdefgh-enclave-1', { instanceId: 'i-bp1234567890abcdefgh', enclave: '1' }],
+    ['i-bp1234567890abcdefgh-enclave-0', { instanceId: 'i-bp1234567890abcdefgh', enclave: '0' }],
+    ['i-bp1234567890abcdefgh-enclave-01', null],
+    ['i-bp1234567890abcdefgh-enclave-', null],
+    ['i-bp1234567890abcdefgh-enclave-1-enclave-2', null],
+    ['I-bp1234567890abcdefgh', null],
+    ['i-', null],
+    [`i-${'a'.repeat(33)}`, null],
+    ['x i-bp1234567890abcdefgh', null],
+    ['i-bp1234567890abcdefgh\n', null],
+    ['218557372616137117', null],
+  ])('%j', (commonName, expected) => {
+    expect(parseEcsInstance(commonName)).toEqual(expected)
   })
 })
 

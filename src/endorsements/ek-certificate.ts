@@ -36,6 +36,25 @@ export function parseTpmCertificate(content: Uint8Array, path = 'ek.certificate'
   return { certificate, commonName: commonNameOf(certificate.subject), tpm: describeTpm(certificate) }
 }
 
+/** An instance of Alibaba Cloud ECS as EK certificates name it (tpm.md section 9). */
+export interface EcsInstance {
+  /** `i-…`. */
+  readonly instanceId: string
+  /** Number of the enclave inside of the instance; null: the vTPM is the instance's own. */
+  readonly enclave: string | null
+}
+
+/**
+ * Reads a common name of the form `i-…` or `i-…-enclave-<n>`; null for any other. Only a name is read: who issued the
+ * certificate decides whether it says anything. An enclave is another machine than its instance, so that policies
+ * compare the whole common name (EKC-09) and never the id that is read here.
+ */
+export function parseEcsInstance(commonName: string): EcsInstance | null {
+  const match = /^(i-[0-9a-z]{6,32})(?:-enclave-(0|[1-9][0-9]{0,8}))?$/.exec(commonName)
+  const [, instanceId, enclave] = match ?? []
+  return instanceId === undefined ? null : { instanceId, enclave: enclave ?? null }
+}
+
 function describeTpm({ subjectDirectoryNames }: Certificate): TpmDescription | null {
   for (const name of subjectDirectoryNames) {
     const [manufacturer, model, version] = [tcgAttributes.manufacturer, tcgAttributes.model, tcgAttributes.version].map(

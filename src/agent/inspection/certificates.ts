@@ -5,6 +5,7 @@ import { type Certificate, parsePaddedCertificate } from '../../base/pki/certifi
 import { describeName } from '../../base/pki/distinguished-name.ts'
 import { parseCrl } from '../../base/pki/revocation-list.ts'
 import { heading, type InspectedField, type Inspection, shownValue } from './inspection.ts'
+import { describePurpose, paddingField, tpmFields, vendorFields } from './tpm-certificate.ts'
 
 const time = (milliseconds: number) => new Date(milliseconds).toISOString().replace('.000Z', 'Z')
 
@@ -77,7 +78,7 @@ export function certificateSummary(certificate: Certificate): InspectedField[] {
     ['validity', `${time(certificate.notBefore)} to ${time(certificate.notAfter)}`],
     ['basicConstraints', ca],
     ['keyUsage', [...(keyUsage ?? [])].join(' ')],
-    ['extKeyUsage', (extendedKeyUsage ?? []).join(' ')],
+    ['extKeyUsage', (extendedKeyUsage ?? []).map(describePurpose).join(' ')],
     ['subjectKeyIdentifier', subjectKeyId ? toHex(subjectKeyId) : ''],
     ['authorityKeyIdentifier', authorityKeyId?.keyId ? toHex(authorityKeyId.keyId) : ''],
     ['SHA-256', certificate.fingerprint],
@@ -86,10 +87,15 @@ export function certificateSummary(certificate: Certificate): InspectedField[] {
   return lines.filter(([, value]) => value !== '').map(([name, value]) => heading(`(${name})`, 0, value))
 }
 
-/** An X.509 certificate: what it says in short, then every element with its offset. */
-export function inspectCertificate(der: Uint8Array): Inspection {
-  const certificate = parsePaddedCertificate(der)
-  return { kind: 'X.509 certificate', fields: [...certificateSummary(certificate), ...derTree(der)] }
+/**
+ * An X.509 certificate, also as an NV index of a TPM holds it, with its filling (EKC-02): what it says in short, of a
+ * TPM too, which pinned maker it comes from, then every element with its offset.
+ */
+export function inspectCertificate(content: Uint8Array): Inspection {
+  const certificate = parsePaddedCertificate(content)
+  const summary = [...certificateSummary(certificate), ...tpmFields(content), ...vendorFields(certificate)]
+  const tree = [...derTree(certificate.der), ...paddingField(content, certificate)]
+  return { kind: 'X.509 certificate', fields: [...summary, ...tree] }
 }
 
 /** A certificate revocation list: its validity and what it revokes, then every element with its offset. */
