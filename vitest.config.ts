@@ -5,6 +5,7 @@ const slow = [
   'test/{conformance,e2e,faults}/**',
   'native/ffi-process.test.ts',
   'mocks/**',
+  'src/base/prehashed-signature.test.ts',
   'src/base/pki/{certificate,chain,revocation-list}.test.ts',
   'src/evidence/tdx/{cc-event-log,quote}.test.ts',
   'src/evidence/tpm/evidence-json.test.ts',
