@@ -10,11 +10,23 @@ const limits = { characters: 1 << 20, blocks: 256 }
 
 const keyLabels = ['CERTIFICATE', 'PUBLIC KEY'] as const
 
-function requireKeyInfo(der: Uint8Array, path: string): void {
-  const parts = openDer(der, path, 64).enter()
+/** What of a key verifies signatures. */
+export interface ImaKey {
+  /** DER SubjectPublicKeyInfo; the key in it may be of any type. A view. */
+  readonly spki: Uint8Array
+  /** How signatures name the key (IMA-18): the last 4 bytes of its identifier, as a number. */
+  readonly keyId: number
+}
+
+const lastFour = (bytes: Uint8Array) => Buffer.from(bytes.subarray(-4)).readUInt32BE()
+
+/** The identifier of a key without one is the SHA-1 of its bits, as `evmctl` and RFC 5280 section 4.2.1.2 (1) make it. */
+function parseKeyInfo(spki: Uint8Array, path: string): ImaKey {
+  const parts = openDer(spki, path, 64).enter()
   parts.element(identifiers.sequence)
-  parts.octetsOfBits()
+  const bits = parts.octetsOfBits()
   parts.requireEnd()
+  return { spki, keyId: lastFour(hash('sha1', bits, 'buffer')) }
 }
 
 /** True if the bytes are a SubjectPublicKeyInfo by their second element: a certificate has a SEQUENCE there. */
@@ -24,9 +36,15 @@ function isKeyInfo(der: Uint8Array, path: string): boolean {
   return parts.meets(identifiers.bitString)
 }
 
-function requireKey(der: Uint8Array, path: string): void {
-  if (isKeyInfo(der, path)) requireKeyInfo(der, path)
-  else parseCertificate(der, path)
+/**
+ * The key in the DER of an X.509 certificate or of a SubjectPublicKeyInfo. Strict DER; nothing is verified. Throws
+ * `MalformedError`.
+ */
+export function parseImaKey(der: Uint8Array, path = 'key'): ImaKey {
+  if (isKeyInfo(der, path)) return parseKeyInfo(der, path)
+  const { publicKey: spki, subjectKeyId } = parseCertificate(der, path)
+  if (subjectKeyId === null || subjectKeyId.length < 4) return parseKeyInfo(spki, path)
+  return { spki, keyId: lastFour(subjectKeyId) }
 }
 
 /**
@@ -42,7 +60,7 @@ export function parseImaKeys(bytes: Uint8Array, keyring: string, path = 'keys'):
   const label = keyLabels.find((name) => start.startsWith(`-----BEGIN ${name}-----`))
   const ders = label === undefined ? [bytes] : parsePemBlocks(toLatin1(bytes), label, limits)
   return ders.map((der, index) => {
-    requireKey(der, label === undefined ? path : `${path}.${index}`)
+    parseImaKey(der, label === undefined ? path : `${path}.${index}`)
     return { keyring, sha256: hash('sha256', der, 'hex'), der: toBase64(der) }
   })
 }
