@@ -10,7 +10,7 @@ import { composeCcEventLog, parseCcEventLog } from '../../src/evidence/tdx/cc-ev
 import { parseCcelTable } from '../../src/evidence/tdx/ccel-table.ts'
 import { parseQuote, reportDataOf } from '../../src/evidence/tdx/quote.ts'
 import { TsmSimulator } from '../../src/platform/tsm-simulator.ts'
-import { bindEvent } from '../../src/verifier/tdx/event-binding.ts'
+import { bindEvent } from '../../src/verifier/event-log/event-binding.ts'
 import { FakeClock } from '../../test/support/fake-clock.ts'
 import { SimulatedKernel } from './kernel.ts'
 import { serveKernel } from './kernel-server.ts'
@@ -220,7 +220,8 @@ describe('the logs of the simulated kernel', () => {
   it('bind what real logs bind: command line, boot variables, separators, runtime records (TDX-238)', async () => {
     const kernel = newKernel({ boot: { commandLine: 'root=/dev/sim quiet' } })
     const { events } = parseCcEventLog((await kernel.bootLog.readLog(limit)) ?? new Uint8Array())
-    const bindings = (type: number) => events.filter((event) => event.type === type).map((event) => bindEvent(event))
+    const bindings = (type: number) =>
+      events.filter((event) => event.type === type).map((event) => bindEvent(event, 'sha384'))
     expect(bindings(0x80000002)).toEqual(['variable-data', 'variable-data'])
     expect(new Set(bindings(0x80000001))).toEqual(new Set(['data']))
     expect(new Set(bindings(4))).toEqual(new Set(['data']))

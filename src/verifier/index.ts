@@ -2,6 +2,8 @@ export type { GuestAppraisal, GuestInputs, GuestPart } from './composite/apprais
 export { appraiseGuest } from './composite/appraise-guest.ts'
 export { compositeChecks } from './composite/checks.ts'
 export { guestChecks } from './composite/guest-checks.ts'
+export type { EventBinding } from './event-log/event-binding.ts'
+export { bindEvent } from './event-log/event-binding.ts'
 export type { EventLogReplay } from './event-log/replay-event-log.ts'
 export { matchRegisters, replayEventLog } from './event-log/replay-event-log.ts'
 export type { ImaReplay, ImaReplayInputs } from './ima/replay-ima-log.ts'
@@ -13,7 +15,6 @@ export type { CollateralItem, ItemInputs } from './tdx/authenticate-collateral-i
 export { authenticateCollateralItem } from './tdx/authenticate-collateral-item.ts'
 export type { QuoteCheckId, TdxCheckId, VerdictClass } from './tdx/checks.ts'
 export { quoteChecks, tdxChecks } from './tdx/checks.ts'
-export type { EventBinding } from './tdx/event-binding.ts'
 export type { EventLogPolicy, EventLogVerdict, JudgedEvent } from './tdx/event-log-policy.ts'
 export type {
   AcceptableTcbStatus,

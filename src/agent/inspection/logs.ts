@@ -2,13 +2,13 @@ import { toHex } from '../../base/bytes.ts'
 import { MalformedError } from '../../base/errors.ts'
 import { type EventLog, type LoggedEvent, parseEventLog } from '../../evidence/event-log/event-log.ts'
 import { eventTypeName } from '../../evidence/event-log/event-types.ts'
+import { grubTextOf } from '../../evidence/event-log/grub-text.ts'
 import { readImaLog } from '../../evidence/ima/ima-log.ts'
 import { evEventTag, parseAaelData } from '../../evidence/tdx/aael.ts'
 import { parseCcEventLog } from '../../evidence/tdx/cc-event-log.ts'
 import { type HashName, hashNameOf } from '../../evidence/tpm/algorithms.ts'
+import { bindEvent } from '../../verifier/event-log/event-binding.ts'
 import { replayEventLog } from '../../verifier/event-log/replay-event-log.ts'
-import { bindEvent } from '../../verifier/tdx/event-binding.ts'
-import { grubTextOf } from '../../verifier/tdx/grub-text.ts'
 import { replayCcEventLog } from '../../verifier/tdx/replay-cc-event-log.ts'
 import { heading, type InspectedField, type Inspection, shownValue } from './inspection.ts'
 
@@ -37,7 +37,7 @@ const utf8 = new TextDecoder()
 
 /** `(bound)` says what of the data the digest covers; anything else in it is only what the log says. */
 function contentFields(event: LoggedEvent): InspectedField[] {
-  const bound = bindEvent(event)
+  const bound = bindEvent(event, 'sha384')
   const text = bound === 'grub' ? [heading('(measured text)', 1, utf8.decode(grubTextOf(event.data).text))] : []
   return [heading('(bound)', 1, bound), ...text, ...(event.type === evEventTag ? recordFields(event.data) : [])]
 }

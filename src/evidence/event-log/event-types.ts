@@ -41,6 +41,24 @@ const names: ReadonlyMap<number, string> = new Map([
 export const evNoAction = 0x00000003
 export const evEfiHcrtmEvent = 0x80000010
 
+/** The types whose content is judged (tpm.md section 6). */
+export const eventTypes = {
+  noAction: evNoAction,
+  separator: 0x00000004,
+  eventTag: 0x00000006,
+  ipl: 0x0000000d,
+  variableDriverConfig: 0x80000001,
+  variableBoot: 0x80000002,
+  bootServicesApplication: 0x80000003,
+  bootServicesDriver: 0x80000004,
+  runtimeServicesDriver: 0x80000005,
+  gptEvent: 0x80000006,
+  efiAction: 0x80000007,
+  variableBoot2: 0x8000000c,
+  gptEvent2: 0x8000000d,
+  variableAuthority: 0x800000e0,
+} as const
+
 export function eventTypeName(type: number): string {
   return names.get(type) ?? `0x${type.toString(16).padStart(8, '0')}`
 }

@@ -1,9 +1,9 @@
 import { toHex } from '../../base/bytes.ts'
 import { MalformedError } from '../../base/errors.ts'
+import { grubTextOf } from '../../evidence/event-log/grub-text.ts'
+import { variableNameOf, variableOf } from '../../evidence/event-log/uefi-variable.ts'
 import { evEventTag, isAaelData, parseAaelData } from '../../evidence/tdx/aael.ts'
 import type { EventLogVerdict, JudgedEvent } from './event-log-policy.ts'
-import { grubTextOf } from './grub-text.ts'
-import { variableNameOf, variableOf } from './uefi-variable.ts'
 
 type Claims = Record<string, unknown>
 

@@ -1,11 +1,11 @@
 import { toHex } from '../../base/bytes.ts'
 import { MalformedError } from '../../base/errors.ts'
-import type { LoggedEvent } from '../../evidence/event-log/event-log.ts'
 import { eventTypeName } from '../../evidence/event-log/event-types.ts'
+import type { LoggedEvent } from '../../evidence/event-log/logged-event.ts'
 import { type CcEventLog, parseCcEventLog } from '../../evidence/tdx/cc-event-log.ts'
 import type { Rtmrs } from '../../evidence/tdx/td-report.ts'
 import type { Checklist } from '../../results/checklist.ts'
-import { bindEvent, type EventBinding } from './event-binding.ts'
+import { bindEvent, type EventBinding } from '../event-log/event-binding.ts'
 import type { EventLogCheckId } from './policy-checks.ts'
 import { matchRtmrs, type RegisterMatch, type RtmrIndex, replayCcEventLog, rtmrOf } from './replay-cc-event-log.ts'
 
@@ -44,9 +44,35 @@ export interface EventLogVerdict {
   readonly matches: boolean
 }
 
-function judgedEvent(event: LoggedEvent): JudgedEvent {
-  const { index, type, data } = event
-  return { index, rtmr: rtmrOf(event), type, typeName: eventTypeName(type), bound: bindEvent(event), data }
+/** Keeps the entry and the verdict alone: views of the data of a hundred thousand events would outweigh the log. */
+class JudgedEntry implements JudgedEvent {
+  readonly bound: EventBinding
+  #event: LoggedEvent
+
+  constructor(event: LoggedEvent) {
+    this.#event = event
+    this.bound = bindEvent(event, 'sha384')
+  }
+
+  get index(): number {
+    return this.#event.index
+  }
+
+  get rtmr(): RtmrIndex | null {
+    return rtmrOf(this.#event)
+  }
+
+  get type(): number {
+    return this.#event.type
+  }
+
+  get typeName(): string {
+    return eventTypeName(this.type)
+  }
+
+  get data(): Uint8Array {
+    return this.#event.data
+  }
 }
 
 function isEnforced({ rtmr, events }: RegisterMatch, { registers = {} }: EventLogPolicy): boolean {
@@ -122,7 +148,7 @@ function judgeReplay(record: LogRecord, log: CcEventLog, quoted: Rtmrs, policy: 
   record.judge('tdx.eventlog.replay', problem, reported.map(describeDifference).join('; ') || 'every register')
   const matches = problem === null && lacking.length === 0 && !different.some(({ outcome }) => outcome === 'different')
   const rtmr3Unaccounted = registers.some(({ rtmr, outcome }) => rtmr === 3 && outcome === 'unaccounted')
-  return { registers, events: log.events.map(judgedEvent), rtmr3Unaccounted, matches }
+  return { registers, events: log.events.map((event) => new JudgedEntry(event)), rtmr3Unaccounted, matches }
 }
 
 /**

@@ -5,8 +5,8 @@ import { toHex } from '../../base/bytes.ts'
 import { parseCcEventLog } from '../../evidence/tdx/cc-event-log.ts'
 import { parseQuote } from '../../evidence/tdx/quote.ts'
 import type { Rtmrs } from '../../evidence/tdx/td-report.ts'
+import { bindEvent } from '../event-log/event-binding.ts'
 import { appraiseTdx } from './appraise-tdx.ts'
-import { bindEvent } from './event-binding.ts'
 import { createQuoteMemo } from './quote-memo.ts'
 import { matchRtmrs, replayCcEventLog } from './replay-cc-event-log.ts'
 
@@ -33,7 +33,7 @@ describe.skipIf(!haveVectors)('recorded event logs', () => {
 
   it.each(logs)('$file has the recorded events bound to their content (TDX-238)', ({ file, expected }) => {
     const { events } = parseCcEventLog(vector(`tdx/${file}`))
-    const bindings = events.map((event) => bindEvent(event))
+    const bindings = events.map((event) => bindEvent(event, 'sha384'))
     const count = (binding: string) => bindings.filter((bound) => bound === binding).length
     const { data = 0, 'variable-data': variables = 0, grub = 0, 'grub+nul': withNul = 0 } = expected.boundBy
     expect([count('data'), count('variable-data'), count('grub')]).toEqual([data, variables, grub + withNul])
