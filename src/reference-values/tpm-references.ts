@@ -1,11 +1,17 @@
-import type { BufferReference, ExcludeRule, GoldenPcrs, KeyReference, PatternReference } from './reference-values.ts'
+import { buildDigestTable, type DigestTable } from './digest-table.ts'
+import { referenceValuesId } from './encode-reference-values.ts'
+import type {
+  BufferReference,
+  ExcludeRule,
+  GoldenPcrs,
+  KeyReference,
+  PatternReference,
+  ReferenceValues,
+} from './reference-values.ts'
 
-/**
- * What the records of an IMA log are compared with. `Files` is the table of exact paths and their digests. All of it is
- * plain data that goes to another thread.
- */
-export interface ImaReferences<Files> {
-  readonly files: Files
+/** What the records of an IMA log are compared with. All of it is plain data that goes to another thread. */
+export interface ImaReferences {
+  readonly files: DigestTable
   readonly patterns: readonly PatternReference[]
   readonly exclude: readonly ExcludeRule[]
   readonly keys: readonly KeyReference[]
@@ -13,11 +19,26 @@ export interface ImaReferences<Files> {
 }
 
 /** Reference values as an appraisal of a TPM takes them. */
-export interface TpmReferences<Files> {
+export interface TpmReferences {
   /** SHA-256 of the canonical form, lower-case hexadecimal: what a result was compared with has this name. */
   readonly id: string
   /** Without golden PCRs nothing is asked of them. */
   readonly pcrs: readonly GoldenPcrs[]
   /** Null: no file, key or buffer is asked about. */
-  readonly ima: ImaReferences<Files> | null
+  readonly ima: ImaReferences | null
+}
+
+/** Excludes alone ask nothing: with them and no accepted file everything else would be refused by accident. */
+function asksAboutIma({ files, patterns, keys, buffers }: ReferenceValues): boolean {
+  return files.size + patterns.length + keys.length + buffers.length > 0
+}
+
+/**
+ * Prepares reference values for appraisals; to be done once for many. `seed`: two random integers below 2³² for the
+ * table of files (`buildDigestTable`). Values that name only PCRs ask nothing of an IMA log.
+ */
+export function tpmReferences(values: ReferenceValues, seed: readonly [number, number]): TpmReferences {
+  const { files, patterns, excludes, keys, buffers, pcrs } = values
+  const ima = { files: buildDigestTable(files, seed), patterns, exclude: excludes, keys, buffers }
+  return { id: referenceValuesId(values), pcrs, ima: asksAboutIma(values) ? ima : null }
 }
