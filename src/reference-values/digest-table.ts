@@ -149,11 +149,18 @@ export class DigestLookup {
   }
 
   #equals(own: number, start: number, length: number): boolean {
-    let at = 0
-    for (; at + 4 <= length; at += 4) {
-      if (this.#view.getUint32(own + at) !== this.#logView.getUint32(start + at)) return false
+    const view = this.#view
+    const logView = this.#logView
+    const last = length - 4
+    if (last < 0) return this.#equalsShort(own, start, length)
+    for (let at = 0; at < last; at += 4) {
+      if (view.getInt32(own + at, true) !== logView.getInt32(start + at, true)) return false
     }
-    for (; at < length; at++) if (this.#arena[own + at] !== this.#log[start + at]) return false
+    return view.getInt32(own + last, true) === logView.getInt32(start + last, true)
+  }
+
+  #equalsShort(own: number, start: number, length: number): boolean {
+    for (let at = 0; at < length; at++) if (this.#arena[own + at] !== this.#log[start + at]) return false
     return true
   }
 }
