@@ -1,5 +1,6 @@
 import type { PcrValues } from '../../attester/tpm/pcrs.ts'
-import { ImaLogFile, readEventLog } from '../../platform/log-files.ts'
+import { ImaLogFile } from '../../platform/ima-log-file.ts'
+import { readEventLog } from '../../platform/log-files.ts'
 import { tpmChecks } from '../../verifier/index.ts'
 import { type LogOutcome, logReplays } from '../../verifier/tpm/log-replay.ts'
 import { attempted, type Item, ok, problem, warning } from './item.ts'
