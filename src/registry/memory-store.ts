@@ -1,7 +1,13 @@
 import { type HistoryEntry, historyLength } from './appraisal-history.ts'
 import { type EnrolmentRecord, holdsIdentity, isLive } from './enrolment-record.ts'
 import { registryErrors } from './errors.ts'
-import type { KeptOutcome, RecordChange, RegistryStore, StoredRecord } from './registry-store.ts'
+import {
+  type KeptOutcome,
+  pageLength,
+  type RecordChange,
+  type RegistryStore,
+  type StoredRecord,
+} from './registry-store.ts'
 
 const defaultCapacity = 10_000
 
@@ -27,8 +33,9 @@ export class MemoryStore implements RegistryStore {
     return this.#where(({ record }) => record.identity === identity)
   }
 
-  async list(): Promise<readonly StoredRecord[]> {
-    return [...this.#records.values()]
+  async list(after = ''): Promise<readonly StoredRecord[]> {
+    const behind = this.#where(({ record }) => record.akName > after)
+    return behind.sort((left, right) => (left.record.akName < right.record.akName ? -1 : 1)).slice(0, pageLength)
   }
 
   async commit(changes: readonly RecordChange[], outcomes: readonly KeptOutcome[] = []): Promise<boolean> {

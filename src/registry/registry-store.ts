@@ -13,6 +13,9 @@ export interface RecordChange {
   readonly expected: number | null
 }
 
+/** How many records a store lists at once: as many as may be in memory together. */
+export const pageLength = 256
+
 export interface KeptOutcome {
   readonly akName: string
   readonly entry: HistoryEntry
@@ -28,9 +31,21 @@ export interface RegistryStore {
   findByAk(akName: string): Promise<StoredRecord | null>
   findByEk(ekName: string): Promise<readonly StoredRecord[]>
   findByIdentity(identity: string): Promise<readonly StoredRecord[]>
-  list(): Promise<readonly StoredRecord[]>
+  /** The first `pageLength` records whose AK name comes after this one, in the order of their AK names. */
+  list(after?: string): Promise<readonly StoredRecord[]>
   /** Each key has at most one change. `outcomes` are put behind the history of their keys. */
   commit(changes: readonly RecordChange[], outcomes?: readonly KeptOutcome[]): Promise<boolean>
   /** The last outcomes of a key, newest first, at most `historyLength`. */
   history(akName: string): Promise<readonly HistoryEntry[]>
+}
+
+/** All records, page after page: what is committed meanwhile may be among them or not. */
+export async function* recordsIn(store: RegistryStore): AsyncGenerator<EnrolmentRecord> {
+  for (let after = ''; ; ) {
+    const page = await store.list(after)
+    for (const { record } of page) yield record
+    const last = page.at(-1)
+    if (last === undefined || page.length < pageLength) return
+    after = last.record.akName
+  }
 }

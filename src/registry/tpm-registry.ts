@@ -17,7 +17,13 @@ import {
   type SuspensionReason,
 } from './enrolment-record.ts'
 import { registryErrors } from './errors.ts'
-import type { KeptOutcome, RecordChange, RegistryStore, StoredRecord } from './registry-store.ts'
+import {
+  type KeptOutcome,
+  type RecordChange,
+  type RegistryStore,
+  recordsIn,
+  type StoredRecord,
+} from './registry-store.ts'
 
 export interface TpmRegistryOptions {
   readonly store: RegistryStore
@@ -176,7 +182,7 @@ export class TpmRegistry {
   /** The daily check of ENR-10: suspends every active enrolment for which `judge` names a reason. Gives their number. */
   async recheck(judge: RecordJudge): Promise<number> {
     let suspended = 0
-    for (const { record } of await this.#store.list()) {
+    for await (const record of recordsIn(this.#store)) {
       const reason = record.state.is === 'active' ? (this.#expiry(record) ?? judge(record)) : null
       if (reason !== null && (await this.#suspendFor(record.akName, reason))) suspended += 1
     }

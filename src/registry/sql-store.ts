@@ -1,0 +1,221 @@
+import type { HistoryEntry } from './appraisal-history.ts'
+import { historyLength } from './appraisal-history.ts'
+import { type EnrolmentRecord, holdsIdentity, isLive } from './enrolment-record.ts'
+import { migrate } from './migrations.ts'
+import {
+  type KeptOutcome,
+  pageLength,
+  type RecordChange,
+  type RegistryStore,
+  type StoredRecord,
+} from './registry-store.ts'
+import { type SqlEngine, type SqlQueries, SqlRefusal, type SqlValue } from './sql-engine.ts'
+import {
+  columnsOfEntry,
+  columnsOfRecord,
+  entryColumns,
+  entryOf,
+  identityKey,
+  recordColumns,
+  storedRecordOf,
+} from './sql-rows.ts'
+import { storeErrors } from './store-errors.ts'
+
+/** A change does not fit to what the database holds by now; ends its transaction. */
+class Outdated extends Error {}
+
+/** unique_violation and foreign_key_violation: another verifier put something there meanwhile. */
+const conflicts = new Set(['23505', '23503'])
+/** serialization_failure, deadlock_detected, lock_not_available: nothing happened, and the next try may succeed. */
+const passing = new Set(['40001', '40P01', '55P03'])
+const attempts = 5
+
+const byAk = `SELECT ${recordColumns} FROM attestd.enrolments WHERE ak_name = $1`
+const byEk = `SELECT ${recordColumns} FROM attestd.enrolments WHERE ek_name = $1 ORDER BY created, ak_name`
+const byIdentity = `SELECT ${recordColumns} FROM attestd.enrolments WHERE identity_key = $1 ORDER BY created, ak_name`
+const page = `SELECT ${recordColumns} FROM attestd.enrolments WHERE ak_name > $1
+  ORDER BY ak_name LIMIT ${pageLength}`
+const lastEntries = `SELECT ${entryColumns} FROM attestd.appraisals WHERE ak_name = $1
+  ORDER BY id DESC LIMIT ${historyLength}`
+const forgetOldest = `DELETE FROM attestd.appraisals WHERE ak_name = $1 AND id <=
+  (SELECT id FROM attestd.appraisals WHERE ak_name = $1 ORDER BY id DESC OFFSET ${historyLength - 1} LIMIT 1)`
+const held = 'SELECT version::text, held_key FROM attestd.enrolments WHERE ak_name = $1 FOR NO KEY UPDATE'
+const holdIdentity = `INSERT INTO attestd.identity_holders (identity_key, ek_name) VALUES ($1, $2)
+  ON CONFLICT (identity_key) DO NOTHING`
+const freeIdentity = `DELETE FROM attestd.identity_holders WHERE identity_key = $1
+  AND NOT EXISTS (SELECT FROM attestd.enrolments WHERE held_key = $1)`
+
+/** What a change finds. */
+interface Place {
+  readonly change: RecordChange
+  readonly heldBefore: Uint8Array | null
+}
+
+/**
+ * Enrolments in a database that speaks PostgreSQL. Changes are compare-and-set on the versions of the rows; ENR-08 and
+ * ENR-09 are constraints of the database besides, so that any number of verifiers may share it.
+ */
+export class SqlStore implements RegistryStore, AsyncDisposable {
+  #engine: SqlEngine
+
+  private constructor(engine: SqlEngine) {
+    this.#engine = engine
+  }
+
+  /** Takes the engine over, and brings its schema up to date. Throws what `migrate` throws. */
+  static async open(engine: SqlEngine): Promise<SqlStore> {
+    try {
+      await asStoreError(() => migrate(engine))
+      return new SqlStore(engine)
+    } catch (error) {
+      await engine.close()
+      throw error
+    }
+  }
+
+  async findByAk(akName: string): Promise<StoredRecord | null> {
+    const [found] = await this.#records(byAk, akName)
+    return found ?? null
+  }
+
+  findByEk(ekName: string): Promise<readonly StoredRecord[]> {
+    return this.#records(byEk, ekName)
+  }
+
+  async findByIdentity(identity: string): Promise<readonly StoredRecord[]> {
+    return this.#records(byIdentity, identityKey(identity))
+  }
+
+  list(after = ''): Promise<readonly StoredRecord[]> {
+    return this.#records(page, after)
+  }
+
+  async history(akName: string): Promise<readonly HistoryEntry[]> {
+    return (await asStoreError(() => this.#engine.query(lastEntries, [akName]))).map(entryOf)
+  }
+
+  /** Throws what the engine throws; `registry_unavailable` where the outcome is not known, or others stood in the way for long. */
+  async commit(changes: readonly RecordChange[], outcomes: readonly KeptOutcome[] = []): Promise<boolean> {
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      const done = await this.#tryCommit(changes, outcomes)
+      if (done !== null) return done
+    }
+    throw storeErrors.error('registry_unavailable', `other changes stood in the way ${attempts} times`)
+  }
+
+  close(): Promise<void> {
+    return this.#engine.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** Null: try again. */
+  async #tryCommit(changes: readonly RecordChange[], outcomes: readonly KeptOutcome[]): Promise<boolean | null> {
+    try {
+      await this.#engine.transaction((database) => apply(database, changes, outcomes))
+      return true
+    } catch (error) {
+      if (error instanceof Outdated) return false
+      if (!(error instanceof SqlRefusal)) throw error
+      if (conflicts.has(error.state)) return false
+      if (passing.has(error.state)) return null
+      throw refused(error)
+    }
+  }
+
+  async #records(sql: string, parameter: SqlValue): Promise<readonly StoredRecord[]> {
+    return (await asStoreError(() => this.#engine.query(sql, [parameter]))).map(storedRecordOf)
+  }
+}
+
+function refused(cause: SqlRefusal): Error {
+  return storeErrors.error('registry_statement', cause.message, { cause, facts: { sqlstate: cause.state } })
+}
+
+async function asStoreError<T>(act: () => Promise<T>): Promise<T> {
+  try {
+    return await act()
+  } catch (error) {
+    throw error instanceof SqlRefusal ? refused(error) : error
+  }
+}
+
+async function apply(
+  database: SqlQueries,
+  changes: readonly RecordChange[],
+  outcomes: readonly KeptOutcome[],
+): Promise<void> {
+  const places: Place[] = []
+  // In one order, so that verifiers that change the same enrolments wait for each other in turn.
+  for (const change of [...changes].sort(byName)) places.push(await lock(database, change))
+  // What ends first: the database refuses the second live AK of an EK at once, not at the end.
+  for (const place of places.sort(endsFirst)) await write(database, place)
+  for (const place of places) await freeLeft(database, place)
+  for (const { akName, entry } of outcomes) await append(database, akName, entry)
+}
+
+function byName(left: RecordChange, right: RecordChange): number {
+  return left.record.akName < right.record.akName ? -1 : 1
+}
+
+function endsFirst(left: Place, right: Place): number {
+  return Number(isLive(left.change.record)) - Number(isLive(right.change.record))
+}
+
+async function lock(database: SqlQueries, change: RecordChange): Promise<Place> {
+  const [row] = await database.query(held, [change.record.akName])
+  const version = row === undefined ? null : String(row['version'])
+  if (version !== (change.expected === null ? null : String(change.expected))) throw new Outdated()
+  const heldKey = row?.['held_key']
+  return { change, heldBefore: heldKey instanceof Uint8Array ? heldKey : null }
+}
+
+async function write(database: SqlQueries, place: Place): Promise<void> {
+  const { record, expected } = place.change
+  const holds = heldBy(record)
+  if (holds !== null && !isSame(holds, place.heldBefore)) await database.query(holdIdentity, [holds, record.ekName])
+  const columns = { ...columnsOfRecord(record), version: String((expected ?? 0) + 1) }
+  if (expected === null) await insert(database, 'attestd.enrolments', columns)
+  else await update(database, record.akName, columns)
+}
+
+/** An identity that nobody holds any more may be taken by another EK (ENR-09). */
+async function freeLeft(database: SqlQueries, { change, heldBefore }: Place): Promise<void> {
+  if (heldBefore !== null && !isSame(heldBefore, heldBy(change.record))) {
+    await database.query(freeIdentity, [heldBefore])
+  }
+}
+
+function heldBy(record: EnrolmentRecord): Uint8Array | null {
+  return record.identity !== null && holdsIdentity(record) ? identityKey(record.identity) : null
+}
+
+function isSame(left: Uint8Array, right: Uint8Array | null): boolean {
+  return right !== null && Buffer.compare(left, right) === 0
+}
+
+async function append(database: SqlQueries, akName: string, entry: HistoryEntry): Promise<void> {
+  await database.query(forgetOldest, [akName])
+  await insert(database, 'attestd.appraisals', columnsOfEntry(akName, entry))
+}
+
+type Columns = Readonly<Record<string, SqlValue>>
+
+/** Names of tables and columns are this program's own words; values are parameters. */
+async function insert(database: SqlQueries, table: string, columns: Columns): Promise<void> {
+  const names = Object.keys(columns)
+  const places = names.map((_, index) => `$${index + 1}`)
+  await database.query(
+    `INSERT INTO ${table} (${names.join(', ')}) VALUES (${places.join(', ')})`,
+    Object.values(columns),
+  )
+}
+
+async function update(database: SqlQueries, akName: string, columns: Columns): Promise<void> {
+  const names = Object.keys(columns)
+  const places = names.map((name, index) => `${name} = $${index + 1}`)
+  const sql = `UPDATE attestd.enrolments SET ${places.join(', ')} WHERE ak_name = $${names.length + 1}`
+  await database.query(sql, [...Object.values(columns), akName])
+}
