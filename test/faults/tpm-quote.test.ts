@@ -1,6 +1,6 @@
 import { createECDH } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { concatBytes } from '../../src/base/bytes.ts'
+import { concatBytes, toHex } from '../../src/base/bytes.ts'
 import { encode } from '../../src/base/layout.ts'
 import { parseEventLog } from '../../src/evidence/event-log/event-log.ts'
 import { digestOf, type HashName, hashAlgorithms } from '../../src/evidence/tpm/algorithms.ts'
@@ -64,6 +64,10 @@ const requiring = (inputs: TpmInputs, requirements: Partial<TpmInputs['requireme
   ...inputs,
   requirements: { ...inputs.requirements, ...requirements },
 })
+const imageOf = (inputs: TpmInputs, hex: string): TpmInputs => {
+  const banks = [{ hash: 'sha256' as const, pcrs: [{ pcr: 4, accepted: [hex] }] }]
+  return { ...inputs, references: { id: '00'.repeat(32), pcrs: [{ image: 'golden', banks }], ima: null } }
+}
 const enrolledAs = (inputs: TpmInputs, enrolment: Partial<NonNullable<TpmInputs['enrolment']>>): TpmInputs => ({
   ...inputs,
   enrolment: inputs.enrolment && { ...inputs.enrolment, ...enrolment },
@@ -178,6 +182,7 @@ const ecdsaWith = (
 ) => signatureWith((signature) => (signature.algorithm === 'ecdsa' ? { ...signature, ...edit(signature) } : signature))
 
 const faults: Record<string, readonly [Change, ...TpmCheckId[]]> = {
+  'PCRs of no golden image': [inputsWith((inputs) => imageOf(inputs, '00'.repeat(32))), 'tpm.references.pcrs'],
   'quotes: none': [evidenceWith(() => ({ quotes: [] })), 'tpm.quotes.count'],
   'quotes: five': [
     evidenceWith(({ quotes }) => ({ quotes: Array.from({ length: 5 }, () => quotes).flat() })),
@@ -781,6 +786,7 @@ const affirmations: Record<string, Change> = {
     },
     inputsWith((inputs) => requiring(inputs, { acceptSha1Padded: true })),
   ),
+  'PCRs of a golden image': inputsWith((inputs, { tpm }) => imageOf(inputs, toHex(tpm.value('sha256', 4)))),
   'an AK that is not enrolled, where policy says so': inputsWith((inputs) =>
     requiring({ ...inputs, enrolment: null }, { allowUnenrolled: true }),
   ),
@@ -824,7 +830,8 @@ describe('what is healthy is affirmed', () => {
 
 describe('the declared checks', () => {
   it('all fail in a row and pass in a row', () => {
-    const outcomes = rows.flatMap(([, [change]]) => appraised(change).findings)
+    const changes = [...rows.map(([, [change]]) => change), ...Object.values(affirmations)]
+    const outcomes = changes.flatMap((change) => appraised(change).findings)
     const seen = (wanted: string) => new Set(outcomes.filter(({ outcome }) => outcome === wanted).map(({ id }) => id))
     const [failing, passing] = [seen('failed'), seen('passed')]
     const declared = Object.keys(tpmChecks) as TpmCheckId[]

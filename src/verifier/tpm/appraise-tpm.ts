@@ -11,6 +11,7 @@ import { judgeProblem, type TpmChecklist } from './each-quote.ts'
 import type { TpmCounters, TpmInputs } from './inputs.ts'
 import { type LogReplays, logReplays } from './log-replay.ts'
 import { judgeLogs, type LogFacts } from './logs.ts'
+import { judgePcrReferences } from './pcr-references.ts'
 import type { PcrValues } from './pcr-values.ts'
 import { type JudgedQuotes, judgeQuotes } from './quotes.ts'
 
@@ -67,7 +68,7 @@ function affirmed(
   checklist: TpmChecklist,
   evidence: TpmEvidence,
   inputs: TpmInputs,
-  { key, quotes, logs }: { key: AttestationKey; quotes: JudgedQuotes; logs: LogFacts },
+  { key, quotes, image, logs }: { key: AttestationKey; quotes: JudgedQuotes; image: string | null; logs: LogFacts },
 ): Omit<TpmAppraisal, 'findings' | 'affirmed'> | null {
   const last = quotes.attests.at(-1)
   if (last === undefined || quotes.values === null) return null
@@ -76,7 +77,7 @@ function affirmed(
   const before = enrolment?.counters ?? null
   const newBoot = before === null && requirements.withoutMemory === true ? null : isNewBoot(before, counters)
   const { values } = quotes
-  const claims = tpmClaims(checklist, { key, enrolment, attest: last, values, newBoot, evidence, now, logs })
+  const claims = tpmClaims(checklist, { key, enrolment, attest: last, values, image, newBoot, evidence, now, logs })
   const simulated = isSimulated(evidence, inputs)
   return { claims, akName: key.name, counters, newBoot, simulated, imaCheckpoint: null, pcrs: values }
 }
@@ -108,11 +109,12 @@ export function appraiseTpm(evidence: TpmEvidence, inputs: TpmInputs, replays: L
   judgeEkCurrent(checklist, inputs)
   judgeHardware(checklist, isSimulated(evidence, inputs), inputs)
   const quotes = judgeQuotes(checklist, given, key, inputs)
+  const image = judgePcrReferences(checklist, quotes?.values ?? null, inputs.references ?? null)
   const logs = judgeLogs(checklist, evidence, inputs.requirements, { quoted: quotes?.values ?? null, replays })
   const findings = checklist.findings()
   const result =
     checklist.affirmed() && key !== null && quotes !== null
-      ? affirmed(checklist, evidence, inputs, { key, quotes, logs })
+      ? affirmed(checklist, evidence, inputs, { key, quotes, image, logs })
       : null
   return { affirmed: result !== null, findings, ...(result ?? refused) }
 }

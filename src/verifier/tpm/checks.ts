@@ -1,6 +1,7 @@
 import type { Checks } from '../../results/appraisal.ts'
 import { eventLogChecks } from './event-log-checks.ts'
 import { imaChecks } from './ima-checks.ts'
+import { referenceChecks } from './reference-checks.ts'
 
 export type TpmCheckId = keyof typeof declared
 
@@ -147,6 +148,7 @@ const declared = {
     rule: 'TPM-14',
     remedy: 'collect the evidence again; if it stays, the evidence was changed on its way or another key signed it',
   },
+  ...referenceChecks,
   ...eventLogChecks,
   ...imaChecks,
 } as const

@@ -16,6 +16,8 @@ export interface AffirmedTpm {
   /** The last quote of the evidence. */
   readonly attest: TpmAttest
   readonly values: PcrValues
+  /** Name of the golden image whose PCRs were quoted; null: none was asked for. */
+  readonly image: string | null
   /** Null where there is nothing to compare with. */
   readonly newBoot: boolean | null
   readonly evidence: TpmEvidence
@@ -104,6 +106,7 @@ export function tpmClaims(checklist: TpmChecklist, affirmed: AffirmedTpm): Claim
     ...enrolmentClaims(affirmed),
     nonce_matched: checklist.passed('tpm.quote.nonce'),
     ...pcrClaims(affirmed.values),
+    ...(affirmed.image === null ? {} : { image: affirmed.image }),
     ...counterClaims(affirmed),
     eventlog_present: eventLog,
     ...(eventLog ? { eventlog_verified: checklist.passed('tpm.eventlog.replay') } : {}),

@@ -1,5 +1,6 @@
 import type { HashName } from '../../evidence/tpm/algorithms.ts'
 import type { HierarchyName } from '../../evidence/tpm/public-area.ts'
+import type { TpmReferences } from '../../reference-values/tpm-references.ts'
 
 /** The counters of one accepted quote (tpm.md section 5), kept for each attestation key. */
 export interface TpmCounters {
@@ -96,6 +97,8 @@ export interface TpmInputs {
   /** The active enrolment of the evidence's key; null if there is none. */
   readonly enrolment: TpmEnrolment | null
   readonly requirements: TpmRequirements
+  /** What good looks like; null or left out: nothing is compared, and the findings say so. */
+  readonly references?: TpmReferences | null
   /** True only for test verifiers: evidence of simulated TPMs is then waived through (TPM-30). */
   readonly simulator: boolean
 }

@@ -43,7 +43,7 @@ function nearest(compared: readonly Compared[]): Compared | undefined {
  * matches, none is configured (which waives the check), or the values are not proved (`null`, unreached).
  */
 export function judgePcrReferences(
-  checklist: Checklist<TpmReferenceCheckId>,
+  checklist: Pick<Checklist<TpmReferenceCheckId>, 'pass' | 'fail' | 'waive'>,
   values: PcrValues | null,
   references: TpmReferences | null,
 ): string | null {
