@@ -72,6 +72,10 @@ const verifier = z
       .default('optional')
       .describe('`required` refuses evidence without an IMA log that replays'),
     ima_sha1_padded: z.boolean().default(false).describe('takes banks that an old kernel extended with padded SHA-1'),
+    references: z
+      .array(path)
+      .default([])
+      .describe('documents of reference values, as `attestd reference` makes them: PCRs, measured files, keys'),
     ek_vendors: z
       .array(z.enum(vendorAnchorNames))
       .default([])

@@ -46,7 +46,8 @@ export function changesTokens(before: Settings, after: Settings): boolean {
   const of = (settings: Settings) => {
     const { verifier, issuer, remotes } = settings.configuration
     const pinned = settings.remotes.map(({ jwks }) => jwks)
-    return canonicalJson(plain({ verifier, issuer, remotes, pinned, authorities: authoritiesOf(settings) }))
+    const references = settings.references?.id
+    return canonicalJson(plain({ verifier, issuer, remotes, pinned, references, authorities: authoritiesOf(settings) }))
   }
   return of(before) !== of(after)
 }

@@ -46,6 +46,14 @@ describe('settings that the schema cannot judge', () => {
     [`${issuer}${'[[issuer.audiences]]\naudience = "x"\n'.repeat(2)}`, 'audience x is listed twice'],
     ['[issuer]\nurl = "http://verifier.example"\n', 'the issuer URL is not https'],
     [`${issuer}[collateral]\npccs = ["https://a.example", "http://b.example"]\n`, 'toml:4: collateral.pccs[1] '],
+    [
+      `${issuer}[verifier]\nreferences = ["/nowhere/a.jsonl"]\n`,
+      'toml:4: verifier.references[0] /nowhere/a.jsonl: ENOENT',
+    ],
+    [
+      `${issuer}[verifier]\nreferences = ["/dev/null"]\n`,
+      'toml:4: verifier.references[0] /dev/null: is not a regular file',
+    ],
     [`${issuer}[collateral]\npccs = ["nonsense"]\n`, 'toml:4: collateral.pccs[0] '],
   ])('%j is refused with its place', async (text, says) => {
     expect(await outcome(text)).toContain(says)

@@ -3,6 +3,7 @@ import { type AudiencePolicies, type AudiencePolicy, createAudiencePolicies } fr
 import { requireIssuerUrl } from '../../issuer/issuer-url.ts'
 import type { CallerPolicy } from '../../policies/caller-policy.ts'
 import { CallerRulesError, parseCallerRules } from '../../policies/caller-rules.ts'
+import type { TpmReferences } from '../../reference-values/tpm-references.ts'
 import type { SubjectRule } from '../../results/subject.ts'
 import type { TokenRequest } from '../../results/token-request.ts'
 import type { TpmRequirements } from '../../verifier/index.ts'
@@ -13,6 +14,7 @@ import { type Configuration, requireDuration } from '../configuration/schema.ts'
 import type { TdRequirements } from '../embedded/guest.ts'
 import { type AccountNumbers, readAccountNumbers } from './accounts.ts'
 import { planGuest } from './guest-plan.ts'
+import { readTpmReferences } from './reference-files.ts'
 import { type RemoteSettings, readRemotes } from './remotes.ts'
 import { readTdRequirements, requireCollateralServers } from './td-requirements.ts'
 import { type EkTrust, readEkTrust } from './trust-files.ts'
@@ -28,6 +30,8 @@ export interface Settings {
   readonly callers: CallerPolicy
   readonly tokens: TokenSettings
   readonly requirements: TpmRequirements
+  /** Null: PCRs and measured files are compared with nothing. */
+  readonly references: TpmReferences | null
   readonly tdRequirements: TdRequirements
   readonly remotes: readonly RemoteSettings[]
   readonly trust: EkTrust
@@ -197,6 +201,7 @@ export async function composeSettings(loaded: LoadedConfiguration): Promise<Sett
     callers: callersOf(loaded, accounts),
     tokens: tokensOf(configuration, usualLifetimeS),
     requirements: requirementsOf(configuration),
+    references: await readTpmReferences(loaded),
     tdRequirements: await readTdRequirements(loaded),
     remotes: await readRemotes(loaded),
     trust: await readEkTrust(configuration.verifier),
