@@ -18,6 +18,7 @@ const slow = [
   'src/passport/remote/{alibaba-source,attestation-client}.test.ts',
   'src/platform/{peer-credentials,system-clock,tpm-transports,tsm-files,vsock}.test.ts',
   'src/verifier/tdx/{appraise-quote,collateral-mutants-*,quote-memo,quote-mutants,recorded-quotes,replay-cc-event-log,tcb-oracle}.test.ts',
+  'src/verifier/ima/ima-evmctl.test.ts',
   'src/verifier/tpm/{appraise-tpm,enrolment,make-credential,recorded-quotes}.test.ts',
   'src/relying-party/token-bytes.test.ts',
   'src/workload-api/{connection-limits,fuzz,token-route,workload-server}.test.ts',

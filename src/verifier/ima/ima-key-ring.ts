@@ -60,7 +60,7 @@ export class ImaKeyRing {
   readonly #lists = new Map<string, Set<string>>()
   /** By key id; several keys may share one. */
   readonly #keys = new Map<number, VerifyingKey[]>()
-  /** Keyring and digest of what verifies already. */
+  /** Digests of what verifies already. */
   readonly #known = new Set<string>()
   readonly #learned: LearnedKey[] = []
   #verifications: number
