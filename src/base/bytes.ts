@@ -44,11 +44,13 @@ const forms = {
 /**
  * Decodes strictly: the right alphabet, the right padding, and encoding the result gives the same text again. `Buffer.from`
  * alone stops silently at a bad digit, skips characters and mixes alphabets (TDX-261); what it encodes has one form only,
- * so that equality leaves no other text. `path` names the member.
+ * so that equality leaves no other text. `path` names the member; a function is asked when an error needs it.
  */
-export function parseText(text: string, form: keyof typeof forms, path: string): Uint8Array {
+export function parseText(text: string, form: keyof typeof forms, path: string | (() => string)): Uint8Array {
   const bytes = Buffer.from(text, form)
-  if (bytes.toString(form) !== text) throw new MalformedError({ path }, `is not ${forms[form]}`)
+  if (bytes.toString(form) !== text) {
+    throw new MalformedError({ path: typeof path === 'string' ? path : path() }, `is not ${forms[form]}`)
+  }
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 

@@ -96,6 +96,15 @@ export class Reader {
     return value
   }
 
+  /** As `field`, with what reads. */
+  readField<T>(name: string, inner: { read(reader: Reader): T }): T {
+    if (this.#trace) return this.field(name, () => inner.read(this))
+    this.#path.push(name)
+    const value = inner.read(this)
+    this.#path.pop()
+    return value
+  }
+
   #begin(): TracedField | undefined {
     if (!this.#trace) return undefined
     const traced: TracedField = { path: this.#names().slice(1), offset: this.offset, size: -1, value: undefined }

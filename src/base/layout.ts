@@ -163,15 +163,15 @@ type ValueOf<F extends AnyFields> = { [K in keyof F]: TypeOf<F[K]> }
 
 /** Named fields behind each other, in the order of declaration. */
 export function struct<F extends AnyFields>(fields: F): Layout<ValueOf<F>> {
-  const entries = Object.entries(fields)
+  const entries = Object.entries(fields).map(([name, layout]) => ({ name, layout }))
   return {
     read: (reader) => {
       const value: Record<string, unknown> = {}
-      for (const [name, layout] of entries) value[name] = reader.field(name, () => layout.read(reader))
+      for (const { name, layout } of entries) value[name] = reader.readField(name, layout)
       return value as ValueOf<F>
     },
     write: (writer, value) => {
-      for (const [name, layout] of entries) writer.field(name, () => layout.write(writer, value[name]))
+      for (const { name, layout } of entries) writer.field(name, () => layout.write(writer, value[name]))
     },
   }
 }

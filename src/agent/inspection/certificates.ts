@@ -1,7 +1,7 @@
 import { toHex } from '../../base/bytes.ts'
 import { MalformedError } from '../../base/errors.ts'
 import { Reader } from '../../base/layout-cursor.ts'
-import { type Certificate, parsePaddedCertificate } from '../../base/pki/certificate.ts'
+import { type Certificate, parsePaddedCertificate, publicKeySha256 } from '../../base/pki/certificate.ts'
 import { describeName } from '../../base/pki/distinguished-name.ts'
 import { parseCrl } from '../../base/pki/revocation-list.ts'
 import { heading, type InspectedField, type Inspection, shownValue } from './inspection.ts'
@@ -82,7 +82,7 @@ export function certificateSummary(certificate: Certificate): InspectedField[] {
     ['subjectKeyIdentifier', subjectKeyId ? toHex(subjectKeyId) : ''],
     ['authorityKeyIdentifier', authorityKeyId?.keyId ? toHex(authorityKeyId.keyId) : ''],
     ['SHA-256', certificate.fingerprint],
-    ['SHA-256 of the public key', certificate.publicKeySha256],
+    ['SHA-256 of the public key', publicKeySha256(certificate)],
   ]
   return lines.filter(([, value]) => value !== '').map(([name, value]) => heading(`(${name})`, 0, value))
 }

@@ -33,8 +33,6 @@ export interface Certificate {
   readonly notAfter: number
   /** DER SubjectPublicKeyInfo; the key itself may be unusable (see `readPublicKey`). */
   readonly publicKey: Uint8Array
-  /** SHA-256 of `publicKey`, 64 lower-case hexadecimal digits. */
-  readonly publicKeySha256: string
   readonly signatureAlgorithm: SignatureAlgorithm
   readonly signature: Uint8Array
   readonly extensions: Extensions
@@ -62,17 +60,33 @@ export function parseCertificate(der: Uint8Array, path = 'certificate', limit: S
   const outer = readAlgorithm(certificate)
   const signature = certificate.octetsOfBits()
   certificate.requireEnd()
-  const { algorithm, extensions, ...fields } = readSigned(certificate.inside(tbs))
+  const signed = readSigned(certificate.inside(tbs))
+  const { extensions } = signed
   return {
     der,
     fingerprint: sha256Hex(der),
     tbs,
-    ...fields,
-    publicKeySha256: sha256Hex(fields.publicKey),
-    signatureAlgorithm: commonAlgorithm(algorithm, outer, path),
+    serial: signed.serial,
+    issuer: signed.issuer,
+    subject: signed.subject,
+    notBefore: signed.notBefore,
+    notAfter: signed.notAfter,
+    publicKey: signed.publicKey,
+    signatureAlgorithm: commonAlgorithm(signed.algorithm, outer, path),
     signature,
-    ...knownExtensions(extensions, path),
+    extensions,
+    basicConstraints: basicConstraintsOf(extensions, path),
+    keyUsage: keyUsageOf(extensions, path),
+    extendedKeyUsage: extendedKeyUsageOf(extensions, path),
+    subjectKeyId: subjectKeyIdOf(extensions, path),
+    authorityKeyId: authorityKeyIdOf(extensions, path),
+    subjectDirectoryNames: subjectDirectoryNamesOf(extensions, path),
   }
+}
+
+/** SHA-256 of the SubjectPublicKeyInfo of a certificate: 64 lower-case hexadecimal digits. */
+export function publicKeySha256({ publicKey }: Pick<Certificate, 'publicKey'>): string {
+  return sha256Hex(publicKey)
 }
 
 /** Context tags of TBSCertificate. */
@@ -142,16 +156,4 @@ export function parsePaddedCertificate(bytes: Uint8Array, path = 'certificate', 
     throw new MalformedError({ path, offset: size }, 'is followed by bytes that are not all 00 or all FF')
   }
   return parseCertificate(der, path, limit)
-}
-
-function knownExtensions(extensions: Extensions, path: string) {
-  return {
-    extensions,
-    basicConstraints: basicConstraintsOf(extensions, path),
-    keyUsage: keyUsageOf(extensions, path),
-    extendedKeyUsage: extendedKeyUsageOf(extensions, path),
-    subjectKeyId: subjectKeyIdOf(extensions, path),
-    authorityKeyId: authorityKeyIdOf(extensions, path),
-    subjectDirectoryNames: subjectDirectoryNamesOf(extensions, path),
-  }
 }

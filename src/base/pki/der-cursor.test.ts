@@ -35,6 +35,18 @@ describe('a cursor over DER', () => {
     parts.requireEnd()
   })
 
+  it('tells the arc of an object identifier below another one, and leaves others where they are', () => {
+    const parent = bytes('2a 86 48')
+    const open1 = (hex: string) =>
+      open(`30 ${(hex.replaceAll(' ', '').length / 2).toString(16).padStart(2, '0')} ${hex}`).enter()
+    const below = open1('06 04 2a 86 48 07 05 00')
+    expect([below.arcBelow(parent), below.next()]).toEqual([7, 0x05])
+    for (const hex of ['06 03 2a 86 48', '06 05 2a 86 48 81 01', '06 04 2a 86 49 07', '04 04 2a 86 48 07', '']) {
+      const other = open1(hex)
+      expect([other.arcBelow(parent), other.at]).toEqual([null, 2])
+    }
+  })
+
   it('gives plain arrays for a Buffer in the middle of another one', () => {
     const whole = Buffer.from('ffff3003020105ff', 'hex')
     const content = openDer(whole.subarray(2, 7), 'x').enter().content(identifiers.integer)

@@ -1,5 +1,5 @@
 import { MalformedError } from '../errors.ts'
-import { requireDer } from './der.ts'
+import { lengthOf, requireDer } from './der.ts'
 import { timeOfDer } from './der-time.ts'
 import { dottedIdentifier } from './object-identifier.ts'
 
@@ -27,8 +27,9 @@ export const identifiers = {
 export function openDer(bytes: Uint8Array, path: string, maximumElements = Number.POSITIVE_INFINITY): DerCursor {
   requireDer(bytes, path, maximumElements)
   // A plain view: parts of a Buffer would be Buffers.
-  const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
-  return new DerCursor(view, path, { start: 0, end: view.length })
+  const isPlain = bytes.constructor === Uint8Array
+  const view = isPlain ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
+  return new DerCursor(view, path, 0, view.length)
 }
 
 /**
@@ -41,11 +42,21 @@ export class DerCursor {
   readonly #end: number
   #at: number
 
-  constructor(bytes: Uint8Array, path: string, { start, end }: { readonly start: number; readonly end: number }) {
+  constructor(bytes: Uint8Array, path: string, start: number, end: number) {
     this.path = path
     this.#bytes = bytes
     this.#at = start
     this.#end = end
+  }
+
+  /** Offset of the next element from the start of the bytes that were opened. */
+  get at(): number {
+    return this.#at
+  }
+
+  /** Offset behind the last element. */
+  get end(): number {
+    return this.#end
   }
 
   get atEnd(): boolean {
@@ -75,47 +86,46 @@ export class DerCursor {
     if (!this.atEnd) throw this.unstructured()
   }
 
-  /** Steps over the next element; gives the start of its content. */
-  #skip(): number {
-    if (this.#at >= this.#end) throw this.unstructured()
-    const first = this.#bytes[this.#at + 1] ?? 0
-    const octets = first < 0x80 ? 0 : first & 0x7f
-    let length = octets === 0 ? first : 0
-    for (let at = 0; at < octets; at++) length = length * 256 + (this.#bytes[this.#at + 2 + at] ?? 0)
-    const start = this.#at + 2 + octets
-    this.#at = start + length
+  /** Steps over the next element, of any type or of this one; gives the offset of its content. */
+  skip(identifier?: number): number {
+    const at = this.#at
+    const bytes = this.#bytes
+    if (at >= this.#end || (identifier !== undefined && bytes[at] !== identifier)) throw this.unstructured()
+    const first = bytes[at + 1] ?? 0
+    const start = first < 0x80 ? at + 2 : at + 2 + (first & 0x7f)
+    this.#at = start + lengthOf(bytes, at + 1)
     return start
-  }
-
-  #require(identifier: number): number {
-    if (!this.meets(identifier)) throw this.unstructured()
-    return this.#skip()
   }
 
   /** The next element with its header, of any type or of this one. */
   element(identifier?: number): Uint8Array {
     const start = this.#at
-    if (identifier === undefined) this.#skip()
-    else this.#require(identifier)
+    this.skip(identifier)
     return this.#bytes.subarray(start, this.#at)
   }
 
   /** The content octets of the next element. */
   content(identifier: number): Uint8Array {
-    const start = this.#require(identifier)
+    const start = this.skip(identifier)
     return this.#bytes.subarray(start, this.#at)
+  }
+
+  /** The content octets of the next element as text; their characters were checked with the rest of the DER. */
+  text(identifier: number): string {
+    const start = this.skip(identifier)
+    return Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + start, this.#at - start).toString('utf8')
   }
 
   /** A cursor over the elements in the next element. */
   enter(identifier: number = identifiers.sequence): DerCursor {
-    const start = this.#require(identifier)
-    return new DerCursor(this.#bytes, this.path, { start, end: this.#at })
+    const start = this.skip(identifier)
+    return new DerCursor(this.#bytes, this.path, start, this.#at)
   }
 
   /** A cursor over the elements in `element`, which this cursor gave. */
   inside(element: Uint8Array): DerCursor {
     const start = element.byteOffset - this.#bytes.byteOffset
-    const view = new DerCursor(this.#bytes, this.path, { start, end: start + element.length })
+    const view = new DerCursor(this.#bytes, this.path, start, start + element.length)
     return view.enter(view.next())
   }
 
@@ -128,11 +138,24 @@ export class DerCursor {
 
   /** In dots. */
   objectIdentifier(): string {
-    return dottedIdentifier(this.content(identifiers.objectIdentifier))
+    const start = this.skip(identifiers.objectIdentifier)
+    return dottedIdentifier(this.#bytes, start, this.#at)
+  }
+
+  /**
+   * Steps over the OBJECT IDENTIFIER that comes next if it is `parent` (content octets) and one more arc of 0 to 127, and
+   * gives that arc. Else null, and nothing is stepped over.
+   */
+  arcBelow(parent: Uint8Array): number | null {
+    const [bytes, start] = [this.#bytes, this.#at + 2]
+    if (this.next() !== identifiers.objectIdentifier || bytes[this.#at + 1] !== parent.length + 1) return null
+    for (let at = 0; at < parent.length; at++) if (bytes[start + at] !== parent[at]) return null
+    this.#at = start + parent.length + 1
+    return bytes[this.#at - 1] ?? null
   }
 
   boolean(): boolean {
-    return this.content(identifiers.boolean)[0] !== 0
+    return this.#bytes[this.skip(identifiers.boolean)] !== 0
   }
 
   /** BOOLEAN DEFAULT FALSE: absent or TRUE. */
@@ -144,24 +167,26 @@ export class DerCursor {
 
   /** A BIT STRING of whole octets. */
   octetsOfBits(): Uint8Array {
-    const content = this.content(identifiers.bitString)
-    if (content[0] !== 0) throw this.uncanonical()
-    return content.subarray(1)
+    const start = this.skip(identifiers.bitString)
+    if (this.#bytes[start] !== 0) throw this.uncanonical()
+    return this.#bytes.subarray(start + 1, this.#at)
   }
 
   /** INTEGER (or another type of its form) of 0 to `maximum`, which is below 2^48; else null. */
   smallInteger(maximum: number, identifier: number = identifiers.integer): number | null {
-    const content = this.content(identifier)
-    if (((content[0] ?? 0x80) & 0x80) !== 0 || content.length > 7) return null
+    const start = this.skip(identifier)
+    const size = this.#at - start
+    if (size === 0 || size > 7 || ((this.#bytes[start] ?? 0) & 0x80) !== 0) return null
     let value = 0
-    for (const octet of content) value = value * 256 + octet
+    for (let at = start; at < this.#at; at++) value = value * 256 + (this.#bytes[at] ?? 0)
     return value <= maximum ? value : null
   }
 
   /** UTCTime or GeneralizedTime: milliseconds since the epoch. */
   time(): number {
     const identifier = this.meets(identifiers.utcTime) ? identifiers.utcTime : identifiers.generalizedTime
-    const time = timeOfDer(this.content(identifier))
+    const start = this.skip(identifier)
+    const time = timeOfDer(this.#bytes, start, this.#at)
     if (time === null) throw this.uncanonical()
     return time
   }

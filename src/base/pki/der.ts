@@ -4,8 +4,6 @@ import { derRules, derTags } from './der-rules.ts'
 /** Nesting of real certificates is below 12; deeper input only exists to exhaust a recursive parser (TDX-266). */
 const maximumDepth = 16
 
-const constructedTags = new Set<number>([derTags.sequence, derTags.set])
-
 /**
  * Requires that `bytes` are exactly one element in DER (X.690 sections 8 and 10): definite, minimal lengths,
  * nothing behind the element, canonical booleans, integers, bit strings, object identifiers and times, sorted
@@ -15,17 +13,16 @@ const constructedTags = new Set<number>([derTags.sequence, derTags.set])
  * Throws `MalformedError` with the byte offset; `name` begins its field path.
  */
 export function requireDer(bytes: Uint8Array, name: string, maximumElements = Number.POSITIVE_INFINITY): void {
-  const scanner = new DerScanner(bytes, name, maximumElements)
-  scanner.skipElement(0)
-  if (scanner.at < bytes.length) throw scanner.malformed(`${bytes.length - scanner.at} bytes left over`)
+  const end = endOfElement({ bytes, name, budget: maximumElements }, 0, bytes.length, 0)
+  if (end < bytes.length) throw new MalformedError({ path: name, offset: end }, `${bytes.length - end} bytes left over`)
 }
 
 /** Where the content of the element at the start of `bytes` begins and ends by its header; the end may lie behind them. */
 function contentSpan(bytes: Uint8Array, name: string): { readonly start: number; readonly end: number } {
-  const scanner = new DerScanner(bytes, name, Number.POSITIVE_INFINITY)
-  scanner.octet()
-  const length = scanner.length()
-  return { start: scanner.at, end: scanner.at + length }
+  const scan = { bytes, name, budget: Number.POSITIVE_INFINITY }
+  requireOctet(scan, 0, bytes.length)
+  const start = contentAt(scan, 0, bytes.length)
+  return { start, end: start + lengthOf(bytes, 1) }
 }
 
 /** Length in bytes of the element at the start of `bytes`, its header included. Its content is not looked at. */
@@ -43,91 +40,98 @@ export function contentOfElement(bytes: Uint8Array, name: string): Uint8Array {
   return bytes.subarray(start, end)
 }
 
-/** Walks through bytes without copying them: revocation lists have a hundred thousand elements. */
-class DerScanner {
-  readonly #bytes: Uint8Array
-  readonly #name: string
+/** What one walk knows of its bytes. Nothing is copied: revocation lists have a hundred thousand elements. */
+interface Scan {
+  readonly bytes: Uint8Array
+  readonly name: string
   /** Elements that may still be read. */
-  #budget: number
-  /** End of the innermost element that is being read. */
-  #end: number
-  at = 0
+  budget: number
+}
 
-  constructor(bytes: Uint8Array, name: string, budget: number) {
-    this.#bytes = bytes
-    this.#name = name
-    this.#budget = budget
-    this.#end = bytes.length
+function malformed({ name }: Scan, problem: string, offset: number): MalformedError {
+  return new MalformedError({ path: name, offset }, problem)
+}
+
+function requireOctet(scan: Scan, at: number, end: number): void {
+  if (at >= end) throw malformed(scan, 'needs 1 bytes, has 0', at)
+}
+
+/** Where the content of the element at `at` begins: behind a length that is definite and minimal. */
+function contentAt(scan: Scan, at: number, end: number): number {
+  const start = at + 1
+  requireOctet(scan, start, end)
+  const first = scan.bytes[start] ?? 0
+  return first < 0x80 ? start + 1 : contentBehindLongLength(scan, start, end)
+}
+
+function contentBehindLongLength(scan: Scan, start: number, end: number): number {
+  const octets = (scan.bytes[start] ?? 0) & 0x7f
+  if (octets === 0) throw malformed(scan, 'has an indefinite length', start)
+  if (octets > 4) throw malformed(scan, 'has a length of more than 4 bytes', start)
+  if (start + octets >= end) throw malformed(scan, 'needs 1 bytes, has 0', end)
+  const length = lengthOf(scan.bytes, start)
+  if (length < 0x80 || length < 256 ** (octets - 1)) throw malformed(scan, 'has a length that is not minimal', start)
+  return start + 1 + octets
+}
+
+/** The length whose first octet stands at `at`, once `contentAt` has judged its form. */
+export function lengthOf(bytes: Uint8Array, at: number): number {
+  const first = bytes[at] ?? 0
+  if (first < 0x80) return first
+  let length = 0
+  for (let octet = 1; octet <= (first & 0x7f); octet++) length = length * 256 + (bytes[at + octet] ?? 0)
+  return length
+}
+
+/** Judges the element at `start`, which must end within `limit`; gives its end. */
+function endOfElement(scan: Scan, start: number, limit: number, depth: number): number {
+  const { bytes } = scan
+  scan.budget -= 1
+  if (scan.budget < 0) throw malformed(scan, 'has too many elements', start)
+  if (depth > maximumDepth) throw malformed(scan, `nests deeper than ${maximumDepth} levels`, start)
+  requireOctet(scan, start, limit)
+  const identifier = bytes[start] ?? 0
+  requireKnownForm(scan, identifier, start)
+  const content = contentAt(scan, start, limit)
+  const end = content + lengthOf(bytes, start + 1)
+  if (end > limit) throw malformed(scan, `needs ${end - content} bytes, has ${limit - content}`, content)
+  if ((identifier & constructed) === 0) requireRule(scan, start, content, end)
+  else if (identifier === setIdentifier) requireSortedChildren(scan, content, end, depth + 1)
+  else for (let at = content; at < end; ) at = endOfElement(scan, at, end, depth + 1)
+  return end
+}
+
+const [classes, constructed, number] = [0xc0, 0x20, 0x1f]
+const sequenceIdentifier = constructed | derTags.sequence
+const setIdentifier = constructed | derTags.set
+
+function requireKnownForm(scan: Scan, identifier: number, start: number): void {
+  const tag = identifier & number
+  if (tag === number) throw malformed(scan, 'has a tag number above 30', start)
+  if ((identifier & classes) !== 0 || identifier === sequenceIdentifier || identifier === setIdentifier) return
+  if ((identifier & constructed) !== 0 || tag === derTags.sequence || tag === derTags.set) {
+    throw malformed(scan, `tag ${tag} is in the wrong one of primitive and constructed form`, start)
   }
+}
 
-  malformed(problem: string, offset = this.at): MalformedError {
-    return new MalformedError({ path: this.#name, offset }, problem)
-  }
-
-  octet(): number {
-    this.#require(1)
-    return this.#bytes[this.at++] ?? 0
-  }
-
-  #require(size: number): void {
-    const remaining = this.#end - this.at
-    if (size > remaining) throw this.malformed(`needs ${size} bytes, has ${remaining}`)
-  }
-
-  length(): number {
-    const start = this.at
-    const first = this.octet()
-    if (first < 0x80) return first
-    const octets = first & 0x7f
-    if (octets === 0) throw this.malformed('has an indefinite length', start)
-    if (octets > 4) throw this.malformed('has a length of more than 4 bytes', start)
-    let length = 0
-    for (let octet = 0; octet < octets; octet++) length = length * 256 + this.octet()
-    if (length < 0x80 || length < 256 ** (octets - 1)) throw this.malformed('has a length that is not minimal', start)
-    return length
-  }
-
-  skipElement(depth: number): void {
-    const start = this.at
-    this.#budget -= 1
-    if (this.#budget < 0) throw this.malformed('has too many elements')
-    if (depth > maximumDepth) throw this.malformed(`nests deeper than ${maximumDepth} levels`)
-    const identifier = this.octet()
-    const tag = identifier & 0x1f
-    if (tag === 0x1f) throw this.malformed('has a tag number above 30', start)
-    const isUniversal = identifier >> 6 === 0
-    const isConstructed = (identifier & 0x20) !== 0
-    if (isUniversal && isConstructed !== constructedTags.has(tag)) {
-      throw this.malformed(`tag ${tag} is in the wrong one of primitive and constructed form`, start)
+function requireSortedChildren(scan: Scan, start: number, end: number, depth: number): void {
+  let [before, at] = [start, start]
+  while (at < end) {
+    const next = endOfElement(scan, at, end, depth)
+    if (at > start && Buffer.compare(scan.bytes.subarray(before, at), scan.bytes.subarray(at, next)) > 0) {
+      throw malformed(scan, 'set is not sorted', at)
     }
-    const size = this.length()
-    this.#require(size)
-    if (isConstructed) this.#skipChildren(this.at + size, isUniversal && tag === derTags.set, depth)
-    else {
-      if (isUniversal) this.#checkPrimitive(tag, size, start)
-      this.at += size
-    }
+    before = at
+    at = next
   }
+}
 
-  #skipChildren(end: number, isSet: boolean, depth: number): void {
-    const outer = this.#end
-    this.#end = end
-    let before: Uint8Array | undefined
-    while (this.at < end) {
-      const start = this.at
-      this.skipElement(depth + 1)
-      if (!isSet) continue
-      const element = this.#bytes.subarray(start, this.at)
-      if (before && Buffer.compare(before, element) > 0) throw this.malformed('set is not sorted', start)
-      before = element
-    }
-    this.#end = outer
-  }
-
-  #checkPrimitive(tag: number, size: number, start: number): void {
-    const rule = derRules[tag]
-    if (!rule) throw this.malformed(`tag ${tag} does not occur in certificates`, start)
-    const problem = rule(this.#bytes, this.at, this.at + size)
-    if (problem !== null) throw this.malformed(problem, start)
-  }
+/** Content of other classes than the universal one is opaque. */
+function requireRule(scan: Scan, start: number, content: number, end: number): void {
+  const identifier = scan.bytes[start] ?? 0
+  if ((identifier & classes) !== 0) return
+  const rule = derRules[identifier]
+  if (!rule) throw malformed(scan, `tag ${identifier} does not occur in certificates`, start)
+  const problem = rule(scan.bytes, content, end)
+  if (problem !== null) throw malformed(scan, problem, start)
 }

@@ -39,31 +39,57 @@ const maximumAttributes = 128
 
 const textTypes = new Set<number>([identifiers.utf8String, identifiers.printableString, identifiers.ia5String])
 
-/** Reads the Name that comes next. */
+/** Reads the Name that comes next. Its structure is judged here; attributes are decoded when they are asked for. */
 export function readName(cursor: DerCursor): DistinguishedName {
   const der = cursor.element(identifiers.sequence)
+  requireNameForm(cursor.inside(der))
+  return new ReadName(der, cursor)
+}
+
+class ReadName implements DistinguishedName {
+  readonly der: Uint8Array
+  readonly #cursor: DerCursor
+  #attributes: readonly NameAttribute[] | null = null
+
+  /** `der` is an element that `cursor` gave. */
+  constructor(der: Uint8Array, cursor: DerCursor) {
+    this.der = der
+    this.#cursor = cursor
+  }
+
+  get attributes(): readonly NameAttribute[] {
+    this.#attributes ??= readAttributes(this.#cursor.inside(this.der))
+    return this.#attributes
+  }
+}
+
+function requireNameForm(relativeNames: DerCursor): void {
+  let count = 0
+  while (!relativeNames.atEnd) {
+    const relative = relativeNames.enter(identifiers.set)
+    for (; !relative.atEnd; count++) {
+      const attribute = relative.enter()
+      attribute.skip(identifiers.objectIdentifier)
+      attribute.skip()
+      attribute.requireEnd()
+    }
+    if (count > maximumAttributes) throw new MalformedError({ path: relative.path }, 'has a name that is too long')
+  }
+}
+
+function readAttributes(relativeNames: DerCursor): NameAttribute[] {
   const attributes: NameAttribute[] = []
-  const relativeNames = cursor.inside(der)
   while (!relativeNames.atEnd) {
     const relative = relativeNames.enter(identifiers.set)
     while (!relative.atEnd) attributes.push(readAttribute(relative.enter()))
-    if (attributes.length > maximumAttributes)
-      throw new MalformedError({ path: cursor.path }, 'has a name that is too long')
   }
-  return { der, attributes }
+  return attributes
 }
 
 function readAttribute(attribute: DerCursor): NameAttribute {
   const type = attribute.objectIdentifier()
   const identifier = attribute.next()
-  const value = textTypes.has(identifier) ? attribute.content(identifier) : attribute.element()
-  attribute.requireEnd()
-  return { type, text: textTypes.has(identifier) ? textOf(value) : null }
-}
-
-/** The characters have been checked with the rest of the DER. */
-function textOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8')
+  return { type, text: textTypes.has(identifier) ? attribute.text(identifier) : null }
 }
 
 /** Parses a DER Name to its last byte; throws only `MalformedError`. */

@@ -116,10 +116,14 @@ export function basicConstraintsOf(
 
 export function keyUsageOf(extensions: Extensions, path: string): ReadonlySet<KeyUsage> | null {
   return decoded(extensions, 'keyUsage', path, (value, refuse) => {
-    const [unused = 0, ...bytes] = value.content(identifiers.bitString)
-    const last = bytes[bytes.length - 1] ?? 0
-    if (bytes.length > 2 || ((last >> unused) & 1) === 0) throw refuse('is empty or has trailing zero bits')
-    return new Set(keyUsageNames.filter((_name, bit) => ((bytes[bit >> 3] ?? 0) & (0x80 >> (bit & 7))) !== 0))
+    const bits = value.content(identifiers.bitString)
+    const [unused, last] = [bits[0] ?? 0, bits.length > 1 ? (bits[bits.length - 1] ?? 0) : 0]
+    if (bits.length > 3 || ((last >> unused) & 1) === 0) throw refuse('is empty or has trailing zero bits')
+    const usages = new Set<KeyUsage>()
+    keyUsageNames.forEach((name, bit) => {
+      if (((bits[1 + (bit >> 3)] ?? 0) & (0x80 >> (bit & 7))) !== 0) usages.add(name)
+    })
+    return usages
   })
 }
 

@@ -1,8 +1,12 @@
-/** The content octets of an OBJECT IDENTIFIER, strict DER, in dots. Arcs may be longer than a number holds exactly. */
-export function dottedIdentifier(content: Uint8Array): string {
+/**
+ * The content octets of an OBJECT IDENTIFIER, from `start` to `end`, strict DER, in dots. Arcs may be longer than a number
+ * holds exactly.
+ */
+export function dottedIdentifier(bytes: Uint8Array, start = 0, end = bytes.length): string {
   let text = ''
   let arc: number | bigint = 0
-  for (const octet of content) {
+  for (let at = start; at < end; at++) {
+    const octet = bytes[at] ?? 0
     arc = typeof arc === 'number' && arc < 2 ** 40 ? arc * 128 + (octet & 0x7f) : longer(arc, octet)
     if (octet >= 0x80) continue
     text += text === '' ? firstTwo(arc) : `.${arc}`

@@ -65,6 +65,26 @@ describe('several blocks', () => {
     expect(() => parsePemBlocks(`${pem}text\n${second}`, 'CERTIFICATE')).toThrow('outside')
   })
 
+  it('that are equal are one array, and a damaged one beside them is still refused', () => {
+    const known = new Map<string, Uint8Array>()
+    const [first, second] = parsePemBlocks(pem + pem, 'CERTIFICATE', {}, known)
+    const [third] = parsePemBlocks(pem, 'CERTIFICATE', {}, known)
+    expect(first).toEqual(content)
+    expect([second === first, third === first]).toEqual([true, true])
+    const withEmptyLine = pem.replace('\n-----END', '\n\n-----END')
+    expect(() => parsePemBlocks(withEmptyLine, 'CERTIFICATE', {}, known)).toThrow('a line that is empty')
+    expect(() => parsePemBlocks(pem.replace('AAEC', 'AAE!'), 'CERTIFICATE', {}, known)).toThrow('base64')
+    const withCarriageReturns = pem.replaceAll('\n', '\r\n')
+    expect(parsePemBlocks(withCarriageReturns, 'CERTIFICATE', {}, known)).toEqual([content])
+  })
+
+  it('may end with a whole line', () => {
+    for (const size of [46, 47, 48, 49, 95, 96, 97]) {
+      const bytes = content.subarray(0, size)
+      expect(parsePemBlocks(encodePem(bytes, 'CERTIFICATE'), 'CERTIFICATE')).toEqual([bytes])
+    }
+  })
+
   it('are limited in number and size', () => {
     expect(parsePemBlocks(pem.repeat(16), 'CERTIFICATE')).toHaveLength(16)
     expect(() => parsePemBlocks(pem.repeat(17), 'CERTIFICATE')).toThrow('more than 16 blocks')

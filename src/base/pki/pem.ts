@@ -14,23 +14,38 @@ const longestLine = 76
  * between and after blocks stand only CR, LF and NUL; every label is `label`; base64 lines have at most 76
  * characters; the base64 is canonical. Bytes in gaps could carry a second meaning for another parser.
  * Throws `MalformedError`, also for no block at all and above the limits (64 Ki characters, 16 blocks).
+ *
+ * `known` has blocks that were decoded before by their base64, and takes those that are new: equal blocks of several
+ * texts are then one array. Strict base64 has one form for the same bytes.
  */
-export function parsePemBlocks(text: string, label: string, limits: PemLimits = {}): Uint8Array[] {
+export function parsePemBlocks(
+  text: string,
+  label: string,
+  limits: PemLimits = {},
+  known: Map<string, Uint8Array> = new Map(),
+): Uint8Array[] {
   requireSize(text, label, limits)
   const { blocks: maximum = 16 } = limits
   const blocks: Uint8Array[] = []
   let at = 0
   do {
-    const { block, end } = readBlock(text, at, label)
-    blocks.push(block)
+    const { start, stop, end } = findBlock(text, at, label)
+    blocks.push(decodeEvenLines(text, start, stop, known) ?? decodeBody(joinLines(text, start, stop, label), label))
     if (blocks.length > maximum) throw malformed(label, `has more than ${maximum} blocks`)
     at = skipFilling(text, end)
   } while (at < text.length)
   return blocks
 }
 
-/** The block that begins at `at`, which must be the begin of a line, and where its END marker ends. */
-function readBlock(text: string, at: number, label: string): { readonly block: Uint8Array; readonly end: number } {
+/** Where the lines of the block begin and end that begins at `at`, and where its END marker ends. */
+interface BlockSpan {
+  readonly start: number
+  readonly stop: number
+  readonly end: number
+}
+
+/** The block that begins at `at`, which must be the begin of a line. */
+function findBlock(text: string, at: number, label: string): BlockSpan {
   const [begin, end] = [`-----BEGIN ${label}-----`, `\n-----END ${label}-----`]
   const beginsLine = at === 0 || text.charCodeAt(at - 1) === feed
   if (!beginsLine || !text.startsWith(begin, at)) throw malformed(label, 'has text outside of its blocks')
@@ -38,7 +53,7 @@ function readBlock(text: string, at: number, label: string): { readonly block: U
   if (start === null) throw malformed(label, 'has a BEGIN line that is not one')
   const stop = text.indexOf(end, start - 1)
   if (stop < 0) throw malformed(label, 'is not complete')
-  return { block: decodeBody(joinLines(text, start, stop + 1, label), label), end: stop + end.length }
+  return { start, stop: stop + 1, end: stop + end.length }
 }
 
 const [nul, feed, carriageReturn] = [0, 0x0a, 0x0d]
@@ -56,6 +71,29 @@ function skipFilling(text: string, start: number): number {
     if (code !== carriageReturn && code !== nul && code !== feed) return at
   }
   return text.length
+}
+
+/** What nearly all programs write: lines of 64 characters, ended by LF, the last one of 1 to 64. */
+const evenLine = 64
+
+/** Decodes such lines if their base64 is strict; null leaves everything else to the rules for any lines. */
+function decodeEvenLines(text: string, start: number, stop: number, known: Map<string, Uint8Array>): Uint8Array | null {
+  let base64 = ''
+  let at = start
+  for (; at + evenLine < stop; at += evenLine + 1) {
+    if (text.charCodeAt(at + evenLine) !== feed) return null
+    base64 += text.slice(at, at + evenLine)
+  }
+  if (at === stop - 1) return null
+  base64 += text.slice(at, Math.max(at, stop - 1))
+  const before = known.get(base64)
+  if (before !== undefined) return before
+  const bytes = Buffer.from(base64, 'base64')
+  // Line ends and everything else that is not base64 are missing from what encodes the bytes again.
+  if (base64 === '' || bytes.toString('base64') !== base64) return null
+  const block = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
+  known.set(base64, block)
+  return block
 }
 
 /**

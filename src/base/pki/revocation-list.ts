@@ -1,9 +1,10 @@
+import { toHex } from '../bytes.ts'
 import { MalformedError } from '../errors.ts'
 import { contentOfElement, measureElement } from './der.ts'
 import { type DerCursor, identifiers, openDer } from './der-cursor.ts'
 import { type DistinguishedName, readName } from './distinguished-name.ts'
 import { type AuthorityKeyId, authorityKeyIdOf, type Extensions, extensionIds, readExtensions } from './extensions.ts'
-import { serialText, unsignedOf } from './serial-number.ts'
+import { requireUnsigned, serialDigits, unsignedOf } from './serial-number.ts'
 import type { SignatureAlgorithm } from './signature.ts'
 import { commonAlgorithm, readAlgorithm, requireSize, type SizeLimit } from './signed-object.ts'
 
@@ -50,18 +51,21 @@ export function parseCrl(der: Uint8Array, path = 'crl', limit: SizeLimit = {}): 
   const outer = readAlgorithm(list)
   const signature = list.octetsOfBits()
   list.requireEnd()
-  const { algorithm, entries, extensions, ...fields } = readSigned(list.inside(tbs))
+  const signed = readSigned(list.inside(tbs), der)
+  const { extensions, entries } = signed
   return {
     der,
     tbs,
-    ...fields,
-    signatureAlgorithm: commonAlgorithm(algorithm, outer, path),
+    issuer: signed.issuer,
+    thisUpdate: signed.thisUpdate,
+    nextUpdate: signed.nextUpdate,
+    signatureAlgorithm: commonAlgorithm(signed.algorithm, outer, path),
     signature,
-    revokedSerials: new Set(entries.map(({ serial }) => serialText(serial))),
+    revokedSerials: entries.serials,
     extensions,
     number: crlNumberOf(extensions, path),
     authorityKeyId: authorityKeyIdOf(extensions, path),
-    unsupported: unsupportedReason(extensions) ?? unsupportedEntry(entries),
+    unsupported: unsupportedReason(extensions) ?? unsupportedEntry(entries.extensions),
   }
 }
 
@@ -78,16 +82,17 @@ export function cutCrl(der: Uint8Array, path = 'crl'): Pick<RevocationList, 'tbs
   return { tbs, signature: bits.subarray(1) }
 }
 
-interface RevokedEntry {
-  readonly serial: bigint
-  readonly extensions: Extensions | null
+interface RevokedEntries {
+  readonly serials: ReadonlySet<string>
+  /** Of the entries in their order; those of an entry that repeats what the one before it has are left out. */
+  readonly extensions: readonly Extensions[]
 }
 
 /** [0] EXPLICIT. */
 const extensionsTag = 0xa0
 
 /** The fields of TBSCertList in their order. */
-function readSigned(tbs: DerCursor) {
+function readSigned(tbs: DerCursor, der: Uint8Array) {
   const refuse = (field: string) => (problem: string) => new MalformedError({ path: `${tbs.path}.${field}` }, problem)
   if (!tbs.meets(identifiers.integer) || tbs.smallInteger(255) !== 1) throw refuse('version')('is not 2')
   const algorithm = readAlgorithm(tbs)
@@ -97,7 +102,7 @@ function readSigned(tbs: DerCursor) {
   if (!tbs.meets(identifiers.utcTime) && !tbs.meets(identifiers.generalizedTime))
     throw refuse('nextUpdate')('is missing')
   const nextUpdate = tbs.time()
-  const entries = tbs.meets(identifiers.sequence) ? readEntries(tbs, refuse('revokedCertificates')) : []
+  const entries = tbs.meets(identifiers.sequence) ? readEntries(tbs, der, refuse('revokedCertificates')) : noEntries
   const extensions = tbs.meets(extensionsTag) ? readListExtensions(tbs) : new Map<string, never>()
   tbs.requireEnd()
   return { algorithm, issuer, thisUpdate, nextUpdate, entries, extensions }
@@ -110,18 +115,36 @@ function readListExtensions(tbs: DerCursor): Extensions {
   return extensions
 }
 
-function readEntries(tbs: DerCursor, refuse: (problem: string) => MalformedError): RevokedEntry[] {
+const noEntries: RevokedEntries = { serials: new Set(), extensions: [] }
+
+function readEntries(tbs: DerCursor, der: Uint8Array, refuse: (problem: string) => MalformedError): RevokedEntries {
   const entries = tbs.enter()
   // A list of none has to be left out.
   if (entries.atEnd) throw tbs.uncanonical()
-  return entries.each(() => {
+  const serials = new Set<string>()
+  const extensions: Extensions[] = []
+  const digits = toHex(der)
+  let before: Uint8Array = new Uint8Array()
+  while (!entries.atEnd) {
     const entry = entries.enter()
-    const serial = unsignedOf(entry.content(identifiers.integer), refuse)
+    const start = entry.skip(identifiers.integer)
+    requireUnsigned(der[start], refuse)
+    serials.add(serialDigits(digits, start, entry.at))
     entry.time()
-    const extensions = entry.atEnd ? null : readExtensions(entry)
+    // Nearly all entries of a list have the same extensions, octet for octet.
+    if (entry.atEnd || repeats(der, entry, before)) continue
+    before = der.subarray(entry.at, entry.end)
+    extensions.push(readExtensions(entry))
     entry.requireEnd()
-    return { serial, extensions }
-  })
+  }
+  return { serials, extensions }
+}
+
+/** Whether the rest of `entry` has these bytes. */
+function repeats(der: Uint8Array, { at, end }: DerCursor, bytes: Uint8Array): boolean {
+  if (end - at !== bytes.length) return false
+  for (let offset = 0; offset < bytes.length; offset++) if (der[at + offset] !== bytes[offset]) return false
+  return true
 }
 
 function crlNumberOf(extensions: Extensions, path: string): bigint | null {
@@ -145,9 +168,9 @@ function unsupportedReason(extensions: Extensions): string | null {
 }
 
 /** An entry with certificateIssuer belongs to another issuer, and so do all entries behind it. */
-function unsupportedEntry(entries: readonly RevokedEntry[]): string | null {
-  for (const { extensions } of entries) {
-    for (const [id, { critical }] of extensions ?? []) {
+function unsupportedEntry(entries: readonly Extensions[]): string | null {
+  for (const extensions of entries) {
+    for (const [id, { critical }] of extensions) {
       if (id === extensionIds.certificateIssuer) return 'speaks for other issuers'
       if (critical && id !== extensionIds.reasonCode) return `has an entry with the unknown critical extension ${id}`
     }

@@ -1,5 +1,6 @@
 import { constants, verify } from 'node:crypto'
 import { concatBytes, toHex } from '../bytes.ts'
+import { openDer } from './der-cursor.ts'
 import { type KeyReading, readPublicKey } from './public-key.ts'
 
 export type SignatureHash = 'sha256' | 'sha384' | 'sha512'
@@ -64,11 +65,12 @@ const weakIdentifiers = new Set([
 ])
 const pssWithDefaults = '300d06092a864886f70d01010a3000'
 
-/** Reads a DER AlgorithmIdentifier; `identifier` is its object identifier in dots. */
-export function signatureAlgorithmOf(der: Uint8Array, identifier: string): SignatureAlgorithm {
+/** Reads a DER AlgorithmIdentifier, of which the form was judged (`readAlgorithm`). */
+export function signatureAlgorithmOf(der: Uint8Array): SignatureAlgorithm {
   const hex = toHex(der)
   const algorithm = known.get(hex)
   if (algorithm) return algorithm
+  const identifier = openDer(der, 'signatureAlgorithm').enter().objectIdentifier()
   return { kind: weakIdentifiers.has(identifier) || hex === pssWithDefaults ? 'weak' : 'unsupported', identifier }
 }
 

@@ -18,31 +18,20 @@ export function sha256Hex(bytes: Uint8Array): string {
   return hash('sha256', bytes, 'hex')
 }
 
-/** An AlgorithmIdentifier as it stands. */
-export interface AlgorithmIdentifier {
-  readonly der: Uint8Array
-  /** In dots. */
-  readonly identifier: string
-}
-
-/** Reads the AlgorithmIdentifier that comes next. */
-export function readAlgorithm(cursor: DerCursor): AlgorithmIdentifier {
+/** Reads the AlgorithmIdentifier that comes next; gives its DER. */
+export function readAlgorithm(cursor: DerCursor): Uint8Array {
   const der = cursor.element(identifiers.sequence)
   const parts = cursor.inside(der)
-  const identifier = parts.objectIdentifier()
-  if (!parts.atEnd) parts.element()
+  parts.skip(identifiers.objectIdentifier)
+  if (!parts.atEnd) parts.skip()
   parts.requireEnd()
-  return { der, identifier }
+  return der
 }
 
 /** The algorithm that both identifiers name; the outer one is not signed, so it must not say anything else. */
-export function commonAlgorithm(
-  inner: AlgorithmIdentifier,
-  outer: AlgorithmIdentifier,
-  path: string,
-): SignatureAlgorithm {
-  if (!equalBytes(inner.der, outer.der)) {
+export function commonAlgorithm(inner: Uint8Array, outer: Uint8Array, path: string): SignatureAlgorithm {
+  if (!equalBytes(inner, outer)) {
     throw new MalformedError({ path: `${path}.signatureAlgorithm` }, 'differs inside and outside of the signed part')
   }
-  return signatureAlgorithmOf(inner.der, inner.identifier)
+  return signatureAlgorithmOf(inner)
 }

@@ -8,12 +8,23 @@ import { isJsonObject, type JsonObject, type JsonValue } from '../../base/json.t
  * the same error: no default stands in for what a maker did not say.
  */
 export class Members {
-  #object: JsonObject
-  #path: string
+  readonly #object: JsonObject
+  readonly #name: string
+  readonly #owner: Members | null
+  readonly #index: number
 
-  constructor(object: JsonObject, path: string) {
+  /** `name` is that of the document, or of the member of `owner` that `object` is, at `index` if it is one of a list. */
+  constructor(object: JsonObject, name: string, owner: Members | null = null, index = -1) {
     this.#object = object
-    this.#path = path
+    this.#name = name
+    this.#owner = owner
+    this.#index = index
+  }
+
+  /** Only errors need it. */
+  get #path(): string {
+    const name = this.#index < 0 ? this.#name : `${this.#name}[${this.#index}]`
+    return this.#owner === null ? name : `${this.#owner.#path}.${name}`
   }
 
   malformed(member: string, problem: string): MalformedError {
@@ -54,7 +65,7 @@ export class Members {
   bytes(member: string, size: number): Uint8Array {
     const text = this.text(member)
     if (text.length !== 2 * size) throw this.malformed(member, `is not ${2 * size} hexadecimal digits`)
-    return parseText(text.toLowerCase(), 'hex', `${this.#path}.${member}`)
+    return parseText(text.toLowerCase(), 'hex', () => `${this.#path}.${member}`)
   }
 
   /** Exactly `size` bytes in hexadecimal digits of any case, as lower-case digits. */
@@ -75,7 +86,7 @@ export class Members {
   object(member: string): Members {
     const value = this.value(member)
     if (!isJsonObject(value)) throw this.malformed(member, 'is not an object')
-    return new Members(value, `${this.#path}.${member}`)
+    return new Members(value, member, this)
   }
 
   /** The items of a list of objects; `least` is 0 or 1. */
@@ -84,8 +95,15 @@ export class Members {
     if (!Array.isArray(value) || value.length < least) throw this.malformed(member, 'is not a list with an item')
     return value.map((item, at) => {
       if (!isJsonObject(item)) throw this.malformed(`${member}[${at}]`, 'is not an object')
-      return new Members(item, `${this.#path}.${member}[${at}]`)
+      return new Members(item, member, this, at)
     })
+  }
+
+  /** The same integer of all objects in a list that has `count` of them. */
+  integersOf(list: string, count: number, member: string, maximum: number): number[] {
+    const items = this.objects(list, 1)
+    if (items.length !== count) throw this.malformed(list, `has ${items.length} items, must have ${count}`)
+    return items.map((item) => item.integer(member, maximum))
   }
 
   /** A list of strings; an absent list is empty. */
@@ -100,7 +118,23 @@ export class Members {
   }
 }
 
-const dateForm = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/
+const dateForm = 'YYYY-MM-DDThh:mm:ssZ'
+
+/** The decimal digits from `start` to `end`; NaN where something else stands. */
+function digits(text: string, start: number, end: number): number {
+  let value = 0
+  for (let at = start; at < end; at++) {
+    const digit = text.charCodeAt(at) - 0x30
+    if (digit < 0 || digit > 9) return Number.NaN
+    value = value * 10 + digit
+  }
+  return value
+}
+
+function hasMarks(text: string): boolean {
+  const [date, time] = [text[4] === '-' && text[7] === '-', text[13] === ':' && text[16] === ':']
+  return date && time && text[10] === 'T' && text[19] === 'Z'
+}
 
 /**
  * Milliseconds since the epoch of `YYYY-MM-DDThh:mm:ssZ`, or null for any other form and for a date that no calendar
@@ -108,14 +142,13 @@ const dateForm = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/
  * ever expired (TDX-262).
  */
 export function parseDate(text: string): number | null {
-  if (!dateForm.test(text)) return null
-  const number = (start: number, end: number) => Number(text.slice(start, end))
+  if (text.length !== dateForm.length || !hasMarks(text)) return null
   return timeOfCalendar({
-    year: number(0, 4),
-    month: number(5, 7),
-    day: number(8, 10),
-    hour: number(11, 13),
-    minute: number(14, 16),
-    second: number(17, 19),
+    year: digits(text, 0, 4),
+    month: digits(text, 5, 7),
+    day: digits(text, 8, 10),
+    hour: digits(text, 11, 13),
+    minute: digits(text, 14, 16),
+    second: digits(text, 17, 19),
   })
 }

@@ -31,6 +31,10 @@ export interface SgxExtension {
 
 export const sgxExtensionId = '1.2.840.113741.1.13.1'
 
+/** `sgxExtensionId` as content octets. */
+const sgxArcs = Uint8Array.of(0x2a, 0x86, 0x48, 0x86, 0xf8, 0x4d, 0x01, 0x0d, 0x01)
+const [ppid, tcb, pceId, fmspc, sgxType, platformInstanceId, configuration] = [1, 2, 3, 4, 5, 6, 7]
+const [pceSvn, cpuSvn] = [17, 18]
 const componentCount = 16
 /** Elements of DER; real values have 54 or 66. */
 const maximumElements = 128
@@ -41,64 +45,73 @@ const maximumElements = 128
  * or of another size would be read otherwise by another verifier. Throws only `MalformedError`.
  */
 export function parseSgxExtension(der: Uint8Array, path = 'sgxExtension'): SgxExtension {
-  const entries = readEntries(openDer(der, path, maximumElements), sgxExtensionId)
+  const entries = readEntries(openDer(der, path, maximumElements), { id: sgxExtensionId, octets: sgxArcs })
   if (entries.count !== 5 && entries.count !== 7)
-    throw entries.malformed('', `has ${entries.count} entries, not 5 or 7`)
+    throw entries.malformed(null, `has ${entries.count} entries, not 5 or 7`)
   const isPlatform = entries.count === 7
   return {
-    ppid: entries.octets('1', 16),
-    ...readTcb(entries.nested('2')),
-    pceId: toHex(entries.octets('3', 2)),
-    fmspc: toHex(entries.octets('4', 6)),
+    ppid: entries.octets(ppid, 16),
+    ...readTcb(entries.nested(tcb)),
+    pceId: toHex(entries.octets(pceId, 2)),
+    fmspc: toHex(entries.octets(fmspc, 6)),
     sgxType: readType(entries),
-    platformInstanceId: isPlatform ? entries.octets('6', 16) : null,
-    configuration: isPlatform ? readConfiguration(entries.nested('7')) : null,
+    platformInstanceId: isPlatform ? entries.octets(platformInstanceId, 16) : null,
+    configuration: isPlatform ? readConfiguration(entries.nested(configuration)) : null,
   }
 }
 
 function readTcb(entries: Entries): Pick<SgxExtension, 'components' | 'pceSvn' | 'cpuSvn'> {
   entries.requireCount(18)
-  return {
-    components: Array.from({ length: componentCount }, (_, at) => entries.integer(`${at + 1}`, 255)),
-    pceSvn: entries.integer('17', 65_535),
-    cpuSvn: entries.octets('18', 16),
-  }
+  const components: number[] = []
+  for (let arc = 1; arc <= componentCount; arc++) components.push(entries.integer(arc, 255))
+  return { components, pceSvn: entries.integer(pceSvn, 65_535), cpuSvn: entries.octets(cpuSvn, 16) }
 }
 
 function readType(entries: Entries): 0 | 1 | 2 {
-  const type = entries.integer('5', 2, identifiers.enumerated)
+  const type = entries.integer(sgxType, 2, identifiers.enumerated)
   return type === 0 || type === 1 ? type : 2
 }
 
 function readConfiguration(entries: Entries): PlatformConfiguration {
   entries.requireCount(3)
   return {
-    dynamicPlatform: entries.boolean('1'),
-    cachedKeys: entries.boolean('2'),
-    smtEnabled: entries.boolean('3'),
+    dynamicPlatform: entries.boolean(1),
+    cachedKeys: entries.boolean(2),
+    smtEnabled: entries.boolean(3),
   }
 }
 
+/** An identifier in dots, and its content octets. */
+interface Parent {
+  readonly id: string
+  readonly octets: Uint8Array
+}
+
 /** The sequence that comes next: entries of an identifier below `parent` and a value. */
-function readEntries(list: DerCursor, parent: string): Entries {
-  const values = new Map<string, DerCursor>()
+function readEntries(list: DerCursor, parent: Parent): Entries {
+  const values = new Map<number | string, DerCursor>()
   const entries = list.enter()
   while (!entries.atEnd) {
     const entry = entries.enter()
-    const id = entry.objectIdentifier()
-    if (values.has(id)) throw new MalformedError({ path: list.path }, `has ${id} twice`)
-    values.set(id, entry)
+    // What is not below the parent counts as an entry, and is not asked for.
+    const arc = entry.arcBelow(parent.octets) ?? entry.objectIdentifier()
+    if (values.has(arc)) throw twice(list.path, typeof arc === 'string' ? arc : `${parent.id}.${arc}`)
+    values.set(arc, entry)
   }
   return new Entries(values, parent, list.path)
 }
 
+function twice(path: string, id: string): MalformedError {
+  return new MalformedError({ path }, `has ${id} twice`)
+}
+
 /** Values by the last arc of their identifier; each cursor stands before one value. */
 class Entries {
-  #values: ReadonlyMap<string, DerCursor>
-  #parent: string
+  #values: ReadonlyMap<number | string, DerCursor>
+  #parent: Parent
   #path: string
 
-  constructor(values: ReadonlyMap<string, DerCursor>, parent: string, path: string) {
+  constructor(values: ReadonlyMap<number | string, DerCursor>, parent: Parent, path: string) {
     this.#values = values
     this.#parent = parent
     this.#path = path
@@ -108,39 +121,48 @@ class Entries {
     return this.#values.size
   }
 
-  malformed(arc: string, problem: string): MalformedError {
-    return new MalformedError({ path: arc === '' ? this.#path : `${this.#path}.${this.#parent}.${arc}` }, problem)
+  malformed(arc: number | null, problem: string): MalformedError {
+    return new MalformedError({ path: arc === null ? this.#path : `${this.#path}.${this.#parent.id}.${arc}` }, problem)
   }
 
   requireCount(count: number): void {
-    if (this.count !== count) throw this.malformed('', `has ${this.count} entries, must have ${count}`)
+    if (this.count !== count) throw this.malformed(null, `has ${this.count} entries, must have ${count}`)
   }
 
-  #only<T>(arc: string, read: (value: DerCursor) => T): T {
-    const value = this.#values.get(`${this.#parent}.${arc}`)
+  #value(arc: number): DerCursor {
+    const value = this.#values.get(arc)
     if (!value) throw this.malformed(arc, 'is missing')
-    const result = read(value)
-    value.requireEnd()
-    return result
+    return value
   }
 
-  octets(arc: string, size: number): Uint8Array {
-    const octets = this.#only(arc, (value) => value.content(identifiers.octetString))
+  octets(arc: number, size: number): Uint8Array {
+    const value = this.#value(arc)
+    const octets = value.content(identifiers.octetString)
+    value.requireEnd()
     if (octets.length !== size) throw this.malformed(arc, `has ${octets.length} bytes, must have ${size}`)
     return octets
   }
 
-  integer(arc: string, maximum: number, identifier: number = identifiers.integer): number {
-    const integer = this.#only(arc, (value) => value.smallInteger(maximum, identifier))
+  integer(arc: number, maximum: number, identifier: number = identifiers.integer): number {
+    const value = this.#value(arc)
+    const integer = value.smallInteger(maximum, identifier)
+    value.requireEnd()
     if (integer === null) throw this.malformed(arc, `is not 0 to ${maximum}`)
     return integer
   }
 
-  boolean(arc: string): boolean {
-    return this.#only(arc, (value) => value.boolean())
+  boolean(arc: number): boolean {
+    const value = this.#value(arc)
+    const boolean = value.boolean()
+    value.requireEnd()
+    return boolean
   }
 
-  nested(arc: string): Entries {
-    return this.#only(arc, (value) => readEntries(value, `${this.#parent}.${arc}`))
+  nested(arc: number): Entries {
+    const value = this.#value(arc)
+    const { id, octets } = this.#parent
+    const entries = readEntries(value, { id: `${id}.${arc}`, octets: Uint8Array.of(...octets, arc) })
+    value.requireEnd()
+    return entries
   }
 }

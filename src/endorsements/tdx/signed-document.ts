@@ -1,17 +1,25 @@
 import { MalformedError } from '../../base/errors.ts'
-import { type JsonLimits, parseJsonObject, parseUtf8 } from '../../base/json.ts'
+import { isJsonObject, type JsonLimits, parseJsonObject, parseUtf8 } from '../../base/json.ts'
+import { parsePlainJson } from '../../base/plain-json.ts'
 import { Members } from './members.ts'
 
 /** Characters of one signed document (TDX-179). */
 export const longestSignedDocument = 1_048_576
 
 /** Real documents have up to 510 values, 30 in one list (TDX-271). Numbers that are no integers are none (3.8.9). */
-const documentLimits: JsonLimits = { maxItems: 1_000, maxValues: 20_000, fractionsAsNaN: true }
+const documentLimits = {
+  maxDepth: 32,
+  maxItems: 1_000,
+  maxValues: 20_000,
+  fractionsAsNaN: true,
+} as const satisfies JsonLimits
 
 /** The top-level object of a signed document: strict JSON of at most 1 MiB (TDX-179). Throws `MalformedError`. */
 export function openSignedDocument(text: string, path: string): Members {
   if (text.length > longestSignedDocument) throw new MalformedError({ path }, 'is longer than 1 MiB')
-  return new Members(parseJsonObject(text, path, documentLimits), path)
+  // What the maker writes is plain. Everything else, and what is wrong with it, is for the strict reader.
+  const plain = parsePlainJson(text, documentLimits)
+  return new Members(isJsonObject(plain) ? plain : parseJsonObject(text, path, documentLimits), path)
 }
 
 export interface SignedObject {

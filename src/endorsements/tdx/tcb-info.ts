@@ -1,4 +1,3 @@
-import { toHex } from '../../base/bytes.ts'
 import type { Members } from './members.ts'
 import { openSignedDocument } from './signed-document.ts'
 import { type EnclaveTcbLevel, readEnclaveTcbLevels, type TcbStatus, tcbStatuses } from './tcb-level.ts'
@@ -118,7 +117,7 @@ function readLevels(document: Members, readComponents: (tcb: Members) => Compone
       advisoryIds: level.texts('advisoryIDs'),
     }
   })
-  if (new Set(levels.map(rankOf)).size < levels.length) {
+  if (hasEqualLevels(levels)) {
     throw document.malformed('tcbLevels', 'has two levels with the same components and pcesvn')
   }
   return levels
@@ -134,26 +133,40 @@ function readFlatComponents(tcb: Members): Components {
 
 function componentReader(id: 'SGX' | 'TDX'): (tcb: Members) => Components {
   return (tcb) => ({
-    sgxComponents: readComponentList(tcb, 'sgxtcbcomponents'),
-    tdxComponents: id === 'TDX' ? readComponentList(tcb, 'tdxtcbcomponents') : null,
+    // Exactly 16: a comparison that stops at the end of a shorter list raises the level of the platform.
+    sgxComponents: tcb.integersOf('sgxtcbcomponents', componentCount, 'svn', 255),
+    tdxComponents: id === 'TDX' ? tcb.integersOf('tdxtcbcomponents', componentCount, 'svn', 255) : null,
   })
 }
 
-/** Exactly 16: a comparison that stops at the end of a shorter list raises the level of the platform. */
-function readComponentList(tcb: Members, member: string): number[] {
-  const components = tcb.objects(member, 1)
-  if (components.length !== componentCount) throw tcb.malformed(member, `has ${components.length} items, must have 16`)
-  return components.map((component) => component.integer('svn', 255))
+function compareComponents(left: readonly number[], right: readonly number[]): number {
+  for (let at = 0; at < left.length; at++) {
+    const difference = (left[at] ?? 0) - (right[at] ?? 0)
+    if (difference !== 0) return difference
+  }
+  return left.length - right.length
 }
 
-/** Components, pcesvn and TDX components as text of one length that sorts as they do (TDX-173). */
-function rankOf({ sgxComponents, pceSvn, tdxComponents }: Components & Pick<TcbLevel, 'pceSvn'>): string {
-  return toHex(Uint8Array.of(...sgxComponents, pceSvn >> 8, pceSvn & 0xff, ...(tdxComponents ?? [])))
+/**
+ * Above 0 where `left` is the higher level, below 0 where `right` is, 0 for equal ones: lexicographically by SGX
+ * components, pcesvn and TDX components (TDX-173).
+ */
+export function compareTcbLevels(left: TcbLevel, right: TcbLevel): number {
+  const sgx = compareComponents(left.sgxComponents, right.sgxComponents)
+  if (sgx !== 0) return sgx
+  if (left.pceSvn !== right.pceSvn) return left.pceSvn - right.pceSvn
+  return compareComponents(left.tdxComponents ?? [], right.tdxComponents ?? [])
 }
 
-/** The highest first, lexicographically by SGX components, pcesvn and TDX components (TDX-173). */
+/** The highest first. */
 export function sortTcbLevels(levels: readonly TcbLevel[]): TcbLevel[] {
-  const ranked = levels.map((level) => ({ level, rank: rankOf(level) }))
-  ranked.sort((a, b) => (a.rank < b.rank ? 1 : -1))
-  return ranked.map(({ level }) => level)
+  return [...levels].sort((left, right) => compareTcbLevels(right, left))
+}
+
+function hasEqualLevels(levels: readonly TcbLevel[]): boolean {
+  const sorted = sortTcbLevels(levels)
+  return sorted.some((level, at) => {
+    const next = sorted[at + 1]
+    return next !== undefined && compareTcbLevels(level, next) === 0
+  })
 }

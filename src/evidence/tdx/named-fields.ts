@@ -106,12 +106,13 @@ export type Part = 'header' | 'descriptor' | 'body'
 /** Lower-case hexadecimal in the byte order of the quote: numbers stay little-endian (TDX-250, TDX-255). */
 export type HexMembers = Record<string, string>
 
-function slice(bytes: Uint8Array, start: number, fields: NamedFields): { members: HexMembers; end: number } {
+/** `digits` and `start` count hexadecimal digits, two a byte. */
+function slice(digits: string, start: number, fields: NamedFields): { members: HexMembers; end: number } {
   const members: HexMembers = {}
   let at = start
   for (const [name, size] of fields) {
-    members[name] = toHex(bytes.subarray(at, at + size))
-    at += size
+    members[name] = digits.slice(at, at + 2 * size)
+    at += 2 * size
   }
   return { members, end: at }
 }
@@ -119,11 +120,12 @@ function slice(bytes: Uint8Array, start: number, fields: NamedFields): { members
 /** The fields of a signed part by name; `signedBytes` are its bytes. */
 export function nameFields(signedBytes: Uint8Array, { header, body }: SignedPart): Record<Part, HexMembers> {
   const names = namesOf({ version: header.version, kind: body.kind })
-  const first = slice(signedBytes, 0, names.header)
-  const second = slice(signedBytes, first.end, names.descriptor)
+  const digits = toHex(signedBytes)
+  const first = slice(digits, 0, names.header)
+  const second = slice(digits, first.end, names.descriptor)
   return {
     header: first.members,
     descriptor: second.members,
-    body: slice(signedBytes, second.end, names.body).members,
+    body: slice(digits, second.end, names.body).members,
   }
 }

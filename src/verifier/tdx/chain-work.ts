@@ -33,15 +33,19 @@ export type PemReading =
  */
 export class ChainWork {
   #texts = new Map<string, PemReading>()
-  #certificates = new Map<string, Certificate | MalformedError>()
+  /** By their base64: equal blocks of several texts are one array. */
+  #blocks = new Map<string, Uint8Array>()
+  #certificates = new Map<Uint8Array, Certificate | MalformedError>()
   #keys = new Map<string, KeyReading>()
+  /** What `#keys` has, by the array that asked for it. */
+  #keysOfArrays = new Map<Uint8Array, KeyReading>()
   #signatures = new Map<string, boolean>()
 
   /** The PEM blocks of a chain by the grammar of TDX-110, in order. */
   readPem(text: string): PemReading {
     // The parser refuses it by its length alone; looking it up would cost a hash over all of it.
-    if (text.length > chainLimits.characters) return readPem(text)
-    const reading = this.#texts.get(text) ?? readPem(text)
+    if (text.length > chainLimits.characters) return readPem(text, this.#blocks)
+    const reading = this.#texts.get(text) ?? readPem(text, this.#blocks)
     this.#texts.set(text, reading)
     return reading
   }
@@ -58,18 +62,20 @@ export class ChainWork {
   }
 
   #certificate(der: Uint8Array): Certificate | MalformedError {
-    const name = toLatin1(der)
-    const known = this.#certificates.get(name)
+    const known = this.#certificates.get(der)
     if (known) return known
     const certificate = parsed(der)
-    this.#certificates.set(name, certificate)
+    this.#certificates.set(der, certificate)
     return certificate
   }
 
   key({ publicKey }: Pick<Certificate, 'publicKey'>): KeyReading {
+    const known = this.#keysOfArrays.get(publicKey)
+    if (known) return known
     const name = toLatin1(publicKey)
     const reading = preparedKeys.get(name) ?? this.#keys.get(name) ?? readPublicKey(publicKey)
     this.#keys.set(name, reading)
+    this.#keysOfArrays.set(publicKey, reading)
     return reading
   }
 
@@ -85,9 +91,9 @@ export class ChainWork {
   }
 }
 
-function readPem(text: string): PemReading {
+function readPem(text: string, known: Map<string, Uint8Array>): PemReading {
   try {
-    return { blocks: parsePemBlocks(text, 'CERTIFICATE', chainLimits), problem: null }
+    return { blocks: parsePemBlocks(text, 'CERTIFICATE', chainLimits, known), problem: null }
   } catch (error) {
     if (error instanceof MalformedError) return { blocks: null, problem: error.message }
     throw error

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Certificate } from '../../base/pki/certificate.ts'
 import type { RevocationList } from '../../base/pki/revocation-list.ts'
 import type { Collateral } from '../../endorsements/tdx/collateral.ts'
@@ -22,7 +22,7 @@ export interface UsedCollateral {
 /** The point of an uncompressed P-256 key at the end of its 91 bytes of SubjectPublicKeyInfo. */
 const pointSize = 65
 
-const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest('hex')
+const sha256 = (bytes: Uint8Array | string) => hash('sha256', bytes, 'hex')
 
 /** TDX-178, TDX-180, TOK-24. */
 export function collateralFactsOf(used: UsedCollateral): CollateralFacts {
@@ -45,7 +45,7 @@ export function collateralFactsOf(used: UsedCollateral): CollateralFacts {
     expired,
     rootCaCrlNumber: rootCrl.number ?? 0n,
     pckCrlNumber: pckCrl.number ?? 0n,
-    rootKeyId: createHash('sha384').update(root.publicKey.subarray(-pointSize)).digest('hex'),
+    rootKeyId: hash('sha384', root.publicKey.subarray(-pointSize), 'hex'),
     tcbInfoEvaluationNumber: tcbInfo.tcbEvaluationDataNumber,
     qeIdentityEvaluationNumber: qeIdentity.tcbEvaluationDataNumber,
     sha256: {

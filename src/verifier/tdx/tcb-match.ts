@@ -1,6 +1,6 @@
 import type { SgxExtension } from '../../endorsements/tdx/sgx-extension.ts'
-import { sortTcbLevels, type TcbInfo, type TcbLevel, type TdxModule } from '../../endorsements/tdx/tcb-info.ts'
-import { type EnclaveTcbLevel, sortEnclaveTcbLevels, type TcbStatus } from '../../endorsements/tdx/tcb-level.ts'
+import { compareTcbLevels, type TcbInfo, type TcbLevel, type TdxModule } from '../../endorsements/tdx/tcb-info.ts'
+import type { EnclaveTcbLevel, TcbStatus } from '../../endorsements/tdx/tcb-level.ts'
 import { convergeStatus } from './tcb-status.ts'
 
 /** The SVNs of the platform by its PCK certificate; the CPUSVN octets are not for comparison (TDX-121). */
@@ -38,12 +38,21 @@ export function matchTcbLevel(
   platform: PlatformSvns,
   teeTcbSvn: Uint8Array | null,
 ): TcbLevel | null {
-  return sortTcbLevels(levels).find((level) => coversLevel(level, platform, teeTcbSvn)) ?? null
+  let highest: TcbLevel | null = null
+  for (const level of levels) {
+    const isHigher = highest === null || compareTcbLevels(level, highest) > 0
+    if (isHigher && coversLevel(level, platform, teeTcbSvn)) highest = level
+  }
+  return highest
 }
 
 /** The highest level that a quoting enclave or a TDX module reaches, or null (TDX-159, TDX-174). */
 export function matchEnclaveLevel(levels: readonly EnclaveTcbLevel[], isvSvn: number): EnclaveTcbLevel | null {
-  return sortEnclaveTcbLevels(levels).find((level) => level.isvSvn <= isvSvn) ?? null
+  let highest: EnclaveTcbLevel | null = null
+  for (const level of levels) {
+    if (level.isvSvn <= isvSvn && (highest === null || level.isvSvn > highest.isvSvn)) highest = level
+  }
+  return highest
 }
 
 /** What TCB info says of the TDX module of a version. `levels` is null for version 0, which has none. */
