@@ -84,6 +84,26 @@ export const agentErrors = declareErrors({
     title: 'this machine cannot attest as it is',
     remedy: 'mend the items that `attestd doctor` marks as problems: each says how',
   },
+  TOOL_MISSING: {
+    kind: 'unsupported',
+    title: 'a program that reads packages is not installed',
+    remedy: 'install the package that has it (dpkg-deb is in dpkg), or learn from a tree in which the packages are',
+  },
+  TOOL_FAILED: {
+    kind: 'malformed',
+    title: 'a program that reads packages refused one',
+    remedy: 'check that the file is whole and a package of that kind',
+  },
+  REFERENCES_DIFFER: {
+    kind: 'distrusted',
+    title: 'two documents of reference values say different things',
+    remedy: 'look at the lines with - (only in the first) and + (only in the second)',
+  },
+  REFERENCES_DOUBTFUL: {
+    kind: 'distrusted',
+    title: 'a document of reference values has parts that are weak or have no effect',
+    remedy: 'mend what is named, or leave --strict out',
+  },
   UNKNOWN_INPUT: {
     kind: 'unsupported',
     title: 'the file is of no known kind',

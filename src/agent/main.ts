@@ -21,6 +21,7 @@ const commands: Readonly<Record<string, (io: CommandIo) => Promise<Command>>> = 
   evidence: async (io) => (await import('./commands/evidence.ts')).evidenceCommand(io),
   appraise: async (io) => (await import('./commands/appraise.ts')).appraiseCommand(io),
   collateral: async (io) => (await import('./commands/collateral.ts')).collateralCommand(io),
+  reference: async (io) => (await import('./commands/reference.ts')).referenceCommand(io),
   inspect: async (io) => (await import('./commands/inspect.ts')).inspectCommand(io),
   verify: async (io) => (await import('./commands/verify.ts')).verifyCommand(io),
   status: async (io) => (await import('./commands/status.ts')).statusCommand(io),

@@ -1,6 +1,6 @@
 import { basename, dirname } from 'node:path'
 import type { RandomSource } from '../base/random.ts'
-import { Folder } from './folder.ts'
+import { type FileContent, Folder } from './folder.ts'
 
 /**
  * Puts `content` in place of the file at `path`, whole or not at all (BRK-111). For one file now and then; who writes
@@ -8,7 +8,7 @@ import { Folder } from './folder.ts'
  */
 export async function writeAtomically(
   path: string,
-  content: Uint8Array,
+  content: FileContent,
   { mode, random }: { readonly mode: number; readonly random: RandomSource },
 ): Promise<void> {
   await using folder = await Folder.open(dirname(path), random)

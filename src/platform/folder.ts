@@ -10,6 +10,9 @@ const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constan
 const memoryFileSystems = [0x01021994, 0x858458f6]
 const temporaryForm = /^\.tmp-[0-9a-f]{32}$/
 
+/** Whole, or in parts that are made as they are written. */
+export type FileContent = Uint8Array | Iterable<Uint8Array>
+
 function requireName(name: string): void {
   const isPlain = name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name)
   if (!isPlain || temporaryForm.test(name)) throw new TypeError('the name of a file in a folder is one plain component')
@@ -49,7 +52,7 @@ export class Folder implements AsyncDisposable {
    * crash or a loss of power: written under another name with its final mode set first, forced to the disk, renamed
    * (BRK-111). A symbolic link there is replaced, not followed. On failure the old file stays.
    */
-  async write(name: string, content: Uint8Array, mode: number): Promise<void> {
+  async write(name: string, content: FileContent, mode: number): Promise<void> {
     requireName(name)
     const temporary = `.tmp-${toHex(this.#random(16))}`
     try {
@@ -104,11 +107,11 @@ export class Folder implements AsyncDisposable {
     return `/proc/self/fd/${this.#handle.fd}/${name}`
   }
 
-  async #create(name: string, content: Uint8Array, mode: number): Promise<void> {
+  async #create(name: string, content: FileContent, mode: number): Promise<void> {
     const file = await open(this.#at(name), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
     try {
       await file.chmod(mode)
-      await file.writeFile(content)
+      for (const part of content instanceof Uint8Array ? [content] : content) await file.writeFile(part)
       if (this.#lasting) await file.sync()
     } finally {
       await file.close()
