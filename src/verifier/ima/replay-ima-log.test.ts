@@ -7,7 +7,7 @@ import { MalformedError } from '../../base/errors.ts'
 import { encode, rest, sizedBytes, struct, u32le } from '../../base/layout.ts'
 import { parseImaLog } from '../../evidence/ima/ima-log.ts'
 import { type HashName, hashAlgorithms } from '../../evidence/tpm/algorithms.ts'
-import type { BankForm } from './ima-register.ts'
+import type { BankForm } from './ima-progress.ts'
 import { replayImaLog } from './replay-ima-log.ts'
 
 interface Entry {

@@ -1,7 +1,7 @@
-import { equalsLatin1, isFilledWith } from '../../base/bytes.ts'
-import { readImaLog } from '../../evidence/ima/ima-log.ts'
-import { digestText, type HashName } from '../../evidence/tpm/algorithms.ts'
-import { type BankForm, ImaRegister } from './ima-register.ts'
+import type { HashName } from '../../evidence/tpm/algorithms.ts'
+import type { BankForm } from './ima-progress.ts'
+import { ImaRegisters } from './ima-registers.ts'
+import { ImaRun } from './ima-run.ts'
 
 export interface ImaReplayInputs {
   /** Bank → quoted value of the register that IMA extends. */
@@ -29,55 +29,19 @@ export interface ImaReplay {
   readonly forms: ReadonlyMap<HashName, BankForm>
 }
 
-/** IMA-05: a violation shows as an all-zero column. */
-const isViolation = (column: Uint8Array) => column[0] === 0 && isFilledWith(column, 0)
-
-function registersOf({ quoted, acceptSha1Padded }: ImaReplayInputs): ImaRegister[] {
-  return [...quoted].flatMap(([bank, value]) => {
-    const native = new ImaRegister(bank, 'native', value)
-    return acceptSha1Padded && bank !== 'sha1' ? [native, new ImaRegister(bank, 'sha1-padded', value)] : [native]
-  })
-}
-
-/** The forms in which every quoted bank equals its register now; null if one does not. */
-function matchingForms(registers: readonly ImaRegister[], banks: number): ReadonlyMap<HashName, BankForm> | null {
-  const reached = registers.filter(({ isReached }) => isReached)
-  // The native form comes first, and stands where both are reached.
-  const forms = new Map(reached.toReversed().map(({ bank, form }) => [bank, form]))
-  return banks > 0 && forms.size === banks ? forms : null
-}
-
 /**
- * Replays a binary IMA log against quoted registers (IMA-02 to IMA-09). Hashes run over the raw bytes as sent.
- * The log may be ahead of the quote, never behind. Throws `MalformedError` for a log that does not parse.
+ * Replays a binary IMA log of a whole boot against quoted registers (IMA-02 to IMA-09); the content of records is not
+ * judged. Hashes run over the raw bytes as sent. The log may be ahead of the quote, never behind. Throws
+ * `MalformedError` for a log that does not parse.
  */
 export function replayImaLog(bytes: Uint8Array, inputs: ImaReplayInputs): ImaReplay {
-  const { column, quoted } = inputs
-  const registers = registersOf(inputs)
-  let forms: ReadonlyMap<HashName, BankForm> | null = null
-  let matched: number | null = null
-  let wrongColumn: number | null = null
-  let records = 0
-  let violations = 0
-  for (const { index, pcr, hashed, column: stated } of readImaLog(bytes, column)) {
-    records++
-    const digest = isViolation(stated) ? null : digestText(column, hashed)
-    if (digest === null) violations++
-    else if (!equalsLatin1(stated, digest)) wrongColumn ??= index
-    if (pcr !== inputs.pcr || matched !== null) continue
-    for (const register of registers) {
-      if (digest === null) register.extendViolation()
-      else register.extend(register.templateHash === column ? digest : digestText(register.templateHash, hashed))
-    }
-    if (registers.some(({ isReached }) => isReached)) forms = matchingForms(registers, quoted.size)
-    if (forms !== null) matched = records
-  }
-  return {
-    matched,
-    pending: records - (matched ?? records),
-    records,
-    violations,
-    wrongColumn,
-    forms: forms ?? new Map(),
-  }
+  const { column, pcr, acceptSha1Padded } = inputs
+  const quoted = new Map([...inputs.quoted].map(([bank, value]) => [bank, new Map([[pcr, value]])] as const))
+  const registers = new ImaRegisters({ quoted, pcr, banks: [...quoted.keys()], acceptSha1Padded, running: null })
+  const run = new ImaRun({ data: bytes, column, from: 0, registers, judge: null, pending: null })
+  const matched = run.reach() ? run.records : null
+  while (run.next());
+  const { records, violations, wrongColumn } = run
+  const pending = records - (matched ?? records)
+  return { matched, pending, records, violations, wrongColumn, forms: registers.forms }
 }

@@ -1,0 +1,112 @@
+import { ImaCursor } from '../../evidence/ima/ima-cursor.ts'
+import { maximumImaRecords } from '../../evidence/ima/ima-log.ts'
+import { digestText, type HashName } from '../../evidence/tpm/algorithms.ts'
+import type { ImaRegister } from './ima-register.ts'
+import type { ImaRegisters } from './ima-registers.ts'
+import type { PendingComparison } from './pending-records.ts'
+
+/** What is asked about each record that a quote may cover, before it is known whether it does. */
+export interface ImaRecordJudge {
+  /** `number`: since the boot. Offsets are in `cursor`. */
+  judge(cursor: ImaCursor, number: number, isViolation: boolean, isQuoted: boolean): void
+}
+
+export interface ImaRunInputs {
+  readonly data: Uint8Array
+  readonly column: HashName
+  /** Number of the first record since the boot. */
+  readonly from: number
+  readonly registers: ImaRegisters
+  readonly judge: ImaRecordJudge | null
+  /** What was pending, to be compared. */
+  readonly pending: PendingComparison | null
+}
+
+/**
+ * Goes over the records of a log and extends the registers by them (IMA-02 to IMA-06). One loop, and no object for a
+ * record: everything it needs is made once, and a million records take little more time than their hashes.
+ */
+export class ImaRun {
+  readonly cursor: ImaCursor
+  /** Number of the first record whose column is not the hash of its data (IMA-04); null if all so far are right. */
+  wrongColumn: number | null = null
+  violations = 0
+  isViolation = false
+  #inputs: ImaRunInputs
+  #column: HashName
+  /** Hashes of templates besides that of the column, and the digests of the record by them. */
+  #hashes: readonly HashName[]
+  #digests: string[]
+  #columnDigest = ''
+  #registers: ImaRegisters
+  #number: number
+
+  constructor(inputs: ImaRunInputs) {
+    const { data, column, registers, from } = inputs
+    this.cursor = new ImaCursor(data, column, maximumImaRecords)
+    this.#inputs = inputs
+    this.#column = column
+    this.#registers = registers
+    this.#hashes = registers.templateHashes.filter((name) => name !== column)
+    this.#digests = this.#hashes.map(() => '')
+    this.#number = from - 1
+  }
+
+  /** Records so far, since the boot. */
+  get records(): number {
+    return this.#number + 1
+  }
+
+  /** Goes to the next record and checks its column; false at the end. Throws `MalformedError` (IMA-01). */
+  next(): boolean {
+    const { cursor } = this
+    if (!cursor.next()) return false
+    this.#number++
+    this.isViolation = cursor.isViolation()
+    if (this.isViolation) this.violations++
+    else {
+      this.#columnDigest = digestText(this.#column, cursor.hashed())
+      if (!cursor.hasColumn(this.#columnDigest)) this.wrongColumn ??= this.#number
+    }
+    const { pending } = this.#inputs
+    if (pending !== null && this.#number < pending.end) pending.see(this.#number, cursor, this.isViolation)
+    return true
+  }
+
+  /** Extends the registers of the record, and has it judged. */
+  extend(): void {
+    this.#hash()
+    const { cursor } = this
+    for (const register of this.#registers.of(cursor.pcr)) this.#extendOne(register)
+    const { judge } = this.#inputs
+    if (judge !== null) judge.judge(cursor, this.#number, this.isViolation, this.#registers.isQuoted(cursor.pcr))
+  }
+
+  /**
+   * Goes on until every quoted bank is reached (IMA-08), and true then; false at the end of the log, which then leads
+   * to none of the quoted values, or is a part that no quote covers yet.
+   */
+  reach(): boolean {
+    const { cursor } = this
+    while (this.next()) {
+      this.extend()
+      if (cursor.pcr === this.#registers.pcr && this.#registers.isReached) return true
+    }
+    return false
+  }
+
+  #hash(): void {
+    if (this.isViolation || this.#hashes.length === 0) return
+    const hashed = this.cursor.hashed()
+    for (let at = 0; at < this.#hashes.length; at++) {
+      const name = this.#hashes[at]
+      if (name !== undefined) this.#digests[at] = digestText(name, hashed)
+    }
+  }
+
+  #extendOne(register: ImaRegister): void {
+    if (this.isViolation) register.extendViolation()
+    else if (register.templateHash === this.#column) register.extend(this.#columnDigest)
+    else register.extend(this.#digests[this.#hashes.indexOf(register.templateHash)] ?? '')
+  }
+}
