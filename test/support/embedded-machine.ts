@@ -5,10 +5,15 @@ import { acceptOwnToken } from '../../src/agent/embedded/accept-own-token.ts'
 import type { Appraiser } from '../../src/agent/embedded/appraiser.ts'
 import { createEmbeddedSource } from '../../src/agent/embedded/embedded-source.ts'
 import { createEnrolments, type EnrolmentParts } from '../../src/agent/embedded/enrolments.ts'
+import type { FixedTpm } from '../../src/agent/embedded/evidence-tasks.ts'
+import type { ImaRecords } from '../../src/agent/embedded/guest.ts'
+import type { ImaStart } from '../../src/agent/embedded/ima-parts.ts'
 import { LastAppraisals } from '../../src/agent/embedded/last-appraisal.ts'
+import { performTask } from '../../src/agent/embedded/perform-task.ts'
 import type { Settings } from '../../src/agent/wiring/settings.ts'
 import type { EkTrust } from '../../src/agent/wiring/trust-files.ts'
 import type { TpmAttester } from '../../src/attester/tpm/tpm-attester.ts'
+import { concatBytes } from '../../src/base/bytes.ts'
 import { anchorOf } from '../../src/base/pki/trust-anchor.ts'
 import { abandonable } from '../../src/base/tasks.ts'
 import { Turns } from '../../src/base/turns.ts'
@@ -18,7 +23,7 @@ import { Challenges } from '../../src/issuer/challenges.ts'
 import { openKeyRing } from '../../src/issuer/open-key-ring.ts'
 import { MemoryStore } from '../../src/registry/memory-store.ts'
 import type { TokenRequest } from '../../src/results/token-request.ts'
-import { appraiseGuest } from '../../src/verifier/index.ts'
+import type { GuestAppraisal } from '../../src/verifier/index.ts'
 import { certifyEk, ekAuthority, maker } from './enrolling-tpm.ts'
 import { FakeClock } from './fake-clock.ts'
 import { rsaKey, simpleIssuer, simplePolicies } from './issuing.ts'
@@ -29,8 +34,10 @@ import { type CertificateSpec, testNow } from './test-ca.ts'
 const never = new AbortController().signal
 
 /** On the calling thread: sources run as they are, without a build. */
-const directAppraiser: Appraiser = {
-  appraise: async (evidence, inputs) => appraiseGuest(evidence, inputs),
+export const directAppraiser: Appraiser = {
+  appraise: async (evidence, inputs) => performTask({ do: 'appraise', evidence, inputs }) as GuestAppraisal,
+  fixContainer: async (evidence) => performTask({ do: 'fixContainer', evidence }) as FixedTpm,
+  stageImaPart: async (part, inputs) => performTask({ do: 'stageImaPart', part, inputs }) as ImaStart | null,
   [Symbol.asyncDispose]: async () => {},
 }
 
@@ -59,6 +66,10 @@ export class EmbeddedMachine {
   readonly clock = new FakeClock(testNow)
   readonly appraisals = new LastAppraisals()
   readonly calls: AttesterCall[] = []
+  /** What was given of the IMA log, in order. */
+  readonly sent: { readonly from: number; readonly records: number }[] = []
+  /** What happens between a quote and the reading of the log. */
+  afterQuote: () => void = () => undefined
   /** The qualifying data of every quote, in order. */
   readonly quoted: Uint8Array[] = []
   tpm: SoftwareTpm
@@ -113,6 +124,7 @@ export class EmbeddedMachine {
           attester: this.#attester(),
           enrolments: createEnrolments(this.enrolmentParts()),
           requirements: this.tpm.inputs(new Uint8Array(32)).requirements,
+          references: null,
           simulator,
         },
         td: null,
@@ -167,7 +179,21 @@ export class EmbeddedMachine {
     await abandonable(Promise.resolve(this.hook(call)), signal)
   }
 
-  #attester(): Pick<TpmAttester, 'identity' | 'activate' | 'selection' | 'collect'> {
+  /** Records of the log as the kernel would give them: whole, and from the beginning where there are not as many. */
+  #imaFrom(from: number, most: number): ImaRecords {
+    const records = this.tpm.imaRecords()
+    const start = from <= records.length ? from : 0
+    let [end, size] = [start, 0]
+    while (end < records.length && (end === start || size + (records[end]?.length ?? 0) <= most)) {
+      size += records[end]?.length ?? 0
+      end++
+    }
+    this.sent.push({ from: start, records: end - start })
+    const data = concatBytes(...records.slice(start, end))
+    return { from: start, column: 'sha1', data, continues: end < records.length }
+  }
+
+  #attester(): Pick<TpmAttester, 'identity' | 'activate' | 'selection' | 'collect' | 'readIma'> {
     const simulated = this.#options.simulated ?? false
     return {
       identity: async () => {
@@ -190,11 +216,15 @@ export class EmbeddedMachine {
         await this.#called('selection')
         return SoftwareTpm.defaultSelection
       },
-      collect: async (qualifyingData, { selection = SoftwareTpm.defaultSelection } = {}, signal) => {
+      collect: async (qualifyingData, { selection = SoftwareTpm.defaultSelection, ...extent } = {}, signal) => {
         await this.#called('collect', signal)
         this.quoted.push(qualifyingData)
-        return this.change({ ...this.tpm.evidence(qualifyingData, { selection }), simulated })
+        const evidence = this.tpm.evidence(qualifyingData, { selection, ima: null })
+        this.afterQuote()
+        const { continues, ...ima } = this.#imaFrom(extent.imaFrom ?? 0, extent.imaMost ?? Infinity)
+        return { ...(await this.change({ ...evidence, ima, simulated })), imaContinues: continues }
       },
+      readIma: async (from, most) => this.#imaFrom(from, most),
     }
   }
 }

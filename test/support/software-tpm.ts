@@ -186,8 +186,13 @@ export class SoftwareTpm {
     return encodeEventLog(this.#events, [...this.banks.keys()])
   }
 
-  imaLog(): ImaLogPart {
-    return { from: 0, column: 'sha1', data: encodeImaLog(imaPcr, this.#imaRecords) }
+  imaLog(from = 0): ImaLogPart {
+    return { from, column: 'sha1', data: encodeImaLog(imaPcr, this.#imaRecords.slice(from)) }
+  }
+
+  /** Each as it stands in the log. */
+  imaRecords(): Uint8Array[] {
+    return this.#imaRecords.map((data) => encodeImaLog(imaPcr, [data]))
   }
 
   value(hash: HashName, pcr: number): Uint8Array {

@@ -1,14 +1,16 @@
 import { parentPort } from 'node:worker_threads'
-import { appraiseGuest, createQuoteMemo } from '../../verifier/index.ts'
-import type { AppraisalJob, AppraisalOutcome } from './appraiser.ts'
+import { createQuoteMemo } from '../../verifier/index.ts'
+import type { EvidenceJob, EvidenceOutcome } from './appraiser.ts'
+import { buffersOfResult } from './evidence-tasks.ts'
+import { performTask } from './perform-task.ts'
 
-/** Appraises one job after another. A bug in it ends the thread, and with it the agent. */
+/** Does one job after another. A bug in it ends the thread, and with it the agent. */
 function serve(port: NonNullable<typeof parentPort>): void {
   const memo = createQuoteMemo()
-  port.on('message', ({ id, evidence, inputs }: AppraisalJob) => {
-    const tdx = inputs.tdx && { ...inputs.tdx, memo }
-    const outcome: AppraisalOutcome = { id, appraisal: appraiseGuest(evidence, { ...inputs, tdx }) }
-    port.postMessage(outcome)
+  port.on('message', ({ id, task }: EvidenceJob) => {
+    const value = performTask(task, memo)
+    const outcome: EvidenceOutcome = { id, value }
+    port.postMessage(outcome, buffersOfResult(value))
   })
 }
 

@@ -27,7 +27,7 @@ function threadThat(body: string): URL {
   return new URL(`data:text/javascript,${encodeURIComponent(program)}`)
 }
 
-const answering = threadThat('port.postMessage({ id: job.id, appraisal: { evidence: job.evidence, jobs } })')
+const answering = threadThat('port.postMessage({ id: job.id, value: { evidence: job.task.evidence, jobs } })')
 const silent = threadThat('')
 const opened: Appraiser[] = []
 
@@ -52,7 +52,7 @@ describe('an appraiser in a thread', () => {
   it('answers by number, whatever the order of the answers', async () => {
     const answerBothAtTheSecond = `
       if (jobs === 1) globalThis.first = job
-      else for (const { id } of [job, globalThis.first]) port.postMessage({ id, appraisal: id })`
+      else for (const { id } of [job, globalThis.first]) port.postMessage({ id, value: id })`
     const appraiser = open(threadThat(answerBothAtTheSecond))
     const [one, two] = await Promise.all([appraiser.appraise(evidence, inputs), appraiser.appraise(evidence, inputs)])
     expect([one, two]).toEqual([1, 2])
@@ -72,7 +72,7 @@ describe('an appraiser in a thread', () => {
   it('gives up after 30 seconds, and takes the next job with a new thread', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const appraiser = open(
-      threadThat('if (job.inputs.now === 1) port.postMessage({ id: job.id, appraisal: { jobs } })'),
+      threadThat('if (job.task.inputs.now === 1) port.postMessage({ id: job.id, value: { jobs } })'),
     )
     const [lost, beside] = [appraiser.appraise(evidence, inputs), appraiser.appraise(evidence, inputs)]
     const outcomes = Promise.allSettled([lost, beside])
@@ -100,7 +100,7 @@ describe('an appraiser in a thread', () => {
 
   it('keeps its thread while somebody waits', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
-    const answersSecondAndThird = 'if (jobs > 1) port.postMessage({ id: jobs, appraisal: jobs })'
+    const answersSecondAndThird = 'if (jobs > 1) port.postMessage({ id: jobs, value: jobs })'
     const appraiser = open(threadThat(answersSecondAndThird))
     const slow = Promise.allSettled([appraiser.appraise(evidence, inputs)])
     expect(await appraiser.appraise(evidence, inputs)).toBe(2)
@@ -113,7 +113,7 @@ describe('an appraiser in a thread', () => {
   it('passes a bug of the thread on to all who wait, and goes on with a new thread', async () => {
     const appraiser = open(
       threadThat(
-        'if (job.inputs.now === 1) port.postMessage({ id: job.id, appraisal: { jobs } }); else throw new TypeError("bug")',
+        'if (job.task.inputs.now === 1) port.postMessage({ id: job.id, value: { jobs } }); else throw new TypeError("bug")',
       ),
     )
     const outcomes = await Promise.allSettled([

@@ -1,22 +1,31 @@
 import { Worker } from 'node:worker_threads'
 import { declareErrors } from '../../base/errors.ts'
 import type { GuestEvidence } from '../../evidence/composite.ts'
+import type { ImaLogPart, TpmEvidence } from '../../evidence/tpm/evidence.ts'
 import type { GuestAppraisal, GuestInputs } from '../../verifier/index.ts'
+import { buffersOfTask, type EvidenceTask, type FixedTpm, type StageInputs, type TaskResult } from './evidence-tasks.ts'
+import type { ImaStart } from './ima-parts.ts'
 
-export interface AppraisalJob {
+export interface EvidenceJob {
   readonly id: number
-  readonly evidence: GuestEvidence
-  readonly inputs: GuestInputs
+  readonly task: EvidenceTask
 }
 
-export interface AppraisalOutcome {
+export interface EvidenceOutcome {
   readonly id: number
-  readonly appraisal: GuestAppraisal
+  readonly value: TaskResult
 }
 
-/** Appraises evidence away from the event loop: an IMA log of a million records takes seconds. */
+/**
+ * What takes time in proportion to evidence, away from the event loop. IMA log and container go to the thread without a
+ * copy: after a call the bytes that were given with it are gone, and those of its result stand in their place.
+ */
 export interface Appraiser extends AsyncDisposable {
   appraise(evidence: GuestEvidence, inputs: GuestInputs): Promise<GuestAppraisal>
+  /** Fixes the bytes of a container, and digests them for the report data of the TD beside it (BRK-92). */
+  fixContainer(evidence: TpmEvidence): Promise<FixedTpm>
+  /** Judges a part of an IMA log that goes before the last one; null for one that cannot be gone on from (IMA-24). */
+  stageImaPart(part: ImaLogPart, inputs: StageInputs): Promise<ImaStart | null>
 }
 
 export const appraiserErrors = declareErrors({
@@ -51,7 +60,7 @@ const longestAppraisalMs = 30_000
 const longestIdleMs = 20_000
 
 interface Waiting {
-  readonly resolve: (appraisal: GuestAppraisal) => void
+  readonly resolve: (value: never) => void
   readonly reject: (error: unknown) => void
   readonly timer: NodeJS.Timeout
 }
@@ -68,6 +77,18 @@ class WorkerAppraiser implements Appraiser {
   }
 
   appraise(evidence: GuestEvidence, inputs: GuestInputs): Promise<GuestAppraisal> {
+    return this.#perform({ do: 'appraise', evidence, inputs })
+  }
+
+  fixContainer(evidence: TpmEvidence): Promise<FixedTpm> {
+    return this.#perform({ do: 'fixContainer', evidence })
+  }
+
+  stageImaPart(part: ImaLogPart, inputs: StageInputs): Promise<ImaStart | null> {
+    return this.#perform({ do: 'stageImaPart', part, inputs })
+  }
+
+  #perform<T extends TaskResult>(task: EvidenceTask): Promise<T> {
     if (this.#waiting.size >= longestQueue) {
       return Promise.reject(appraiserErrors.error('APPRAISER_BUSY', `${longestQueue} appraisals are waiting`))
     }
@@ -77,8 +98,8 @@ class WorkerAppraiser implements Appraiser {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.#giveUp(), longestAppraisalMs)
       this.#waiting.set(id, { resolve, reject, timer })
-      const job: AppraisalJob = { id, evidence, inputs }
-      worker.postMessage(job)
+      const job: EvidenceJob = { id, task }
+      worker.postMessage(job, buffersOfTask(task))
     })
   }
 
@@ -94,7 +115,7 @@ class WorkerAppraiser implements Appraiser {
     if (this.#worker) return this.#worker
     const worker = new Worker(this.#entry, { name: 'appraisal' })
     worker.unref()
-    worker.on('message', ({ id, appraisal }: AppraisalOutcome) => this.#settle(id)?.resolve(appraisal))
+    worker.on('message', ({ id, value }: EvidenceOutcome) => this.#settle(id)?.resolve(value as never))
     const ended = (error: unknown) => {
       if (this.#worker !== worker) return
       this.#worker = undefined

@@ -5,7 +5,8 @@ import { defaultTpmRequirements, type TpmRequirements } from '../../verifier/ind
 import { builtinPolicy } from './builtin-policy.ts'
 import type { GuestTd, GuestTpm, TdRequirements } from './guest.ts'
 
-const tpm = (requirements: TpmRequirements) => ({ requirements }) as unknown as GuestTpm
+const tpm = (requirements: TpmRequirements, references: GuestTpm['references'] = null) =>
+  ({ requirements, references }) as unknown as GuestTpm
 const td = (requirements: TdRequirements) => ({ requirements }) as unknown as GuestTd
 const hashOf = (change: Partial<TpmRequirements> = {}) =>
   builtinPolicy({ tpm: tpm({ ...defaultTpmRequirements, ...change }), td: null }).hash
@@ -34,6 +35,13 @@ describe('the requirements as a policy (TOK-26)', () => {
       { withoutMemory: true },
     ]
     expect(new Set(changes.map(hashOf)).size).toBe(changes.length)
+  })
+
+  it('have another hash for other reference values, by their id alone (TOK-26)', () => {
+    const of = (id: string, pcrs: number) =>
+      builtinPolicy({ tpm: tpm(defaultTpmRequirements, { id, pcrs: new Array(pcrs), ima: null }), td: null }).hash
+    expect(new Set([hashOf(), of('11', 0), of('22', 0)]).size).toBe(3)
+    expect(of('11', 1)).toBe(of('11', 0))
   })
 
   it('have another hash for every other requirement of a TD', () => {

@@ -16,12 +16,19 @@ function tdxPolicy({ td }: Guest): object | undefined {
   return { ...requirements, anchors: trustAnchors.flatMap(({ fingerprints }) => fingerprints) }
 }
 
+/** What is asked of a TPM: its reference values by the hash of what they say. */
+function tpmPolicy({ tpm }: Guest): object | undefined {
+  if (tpm === null) return undefined
+  const { requirements, references } = tpm
+  return references === null ? requirements : { ...requirements, references: references.id }
+}
+
 /**
  * The requirements of the configuration as a policy with a name and a hash, so that a token says what was asked of
  * the evidence: `policy-hash` is the SHA-256 of their canonical JSON (RFC 8785), in hexadecimal.
  */
 export function builtinPolicy(guest: Guest): { readonly id: string; readonly hash: string } {
-  const requirements = { tpm: guest.tpm?.requirements, tdx: tdxPolicy(guest) }
+  const requirements = { tpm: tpmPolicy(guest), tdx: tdxPolicy(guest) }
   const text = canonicalJson(JSON.parse(JSON.stringify(requirements, readable)))
   return { id: 'builtin', hash: createHash('sha256').update(text).digest('hex') }
 }

@@ -81,9 +81,9 @@ class ProcessEnrolments implements Enrolments {
     return crlStatus === 'fresh' && crlFreshUntil !== null && secondOf(this.#parts.clock.now()) > crlFreshUntil
   }
 
-  keepCounters(before: TpmEnrolment, { akName, counters }: TpmAppraisal): Promise<void> {
+  keepProgress(before: TpmEnrolment, { akName, counters, imaCheckpoint }: TpmAppraisal): Promise<void> {
     if (akName === null || counters === null) throw new TypeError('an affirmed appraisal without key and counters')
-    return this.#registry.keepProgress(akName, before.counters, { counters, checkpoint: null })
+    return this.#registry.keepProgress(akName, before.counters, { counters, checkpoint: imaCheckpoint })
   }
 
   forget(): void {

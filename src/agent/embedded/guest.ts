@@ -1,9 +1,10 @@
 import type { Collateral } from '../../endorsements/tdx/collateral.ts'
-import { deriveReportData, deriveTpmQualifyingData, digestDevices } from '../../evidence/binding.ts'
-import { devicesOf, type GuestEvidence, type TpmPart, tpmPartOf } from '../../evidence/composite.ts'
+import { deriveReportData, deriveTpmQualifyingData } from '../../evidence/binding.ts'
+import type { GuestEvidence, TpmPart } from '../../evidence/composite.ts'
 import type { TdxEvidence } from '../../evidence/tdx/evidence.ts'
-import type { TpmEvidence } from '../../evidence/tpm/evidence.ts'
-import type { GuestPart, TpmAppraisal, TpmEnrolment, TpmRequirements } from '../../verifier/index.ts'
+import type { ImaLogPart, TpmEvidence } from '../../evidence/tpm/evidence.ts'
+import type { TpmReferences } from '../../reference-values/tpm-references.ts'
+import type { GuestInputs, GuestPart, TpmAppraisal, TpmEnrolment, TpmRequirements } from '../../verifier/index.ts'
 import type { TdxInputs } from '../../verifier/tdx/inputs.ts'
 import type { PcrBankSelection } from '../../verifier/tpm/inputs.ts'
 
@@ -11,10 +12,31 @@ import type { PcrBankSelection } from '../../verifier/tpm/inputs.ts'
 export interface Enrolments {
   /** The active enrolment of the key that the attester uses now; enrols it first if it is not known. */
   require(signal: AbortSignal): Promise<TpmEnrolment>
-  /** Moves the counters of an affirmed appraisal; refuses if another appraisal was faster (ENR-12). */
-  keepCounters(before: TpmEnrolment, appraisal: TpmAppraisal): Promise<void>
+  /**
+   * Keeps counters and IMA checkpoint of an affirmed appraisal, both or neither; refuses if another appraisal was faster
+   * (ENR-12).
+   */
+  keepProgress(before: TpmEnrolment, appraisal: TpmAppraisal): Promise<void>
   /** The kept enrolment does not fit the evidence any more: the next `require` enrols again. */
   forget(): void
+}
+
+/** What of an IMA log goes with a quote. */
+export interface ImaExtent {
+  /** The first record, counted since boot. */
+  readonly imaFrom: number
+  /** About how many bytes at most. */
+  readonly imaMost: number
+}
+
+/** Evidence of a TPM; `imaContinues`: its IMA log was cut at the length that was asked for. */
+export interface QuotedEvidence extends TpmEvidence {
+  readonly imaContinues: boolean
+}
+
+/** Records of the IMA log; `continues`: there are more behind them. */
+export interface ImaRecords extends ImaLogPart {
+  readonly continues: boolean
 }
 
 /** The attester, as far as quotes go. What it is to quote is settled before the challenge, so that it can be compared. */
@@ -22,9 +44,11 @@ export interface QuotingAttester {
   selection(signal: AbortSignal): Promise<readonly PcrBankSelection[]>
   collect(
     qualifyingData: Uint8Array,
-    options: { readonly selection: readonly PcrBankSelection[] },
+    options: { readonly selection: readonly PcrBankSelection[] } & ImaExtent,
     signal: AbortSignal,
-  ): Promise<TpmEvidence>
+  ): Promise<QuotedEvidence>
+  /** Records of the IMA log without a quote; null where there is no log. */
+  readIma(from: number, most: number, signal: AbortSignal): Promise<ImaRecords | null>
 }
 
 /** The TPM of this guest and what is asked of it. */
@@ -32,6 +56,8 @@ export interface GuestTpm {
   readonly attester: QuotingAttester
   readonly enrolments: Enrolments
   readonly requirements: TpmRequirements
+  /** What PCRs and measured files are compared with; null: with nothing. */
+  readonly references: TpmReferences | null
   readonly simulator: boolean
 }
 
@@ -63,34 +89,60 @@ export interface TpmPlan {
   readonly selection: readonly PcrBankSelection[]
 }
 
+/** What TPM evidence of this plan is judged by; `imaStage`: what the parts of its IMA log led to that went before it. */
+export function tpmInputsOf(
+  { requirements, references, simulator }: GuestTpm,
+  { enrolment, selection }: TpmPlan,
+  imaStage: Uint8Array | null,
+): NonNullable<GuestInputs['tpm']> & { readonly imaStage: Uint8Array | null } {
+  return { requirements, references, simulator, enrolment, selection, imaStage }
+}
+
 export async function planTpmQuote({ tpm }: Guest, signal: AbortSignal): Promise<TpmPlan | null> {
   if (tpm === null) return null
   const enrolment = await tpm.enrolments.require(signal)
   return { enrolment, selection: await tpm.attester.selection(signal) }
 }
 
-async function collectTpm(
-  { tpm, td }: Guest,
-  seed: Uint8Array,
-  plan: TpmPlan | null,
-  signal: AbortSignal,
-): Promise<TpmPart | null> {
-  if (tpm === null || plan === null) return null
-  const { selection } = plan
-  const evidence = await tpm.attester.collect(deriveTpmQualifyingData(seed), { selection }, signal)
-  return td === null ? { evidence, container: null } : tpmPartOf(evidence)
+/** Gives TPM evidence the bytes that a TD quote covers, away from the event loop. */
+export type FixContainer = (evidence: TpmEvidence) => Promise<{ readonly part: TpmPart; readonly devices: Uint8Array }>
+
+/** What evidence is collected over, and how much of it. */
+export interface CollectionRequest {
+  readonly seed: Uint8Array
+  readonly plan: TpmPlan | null
+  readonly ima: ImaExtent
+  /** True: an IMA log that goes on behind `ima` is taken as it is. */
+  readonly cut: boolean
 }
 
-/** Collects all evidence over one seed; devices first, so that the TD quote covers what they said (BRK-92). */
+async function quoteTpm(
+  { tpm }: Guest,
+  { seed, plan, ima }: CollectionRequest,
+  signal: AbortSignal,
+): Promise<QuotedEvidence | null> {
+  if (tpm === null || plan === null) return null
+  const { selection } = plan
+  return tpm.attester.collect(deriveTpmQualifyingData(seed), { selection, ...ima }, signal)
+}
+
+const noDevices = new Uint8Array()
+
+/**
+ * Collects all evidence over one seed; devices first, so that the TD quote covers what they said (BRK-92). Null where the
+ * IMA log goes on and must not be cut: parts of it are to be sent first (IMA-24), and a TD is not troubled for nothing.
+ */
 export async function collectGuest(
   guest: Guest,
-  seed: Uint8Array,
-  plan: TpmPlan | null,
+  request: CollectionRequest,
+  fixContainer: FixContainer,
   signal: AbortSignal,
-): Promise<GuestEvidence> {
-  const tpm = await collectTpm(guest, seed, plan, signal)
-  if (guest.td === null) return { tdx: null, tpm }
-  const reportData = deriveReportData(seed, digestDevices(devicesOf({ tdx: null, tpm })))
+): Promise<GuestEvidence | null> {
+  const quoted = await quoteTpm(guest, request, signal)
+  if (quoted?.imaContinues && !request.cut) return null
+  if (guest.td === null) return { tdx: null, tpm: quoted && { evidence: quoted, container: null } }
+  const fixed = quoted && (await fixContainer(quoted))
+  const reportData = deriveReportData(request.seed, fixed?.devices ?? noDevices)
   const { quote, ccEventLog, simulated } = await guest.td.attester.collect(reportData, signal)
-  return { tdx: { quote, ccEventLog, simulated }, tpm }
+  return { tdx: { quote, ccEventLog, simulated }, tpm: fixed?.part ?? null }
 }

@@ -58,7 +58,7 @@ export function wireTpm(configuration: Configuration, host: Host, warn: LogWarni
   const { tcti, transport, simulator, allow_tcti: allowTcti } = tpm
   const plan = planTpm({ tcti, transport, simulator, allowTcti })
   const imaLog = new ImaLogFile({ path: tpm.ima_log })
-  const readIma = optionalLog(verifier.ima, (from: number) => imaLog.readFrom(from), warn)
+  const readIma = optionalLog(verifier.ima, (from: number, most?: number) => imaLog.readFrom(from, most), warn)
   let connection: TpmConnection | null = null
   const connect = async () => {
     connection = new TpmConnection({

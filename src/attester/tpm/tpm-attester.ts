@@ -38,10 +38,22 @@ export interface TpmAttesterOptions {
   /** `binary_bios_measurements` to its end; null where the machine has none (TPM-08). */
   readonly readEventLog?: () => Promise<Uint8Array | null>
   /**
-   * The binary IMA log from the record `from` on (counted since boot), or the whole of it; bytes alone mean the
-   * whole log with its SHA-1 column. Null where the kernel keeps none (TPM-09).
+   * The binary IMA log from the record `from` on (counted since boot), or from its beginning; about `most` bytes of
+   * it, where that is given. Bytes alone mean the whole log with its SHA-1 column. Null where the kernel keeps none
+   * (TPM-09).
    */
-  readonly readImaLog?: (from: number) => Promise<ImaLogPart | Uint8Array | null>
+  readonly readImaLog?: (from: number, most?: number) => Promise<ImaLogRead | Uint8Array | null>
+}
+
+/** Records as the log gives them. */
+export interface ImaLogRead extends ImaLogPart {
+  /** The log goes on behind them. Default false. */
+  readonly continues?: boolean
+}
+
+/** Evidence, and whether its IMA log was cut at the length that was asked for: then this quote is not of its end. */
+export interface TpmCollection extends TpmEvidence {
+  readonly imaContinues: boolean
 }
 
 export interface TpmIdentity {
@@ -67,6 +79,8 @@ export interface CollectOptions {
   readonly eventLog?: boolean
   /** First IMA record wanted; null leaves the log out. Default 0: all. */
   readonly imaFrom?: number | null
+  /** About how many bytes of the IMA log are wanted at most. Default: all. */
+  readonly imaMost?: number
 }
 
 /** Collects TPM evidence and takes part in enrolment; one flow at a time, first come first served. */
@@ -91,7 +105,12 @@ export interface TpmAttester extends AsyncDisposable {
    * Quotes PCRs over `qualifyingData` (8 to 64 bytes; BRK-91 makes 32) and adds the logs: IMA is read after the
    * quote, so it may be ahead of PCR 10, never behind (TPM-09). Throws `AK_LOST` without a key.
    */
-  collect(qualifyingData: Uint8Array, options?: CollectOptions, signal?: AbortSignal): Promise<TpmEvidence>
+  collect(qualifyingData: Uint8Array, options?: CollectOptions, signal?: AbortSignal): Promise<TpmCollection>
+  /**
+   * Records of the IMA log without a quote, as `collect` would add them: what is sent before the last part (IMA-24).
+   * Null where the kernel keeps no log.
+   */
+  readIma(from: number, most: number, signal?: AbortSignal): Promise<Required<ImaLogRead> | null>
   /** Whether the TPM answers, found out in the way that evidence takes; rejects with what `collect` would. */
   probe(signal?: AbortSignal): Promise<void>
 }
@@ -100,6 +119,8 @@ export interface TpmAttester extends AsyncDisposable {
 export function createTpmAttester(options: TpmAttesterOptions): TpmAttester {
   return new TurnwiseAttester(options)
 }
+
+type Logs = Pick<TpmCollection, 'eventLog' | 'ima' | 'imaContinues'>
 
 const never = new AbortController().signal
 
@@ -147,7 +168,7 @@ class TurnwiseAttester implements TpmAttester {
     })
   }
 
-  collect(qualifyingData: Uint8Array, options: CollectOptions = {}, signal = never): Promise<TpmEvidence> {
+  collect(qualifyingData: Uint8Array, options: CollectOptions = {}, signal = never): Promise<TpmCollection> {
     return this.#inTurn(signal, async () => {
       if (qualifyingData.length < 8 || qualifyingData.length > 64) {
         throw new TypeError(`qualifying data takes 8 to 64 bytes, got ${qualifyingData.length}`)
@@ -170,6 +191,10 @@ class TurnwiseAttester implements TpmAttester {
     })
   }
 
+  readIma(from: number, most: number, signal = never): Promise<Required<ImaLogRead> | null> {
+    return abandonable(this.#readIma(from, most), signal)
+  }
+
   probe(signal = never): Promise<void> {
     return this.#inTurn(signal, async () => {
       await this.#runner.run((tpm) => tpm.execute(tpm2.getRandom, { bytes: 8 }), signal)
@@ -184,13 +209,19 @@ class TurnwiseAttester implements TpmAttester {
     return { banks, banksIfActive: ['sha384'] as const, pcrs }
   }
 
-  async #readLogs({ eventLog = true, imaFrom = 0 }: CollectOptions): Promise<Pick<TpmEvidence, 'eventLog' | 'ima'>> {
-    const { readEventLog, readImaLog } = this.#options
-    const ima = imaFrom === null ? null : await readImaLog?.(imaFrom)
+  async #readLogs({ eventLog = true, imaFrom = 0, imaMost }: CollectOptions): Promise<Logs> {
+    const ima = imaFrom === null ? null : await this.#readIma(imaFrom, imaMost)
     return {
-      eventLog: (eventLog ? await readEventLog?.() : null) ?? null,
-      ima: ima instanceof Uint8Array ? { from: 0, column: 'sha1', data: ima } : (ima ?? null),
+      eventLog: (eventLog ? await this.#options.readEventLog?.() : null) ?? null,
+      ima: ima && { from: ima.from, column: ima.column, data: ima.data },
+      imaContinues: ima?.continues ?? false,
     }
+  }
+
+  async #readIma(from: number, most?: number): Promise<Required<ImaLogRead> | null> {
+    const read = (await this.#options.readImaLog?.(from, most)) ?? null
+    if (read instanceof Uint8Array) return { from: 0, column: 'sha1', data: read, continues: false }
+    return read && { ...read, continues: read.continues ?? false }
   }
 
   async #loadKept(): Promise<KeptKey | null> {

@@ -1,0 +1,202 @@
+import { type Clock, secondsOf } from '../../base/clock.ts'
+import { AttestdError } from '../../base/errors.ts'
+import type { RandomSource } from '../../base/random.ts'
+import type { Collateral } from '../../endorsements/tdx/collateral.ts'
+import type { GuestEvidence } from '../../evidence/composite.ts'
+import { tpmEvidenceLimits } from '../../evidence/tpm/evidence-json.ts'
+import type { Challenges } from '../../issuer/challenges.ts'
+import { passportErrors } from '../../passport/errors.ts'
+import type { Finding } from '../../results/appraisal.ts'
+import type { TokenRequest } from '../../results/token-request.ts'
+import type { GuestAppraisal, GuestInputs, TpmCheckId } from '../../verifier/index.ts'
+import type { Appraiser } from './appraiser.ts'
+import { embeddedErrors } from './errors.ts'
+import { collectGuest, type Guest, partsOf, planTpmQuote, type TpmPlan, tpmInputsOf } from './guest.ts'
+import { type ImaStages, type ImaStart, imaPartBytes, imaStartFor, wholeLog } from './ima-parts.ts'
+import { failedIds, type LastAppraisals } from './last-appraisal.ts'
+import { stageImaParts } from './stage-ima-parts.ts'
+import { drawSalt, seedOf } from './transcript.ts'
+
+/** The bundled verifier, and the guest that it attests. */
+export interface AttestingParts {
+  readonly issuerUrl: string
+  readonly guest: Guest
+  readonly appraiser: Appraiser
+  readonly challenges: Challenges
+  readonly appraisals: LastAppraisals
+  readonly stages: ImaStages
+  readonly clock: Clock
+  readonly random: RandomSource
+}
+
+/** Evidence that was affirmed; what the enrolment remembers has been moved. */
+export interface Affirmed {
+  readonly appraisal: GuestAppraisal
+  readonly plan: TpmPlan | null
+  readonly simulated: boolean
+  /** Seconds since the epoch. */
+  readonly at: number
+}
+
+/** One request at one machine: what all its rounds have in common. */
+interface Attesting {
+  readonly parts: AttestingParts
+  readonly request: TokenRequest
+  readonly plan: TpmPlan | null
+  readonly signal: AbortSignal
+}
+
+interface Collected {
+  readonly evidence: GuestEvidence
+  readonly seed: Uint8Array
+  readonly start: ImaStart
+}
+
+/**
+ * Challenge, evidence, appraisal; what the enrolment remembers is moved before anything is issued. The IMA log begins
+ * where the last accepted one ended. Where that cannot be continued, after a reboot for instance, the whole log follows
+ * at once under a challenge of its own: the machine did nothing wrong (IMA-10). Once: a whole log that does not verify is
+ * a verdict.
+ */
+export async function attestGuest(
+  parts: AttestingParts,
+  request: TokenRequest,
+  signal: AbortSignal,
+): Promise<Affirmed> {
+  const { guest, stages, clock } = parts
+  const plan = await planTpmQuote(guest, signal)
+  const attesting = { parts, request, plan, signal }
+  const start = plan === null ? wholeLog : imaStartFor(plan.enrolment, stages)
+  const first = await attestFrom(attesting, start)
+  const { appraisal } = first.again ? await attestFrom(attesting, wholeLog) : first
+  requireAffirmed(parts, appraisal)
+  if (guest.tpm && plan && appraisal.tpm) {
+    await guest.tpm.enrolments.keepProgress(plan.enrolment, appraisal.tpm)
+    stages.drop(plan.enrolment.akName)
+  }
+  return { appraisal, plan, simulated: isSimulated(guest, appraisal), at: secondsOf(clock) }
+}
+
+/** `again`: the log could not be continued from where it began, and says nothing about the machine. */
+async function attestFrom(
+  attesting: Attesting,
+  start: ImaStart,
+): Promise<{ readonly appraisal: GuestAppraisal; readonly again: boolean }> {
+  const { parts, plan, signal } = attesting
+  const collected = await collectParts(attesting, start)
+  const collateral = await obtainCollateral(parts.guest, collected.evidence, signal)
+  const appraisal = await parts.appraiser.appraise(collected.evidence, inputsOf(attesting, collected, collateral))
+  const again = collected.start.from > 0 && isDiscontinued(appraisal)
+  // What was staged fits neither this log nor, in the end, any other one.
+  if (plan && (again || !appraisal.affirmed)) parts.stages.drop(plan.enrolment.akName)
+  return { appraisal, again }
+}
+
+/** How often parts are sent before a log that grows as fast as it is read is taken as it is. */
+const mostRounds = 3
+
+/** Evidence with the last part of the IMA log; the parts before it are staged (IMA-24). */
+async function collectParts(attesting: Attesting, first: ImaStart): Promise<Collected> {
+  let [start, cut] = [first, false]
+  for (let round = 1; ; round++) {
+    const collected = await collectOver(attesting, start, cut)
+    if (collected !== null) return collected
+    const next = await stageParts(attesting, start)
+    cut = round + 1 >= mostRounds || next.from === start.from
+    start = next
+  }
+}
+
+async function stageParts({ parts, plan, signal }: Attesting, start: ImaStart): Promise<ImaStart> {
+  const { tpm } = parts.guest
+  if (tpm === null || plan === null) throw new TypeError('an IMA log without a TPM')
+  return stageImaParts({ ...parts, tpm, plan }, start, signal)
+}
+
+/**
+ * One round of evidence under a challenge of its own. Null where parts of the IMA log have to go before it; with `cut` as
+ * much of the log is taken as evidence may have, and no more.
+ */
+async function collectOver(
+  { parts, request, plan, signal }: Attesting,
+  start: ImaStart,
+  cut: boolean,
+): Promise<Collected | null> {
+  const { guest, challenges, issuerUrl: verifier, random, appraiser } = parts
+  const challenge = challenges.issue()
+  const seed = seedOf({ verifier, challenge: challenge.nonce, request, salt: drawSalt(random) })
+  const spend = () => challenges.redeem(challenge.nonce)
+  const ima = { imaFrom: start.from, imaMost: cut ? tpmEvidenceLimits.ima : imaPartBytes }
+  const fix = appraiser.fixContainer.bind(appraiser)
+  // Also for evidence that never came: callers who hang up in time would fill the table of open challenges.
+  const evidence = await collectGuest(guest, { seed, plan, ima, cut }, fix, signal).catch((error: unknown) => {
+    spend()
+    throw error
+  })
+  if (!spend()) throw embeddedErrors.error('CHALLENGE_SPENT', `no evidence within ${challenge.lifetimeS} s`)
+  if (evidence === null) return null
+  const from = evidence.tpm?.evidence.ima?.from ?? start.from
+  return { evidence, seed, start: from === start.from ? start : { from, stage: null } }
+}
+
+/** What a provisioning service refuses or forges is no verdict on this machine: no token may be lost by it (BRK-47). */
+async function obtainCollateral(
+  { td }: Guest,
+  { tdx }: GuestEvidence,
+  signal: AbortSignal,
+): Promise<Collateral | null> {
+  if (td === null || tdx === null) return null
+  try {
+    return await td.collateralOf(tdx.quote, signal)
+  } catch (error) {
+    if (!(error instanceof AttestdError && error.kind === 'refused')) throw error
+    const { code, facts, remedy, message } = error
+    throw passportErrors.error('evidence_unavailable', message, {
+      facts: { ...facts, cause_code: code },
+      cause: error,
+      remedy,
+    })
+  }
+}
+
+function inputsOf({ parts, plan }: Attesting, { seed, start }: Collected, collateral: Collateral | null): GuestInputs {
+  const { tpm, td } = parts.guest
+  return {
+    now: parts.clock.now(),
+    seed,
+    required: partsOf(parts.guest),
+    tpm: tpm === null || plan === null ? null : tpmInputsOf(tpm, plan, start.stage),
+    tdx: td === null ? null : { ...td.requirements, collateral },
+  }
+}
+
+/** TOK-04: a verifier in simulator mode lets anything through, so that nothing of it passes for real. */
+function isSimulated({ tpm, td }: Guest, { simulated }: GuestAppraisal): boolean {
+  return tpm?.simulator === true || td?.requirements.simulator === true || simulated !== false
+}
+
+/** What fails, or is waived, where a log does not go on from where the last one ended. */
+const ofTheBeginning: ReadonlySet<string> = new Set<TpmCheckId>([
+  'tpm.ima.offset',
+  'tpm.ima.wellFormed',
+  'tpm.ima.replay',
+])
+
+const isDiscontinued = ({ tpm }: GuestAppraisal) =>
+  tpm?.findings.some(({ id, outcome }) => ofTheBeginning.has(id) && (outcome === 'failed' || outcome === 'waived')) ??
+  false
+
+/** What fails where the attester has another key than the one that is enrolled. */
+const ofAnotherKey: ReadonlySet<string> = new Set<TpmCheckId>(['tpm.ak.known', 'tpm.quote.signer'])
+
+const hasFailed = (findings: readonly Finding[], ids: ReadonlySet<string>) =>
+  findings.some(({ id, outcome }) => outcome === 'failed' && ids.has(id))
+
+function requireAffirmed({ guest, appraisals, clock }: AttestingParts, { affirmed, findings }: GuestAppraisal): void {
+  appraisals.keepEvidence({ affirmed, findings, at: secondsOf(clock) })
+  if (affirmed) return
+  if (hasFailed(findings, ofAnotherKey)) guest.tpm?.enrolments.forget()
+  throw embeddedErrors.error('EVIDENCE_NOT_AFFIRMED', `failed: ${failedIds(findings)}`, {
+    facts: { findings: failedIds(findings) },
+  })
+}

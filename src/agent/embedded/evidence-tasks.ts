@@ -1,0 +1,47 @@
+import type { GuestEvidence, TpmPart } from '../../evidence/composite.ts'
+import type { ImaLogPart, TpmEvidence } from '../../evidence/tpm/evidence.ts'
+import type { GuestAppraisal, GuestInputs } from '../../verifier/index.ts'
+import type { ImaStart } from './ima-parts.ts'
+
+/** What the thread does for the event loop. */
+export type EvidenceTask =
+  | { readonly do: 'appraise'; readonly evidence: GuestEvidence; readonly inputs: GuestInputs }
+  | { readonly do: 'fixContainer'; readonly evidence: TpmEvidence }
+  | { readonly do: 'stageImaPart'; readonly part: ImaLogPart; readonly inputs: StageInputs }
+
+/** What an IMA log is judged by, and what the parts before this one led to. */
+export type StageInputs = NonNullable<GuestInputs['tpm']> & { readonly imaStage: Uint8Array | null }
+
+/** TPM evidence whose bytes are fixed, and what a TD quote has to cover of it. */
+export interface FixedTpm {
+  readonly part: TpmPart
+  /** As `digestDevices` gives it: 32 bytes. */
+  readonly devices: Uint8Array
+}
+
+export type TaskResult = GuestAppraisal | FixedTpm | ImaStart | null
+
+/** Smaller ones are copied: a buffer that Node shares among many small texts must never be given away. */
+const worthGiving = 65_536
+
+const bufferOf = (bytes: Uint8Array | null | undefined): ArrayBuffer[] =>
+  bytes && bytes.length >= worthGiving && bytes.buffer instanceof ArrayBuffer ? [bytes.buffer] : []
+
+const buffersOfPart = (part: TpmPart | null) => [...bufferOf(part?.evidence.ima?.data), ...bufferOf(part?.container)]
+
+/** The buffers that go to the thread with a task, and are not copied. */
+export function buffersOfTask(task: EvidenceTask): ArrayBuffer[] {
+  switch (task.do) {
+    case 'appraise':
+      return buffersOfPart(task.evidence.tpm)
+    case 'fixContainer':
+      return bufferOf(task.evidence.ima?.data)
+    case 'stageImaPart':
+      return bufferOf(task.part.data)
+  }
+}
+
+/** Those that come back with its result. */
+export function buffersOfResult(result: TaskResult): ArrayBuffer[] {
+  return result !== null && 'part' in result ? buffersOfPart(result.part) : []
+}
