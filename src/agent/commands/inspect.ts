@@ -22,7 +22,7 @@ export function inspectCommand(io: CommandIo): Command {
     .addOption(new Option('--kind <kind>', 'what the file is, where it does not tell').choices(Object.keys(inspectors)))
     .option('--json', 'print the tree as a JSON object')
     .action(async (file: string, { kind, json }: { kind?: string; json?: boolean }) => {
-      const { problem, ...inspection } = inspect(await readInput(file), kind)
+      const { problem, ...inspection } = inspect(await readInput(file), kind, { whole: json === true })
       io.out(json ? `${JSON.stringify(inspection)}\n` : render({ ...inspection, ...(problem ? { problem } : {}) }, io))
       if (problem) throw problem
     })

@@ -3,8 +3,9 @@ import { isJsonObject, type JsonObject, type JsonValue, parseJsonObject } from '
 import { parseTdxEvidence } from '../../evidence/tdx/evidence-json.ts'
 import { parseTpmEvidence } from '../../evidence/tpm/evidence-json.ts'
 import { inspectCertificate } from './certificates.ts'
-import { heading, type InspectedField, type Inspection, shownValue } from './inspection.ts'
-import { inspectCcEventLog, inspectEventLog, inspectImaLog } from './logs.ts'
+import { inspectImaLog } from './ima-log.ts'
+import { heading, type InspectedField, type Inspection, type InspectionView, shownValue } from './inspection.ts'
+import { inspectCcEventLog, inspectEventLog } from './logs.ts'
 import { inspectQuote } from './tdx-structures.ts'
 import { inspectAttest, inspectPublic, inspectSignature } from './tpm-structures.ts'
 
@@ -46,7 +47,7 @@ export function inspectToken(text: string): Inspection {
 }
 
 /** TPM evidence, container version 1, with every structure inside it. */
-export function inspectTpmEvidence(container: JsonObject): Inspection {
+export function inspectTpmEvidence(container: JsonObject, view: InspectionView): Inspection {
   const { ak, ek, quotes, eventLog, ima } = parseTpmEvidence(container)
   const fields = [
     ...part('ak.public', inspectPublic(ak.publicArea)),
@@ -61,7 +62,7 @@ export function inspectTpmEvidence(container: JsonObject): Inspection {
       ),
     ]),
     ...(eventLog ? part('eventlog', inspectEventLog(eventLog)) : []),
-    ...(ima ? part('ima', inspectImaLog(ima.data, ima.column)) : []),
+    ...(ima ? part('ima', inspectImaLog(ima.data, ima.column, view, ima.from)) : []),
   ]
   return { kind: 'TPM evidence (container version 1)', fields }
 }
@@ -77,7 +78,7 @@ export function inspectTdxEvidence(container: JsonObject): Inspection {
   return { kind: 'TDX evidence', fields }
 }
 
-const containers: Readonly<Record<string, (container: JsonObject) => Inspection>> = {
+const containers: Readonly<Record<string, (container: JsonObject, view: InspectionView) => Inspection>> = {
   tdx: inspectTdxEvidence,
   tpm: inspectTpmEvidence,
 }
@@ -89,16 +90,16 @@ function containerKind(object: JsonObject): string | undefined {
 }
 
 /** A JSON document: evidence with what is inside it, else its members. */
-export function inspectJson(text: string): Inspection {
+export function inspectJson(text: string, view: InspectionView): Inspection {
   const object = parseJsonObject(text, 'document')
   const bare = containers[containerKind(object) ?? '']
-  if (bare) return bare(object)
+  if (bare) return bare(object, view)
   const { evidence, tee } = object
   const carried = typeof tee === 'string' && Object.hasOwn(containers, tee) ? containers[tee] : undefined
   if (carried && typeof evidence === 'string') {
     const inner = parseJsonObject(parseText(evidence, 'base64url', 'evidence'), 'evidence')
     const { evidence: _carried, ...outer } = object
-    return { kind: 'evidence document', fields: [...membersOf(outer, 0), ...carried(inner).fields] }
+    return { kind: 'evidence document', fields: [...membersOf(outer, 0), ...carried(inner, view).fields] }
   }
   return { kind: 'JSON document', fields: membersOf(object, 0) }
 }

@@ -1,35 +1,40 @@
 import { MalformedError } from '../../base/errors.ts'
 import { findPem } from '../../base/pki/pem.ts'
 import { parseEventLog } from '../../evidence/event-log/event-log.ts'
-import { parseImaLog } from '../../evidence/ima/ima-log.ts'
+import { readImaLog } from '../../evidence/ima/ima-log.ts'
 import { parseCcEventLog, sha384Of } from '../../evidence/tdx/cc-event-log.ts'
 import { type HashName, hashNames } from '../../evidence/tpm/algorithms.ts'
 import { agentErrors } from '../errors.ts'
 import { inspectCertificate, inspectCrl } from './certificates.ts'
 import { inspectJson, inspectToken } from './documents.ts'
-import type { Inspection } from './inspection.ts'
-import { inspectCcEventLog, inspectEventLog, inspectImaLog } from './logs.ts'
+import { inspectImaLog } from './ima-log.ts'
+import type { Inspection, InspectionView } from './inspection.ts'
+import { inspectCcEventLog, inspectEventLog } from './logs.ts'
 import { inspectCcelTable, inspectQuote, inspectTdReport, kindOfTdx } from './tdx-structures.ts'
 import { inspectAttest, inspectPublic, inspectSignature } from './tpm-structures.ts'
 
-type Inspector = (bytes: Uint8Array) => Inspection
+type Inspector = (bytes: Uint8Array, view: InspectionView) => Inspection
 
 const latin1 = new TextDecoder('latin1')
 const textOf = (bytes: Uint8Array) => latin1.decode(bytes)
 
 const pemOr =
   (label: string, inspector: Inspector): Inspector =>
-  (bytes) =>
-    inspector(textOf(bytes.subarray(0, 4096)).includes('-----BEGIN') ? findPem(textOf(bytes), label) : bytes)
+  (bytes, view) =>
+    inspector(textOf(bytes.subarray(0, 4096)).includes('-----BEGIN') ? findPem(textOf(bytes), label) : bytes, view)
+
+function readToEnd(bytes: Uint8Array, column: HashName): void {
+  for (const _record of readImaLog(bytes, column));
+}
 
 /** The column of an IMA log is not named in it: the one in which every record parses. */
 function imaColumn(bytes: Uint8Array): HashName | undefined {
-  return hashNames.find((column) => holds(() => parseImaLog(bytes, column)))
+  return hashNames.find((column) => holds(() => readToEnd(bytes, column)))
 }
 
 /** By the names that `--kind` takes. */
 export const inspectors: Readonly<Record<string, Inspector>> = {
-  evidence: (bytes) => inspectJson(new TextDecoder().decode(bytes)),
+  evidence: (bytes, view) => inspectJson(new TextDecoder().decode(bytes), view),
   token: (bytes) => inspectToken(textOf(bytes).trim()),
   certificate: pemOr('CERTIFICATE', inspectCertificate),
   crl: pemOr('X509 CRL', inspectCrl),
@@ -41,7 +46,7 @@ export const inspectors: Readonly<Record<string, Inspector>> = {
   ccel: inspectCcelTable,
   'cc-event-log': inspectCcEventLog,
   'event-log': inspectEventLog,
-  'ima-log': (bytes) => inspectImaLog(bytes, imaColumn(bytes) ?? 'sha1'),
+  'ima-log': (bytes, view) => inspectImaLog(bytes, imaColumn(bytes) ?? 'sha1', view),
 }
 
 function holds(parse: () => unknown): boolean {
@@ -55,7 +60,8 @@ function holds(parse: () => unknown): boolean {
 }
 
 const u16At = (bytes: Uint8Array, at: number) => ((bytes[at] ?? 0) << 8) + (bytes[at + 1] ?? 0)
-const without = (inspector: Inspector, bytes: Uint8Array) => holds(() => inspector(bytes)) && !inspector(bytes).problem
+const without = (inspector: (bytes: Uint8Array) => Inspection, bytes: Uint8Array) =>
+  holds(() => inspector(bytes)) && !inspector(bytes).problem
 
 /** A log of a TD names registers 0 to 4 only, and extends them by SHA-384: a TPM's log has events of PCR 5 to 7. */
 function isCcEventLog(bytes: Uint8Array): boolean {
@@ -88,11 +94,11 @@ function kindOf(bytes: Uint8Array): string | undefined {
  * Shows a file as a tree with byte offsets: evidence, event logs, IMA log, structures of TPM and TDX, certificate, CRL,
  * token.
  * Nothing is verified. Throws `UNKNOWN_INPUT` where no kind fits, `MalformedError` where the kind is clear but the
- * bytes are not it.
+ * bytes are not it. Of logs that can be very long, a share is shown unless `view.whole`.
  */
-export function inspect(bytes: Uint8Array, kind?: string): Inspection {
+export function inspect(bytes: Uint8Array, kind?: string, view: InspectionView = { whole: true }): Inspection {
   const name = kind ?? kindOf(bytes)
   const inspector = name === undefined ? undefined : inspectors[name]
   if (!inspector) throw agentErrors.error('UNKNOWN_INPUT', `${bytes.length} bytes of no known kind`)
-  return inspector(bytes)
+  return inspector(bytes, view)
 }

@@ -21,6 +21,12 @@ export interface Inspection {
   readonly problem?: MalformedError
 }
 
+/** How much is shown of what can be very long. */
+export interface InspectionView {
+  /** Everything; else a reader's share, and how much was left out. */
+  readonly whole: boolean
+}
+
 const shownBytes = 48
 
 export function shownValue(value: unknown): string {

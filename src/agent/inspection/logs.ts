@@ -3,10 +3,9 @@ import { MalformedError } from '../../base/errors.ts'
 import { type EventLog, type LoggedEvent, parseEventLog } from '../../evidence/event-log/event-log.ts'
 import { eventTypeName } from '../../evidence/event-log/event-types.ts'
 import { grubTextOf } from '../../evidence/event-log/grub-text.ts'
-import { readImaLog } from '../../evidence/ima/ima-log.ts'
 import { evEventTag, parseAaelData } from '../../evidence/tdx/aael.ts'
 import { parseCcEventLog } from '../../evidence/tdx/cc-event-log.ts'
-import { type HashName, hashNameOf } from '../../evidence/tpm/algorithms.ts'
+import { hashNameOf } from '../../evidence/tpm/algorithms.ts'
 import { bindEvent } from '../../verifier/event-log/event-binding.ts'
 import { replayEventLog } from '../../verifier/event-log/replay-event-log.ts'
 import { replayCcEventLog } from '../../verifier/tdx/replay-cc-event-log.ts'
@@ -77,22 +76,4 @@ export function inspectEventLog(bytes: Uint8Array): Inspection {
   const log = parseEventLog(bytes)
   const fields = [...log.events.flatMap(eventFields), ...registerFields(log)]
   return { kind: `event log (${log.format}, ${log.events.length} events)`, fields }
-}
-
-const latin1 = new TextDecoder('latin1')
-
-/** A binary IMA log, record by record, as far as it parses. */
-export function inspectImaLog(bytes: Uint8Array, column: HashName): Inspection {
-  const fields: InspectedField[] = []
-  let problem: MalformedError | undefined
-  try {
-    for (const { index, pcr, template, column: digest, data } of readImaLog(bytes, column)) {
-      fields.push(heading(`record ${index}`, 0, `PCR ${pcr}  ${template}`, data.byteOffset - bytes.byteOffset))
-      fields.push(heading(column, 1, toHex(digest)), heading('data', 1, latin1.decode(data).slice(0, 240)))
-    }
-  } catch (error) {
-    if (!(error instanceof MalformedError)) throw error
-    problem = error
-  }
-  return { kind: `IMA log (${column} column)`, fields, ...(problem ? { problem } : {}) }
 }
