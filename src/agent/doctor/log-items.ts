@@ -1,10 +1,14 @@
 import type { PcrValues } from '../../attester/tpm/pcrs.ts'
 import { ImaLogFile } from '../../platform/ima-log-file.ts'
 import { readEventLog } from '../../platform/log-files.ts'
-import { tpmChecks } from '../../verifier/index.ts'
+import { type TpmCheckId, tpmChecks } from '../../verifier/index.ts'
+import type { TpmEventLogCheckId } from '../../verifier/tpm/event-log-checks.ts'
+import { judgeEventLogBytes } from '../../verifier/tpm/event-log-verdicts.ts'
 import { type LogOutcome, logReplays } from '../../verifier/tpm/log-replay.ts'
 import { attempted, type Item, ok, problem, warning } from './item.ts'
 import type { KnownSettings } from './settings-items.ts'
+
+const imaPcr = 10
 
 interface Kind {
   readonly id: 'log.event' | 'log.ima'
@@ -27,8 +31,34 @@ function outcomeItem(kind: Kind, { wellFormed, replay }: LogOutcome): Item {
   return worse(kind)(id, `the ${what} does not lead to the present PCRs: ${replay?.detail ?? ''}`, remedies.replay)
 }
 
+/** What is wrong with an event log, for each of its checks. */
+const faults: Readonly<Record<TpmEventLogCheckId, string>> = {
+  'tpm.eventlog.present': 'is not there',
+  'tpm.eventlog.wellFormed': 'does not parse',
+  'tpm.eventlog.banks': 'lacks a bank',
+  'tpm.eventlog.locality': 'chooses its own start of PCR 0',
+  'tpm.eventlog.replay': 'does not lead to the present PCRs',
+  'tpm.eventlog.payloads': 'has data that were not measured',
+  'tpm.eventlog.separators': 'has separators that no firmware writes',
+  'tpm.eventlog.types': 'has types that contradict its digests',
+  'tpm.eventlog.secureBoot': 'contradicts itself about secure boot',
+}
+
 const unread = (kind: Kind, size: number) =>
   ok(kind.id, `the ${kind.what} can be read (${size} bytes); there are no PCRs to compare it with`)
+
+/** The first check that does not hold, with its own remedy: what an appraisal would refuse. */
+function eventLogVerdictItem(kind: Kind, log: Uint8Array, registers: PcrValues): Item {
+  const { verdicts } = judgeEventLogBytes(log, registers, { imaPcr })
+  const detailOf = (wanted: TpmCheckId) => verdicts.find(([id]) => id === wanted)?.[1].detail ?? ''
+  const failed = verdicts.find(([, { ok: holds }]) => !holds)
+  if (failed === undefined) {
+    const parsed = `the ${kind.what} (${detailOf('tpm.eventlog.wellFormed')})`
+    return ok(kind.id, `${parsed} leads to the present PCRs: ${detailOf('tpm.eventlog.replay')}`)
+  }
+  const [id, { detail }] = failed
+  return worse(kind)(kind.id, `the ${kind.what} ${faults[id]}: ${detail}`, tpmChecks[id].remedy)
+}
 
 async function eventLogItem({ tpm, verifier }: KnownSettings, registers: PcrValues | null): Promise<Item> {
   const kind: Kind = {
@@ -44,10 +74,8 @@ async function eventLogItem({ tpm, verifier }: KnownSettings, registers: PcrValu
   const { found: log, item } = await attempted(kind.id, () => readEventLog(tpm.event_log))
   if (item !== null) return item
   if (log === null) return absentItem(kind, tpm.event_log)
-  return registers === null ? unread(kind, log.length) : outcomeItem(kind, logReplays.replayEventLog(log, registers))
+  return registers === null ? unread(kind, log.length) : eventLogVerdictItem(kind, log, registers)
 }
-
-const imaPcr = 10
 
 async function imaLogItem({ tpm, verifier }: KnownSettings, registers: PcrValues | null): Promise<Item> {
   const kind: Kind = {

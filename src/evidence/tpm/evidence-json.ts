@@ -29,6 +29,8 @@ export const tpmEvidenceLimits = {
   chain: 4,
   quotes: 4,
   eventLog: 2 * mebibyte,
+  /** Characters; Linux takes no longer command line on any architecture. */
+  kernelCmdline: 4096,
   /** What fits into the document in base64. */
   ima: 24 * mebibyte,
 } as const
@@ -121,6 +123,16 @@ function parseIma(value: JsonValue): ImaLogPart {
   return { from, column, data: base64At(ima['data'], 'evidence.ima.data', tpmEvidenceLimits.ima) }
 }
 
+/** ELOG-20. Text that UTF-16 cannot hold or that ends early is none that a loader could have measured. */
+function parseKernelCmdline(hints: JsonValue | undefined): Pick<TpmEvidence, 'kernelCmdline'> {
+  const value = isJsonObject(hints) ? (hints['kernelCmdline'] ?? null) : null
+  if (value === null) return {}
+  const path = 'evidence.hints.kernelCmdline'
+  const kernelCmdline = textAt(value, path, tpmEvidenceLimits.kernelCmdline)
+  if (/\0|\p{Surrogate}/u.test(kernelCmdline)) throw malformed(path, 'is not the text of a command line')
+  return { kernelCmdline }
+}
+
 /**
  * Parses TPM evidence, container version 1 (SVC-23), from its JSON text, its UTF-8 bytes, or the object that
  * `parseJsonObject` made of them. Strict (EVD-01 to EVD-06): the version, no unknown member outside `hints`, standard
@@ -143,6 +155,7 @@ export function parseTpmEvidence(document: string | Uint8Array | JsonObject): Tp
     ),
     ima: optional(container['ima'], parseIma),
     simulated: parseSimulated(container['hints']),
+    ...parseKernelCmdline(container['hints']),
   }
 }
 
@@ -160,9 +173,13 @@ function encodeIma({ from, column, data }: ImaLogPart): JsonObject {
   return column === 'sha1' ? { ...head, data: toBase64(data) } : { ...head, column, data: toBase64(data) }
 }
 
+function encodeHints({ simulated, kernelCmdline }: TpmEvidence): JsonObject {
+  return { ...(simulated ? { simulated } : {}), ...(kernelCmdline === undefined ? {} : { kernelCmdline }) }
+}
+
 /**
  * Writes the container of version 1 (SVC-23) that `parseTpmEvidence` reads back to the same evidence. `ima.column` is
- * written where it differs from its default, `hints` where the TPM is a simulator.
+ * written where it differs from its default, `hints` where the TPM is a simulator or the command line is known.
  */
 export function encodeTpmEvidence(evidence: TpmEvidence): JsonObject {
   const base64OrNull = (bytes: Uint8Array | null) => (bytes === null ? null : toBase64(bytes))
@@ -179,5 +196,6 @@ export function encodeTpmEvidence(evidence: TpmEvidence): JsonObject {
     eventlog: base64OrNull(eventLog),
     ima: ima === null ? null : encodeIma(ima),
   }
-  return evidence.simulated ? { ...container, hints: { simulated: true } } : container
+  const hints = encodeHints(evidence)
+  return Object.keys(hints).length > 0 ? { ...container, hints } : container
 }

@@ -40,4 +40,9 @@ export interface TpmEvidence {
   readonly ima: ImaLogPart | null
   /** The sender says that its TPM is a simulator (member `hints.simulated`); it can only lower the trust. */
   readonly simulated: boolean
+  /**
+   * The command line that the kernel was started with (member `hints.kernelCmdline`), if the sender says it; believed
+   * only where the event log binds it (ELOG-20).
+   */
+  readonly kernelCmdline?: string
 }

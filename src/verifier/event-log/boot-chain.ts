@@ -1,3 +1,4 @@
+import { isFilledWith } from '../../base/bytes.ts'
 import { imagePathOf } from '../../evidence/event-log/device-path.ts'
 import { eventTypes } from '../../evidence/event-log/event-types.ts'
 import { grubTextOf } from '../../evidence/event-log/grub-text.ts'
@@ -31,7 +32,7 @@ export interface LoaderText {
 
 /** What started what. Holds only for a log that replays, register by register: nothing joins their orders (ELOG-16). */
 export interface BootChain {
-  /** PCR 4: everything but separators and texts of the firmware, so that no image hides under another type. */
+  /** PCR 4: everything but separators and texts of the firmware, whatever the type: no image hides under another one. */
   readonly images: readonly MeasuredItem[]
   /** PCR 2: drivers from devices. */
   readonly drivers: readonly MeasuredItem[]
@@ -74,15 +75,17 @@ function loaderText({ bound, bytes }: MeasuredEvent): string | null {
   return bound === 'data' ? withoutNul(decoded(isWide(bytes) ? utf16 : utf8, bytes)) : null
 }
 
-const hasPrintable = /^[\x20-\x7e]+$/
-
-/** What firmware says of its own doing: short texts. Other bytes of this type could be an image under a wrong type. */
-function isFirmwareAction({ event, bound, bytes }: MeasuredEvent): boolean {
-  if (event.type !== eventTypes.efiAction || bound !== 'data' || bytes === null) return false
-  return hasPrintable.test(decoded(utf8, bytes) ?? '')
+/** Told by what was measured: the type of an event is not (ELOG-16). */
+function isSeparator({ bound, bytes }: MeasuredEvent): boolean {
+  return bound === 'data' && bytes?.length === 4 && isFilledWith(bytes, 0)
 }
 
-const isSeparator = ({ event }: MeasuredEvent) => event.type === eventTypes.separator
+const printable = /^[\x20-\x7e]{1,256}$/
+
+/** What firmware says of its own doing; an image is longer, and no text, also under the type of an action. */
+function isFirmwareText({ bound, bytes }: MeasuredEvent): boolean {
+  return bound === 'data' && bytes !== null && bytes.length <= 256 && printable.test(decoded(utf8, bytes) ?? '')
+}
 
 const tagNames: ReadonlyMap<number, string> = new Map([
   [initrdTag, 'initial ramdisk'],
@@ -130,9 +133,10 @@ function takeTexts(draft: Draft, measured: MeasuredEvent): void {
   }
 }
 
-/** Registers whose every event is one item of a list. */
-const listOf: ReadonlyMap<number, 'drivers' | 'files' | 'mokLists'> = new Map([
+/** Registers whose every event is one item of a list, but for separators. */
+const listOf: ReadonlyMap<number, 'images' | 'drivers' | 'files' | 'mokLists'> = new Map([
   [2, 'drivers'],
+  [4, 'images'],
   [9, 'files'],
   [14, 'mokLists'],
 ])
@@ -142,8 +146,8 @@ function takeRegister(draft: Draft, sections: Sections, measured: MeasuredEvent)
   const list = listOf.get(event.pcr)
   if (event.pcr === 11) sections.take(measured)
   else if (event.pcr === 8 || event.pcr === 12) draft.loaderTexts.push({ event, text: loaderText(measured) })
-  else if (list !== undefined) draft[list].push(itemOf(measured))
-  else if (event.pcr === 4 && !isFirmwareAction(measured)) draft.images.push(itemOf(measured))
+  else if (list === undefined || isSeparator(measured)) return
+  else if (list !== 'images' || !isFirmwareText(measured)) draft[list].push(itemOf(measured))
 }
 
 /** Reads the boot chain of a log out of its proved registers. */
@@ -155,7 +159,7 @@ export function bootChainOf(judged: JudgedEventLog): BootChain {
   }
   for (const measured of judged.measured()) {
     takeTexts(draft, measured)
-    if (!isSeparator(measured)) takeRegister(draft, sections, measured)
+    takeRegister(draft, sections, measured)
   }
   return draft
 }

@@ -97,10 +97,10 @@ const refused = {
  * counters, then the event log and the IMA log against the quoted values. All checks that can be judged are judged.
  *
  * Not verified here: the EK certificate and the enrolment, which `inputs.enrolment` stands for, and that
- * `inputs.expected.qualifyingData` is fresh and used once. Of the logs only the replay to the quoted PCRs is judged;
- * their content makes no claim.
+ * `inputs.expected.qualifyingData` is fresh and used once. Of the IMA log only the replay to the quoted PCR is judged;
+ * its content makes no claim.
  *
- * Pure and synchronous. Never throws for bad evidence. `replays` are the log engines.
+ * Pure and synchronous. Never throws for bad evidence. `replays` is the engine of the IMA log.
  */
 export function appraiseTpm(evidence: TpmEvidence, inputs: TpmInputs, replays: LogReplays = logReplays): TpmAppraisal {
   const checklist = new Checklist(tpmChecks)

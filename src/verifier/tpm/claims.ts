@@ -5,6 +5,7 @@ import type { TpmAttest } from '../../evidence/tpm/attest.ts'
 import type { TpmEvidence } from '../../evidence/tpm/evidence.ts'
 import type { AttestationKey } from './attestation-key.ts'
 import type { TpmChecklist } from './each-quote.ts'
+import { eventLogClaims } from './event-log-claims.ts'
 import type { TpmEnrolment } from './inputs.ts'
 import type { LogFacts } from './logs.ts'
 import type { PcrValues } from './pcr-values.ts'
@@ -95,12 +96,11 @@ function pcrClaims(values: PcrValues): Claims {
 }
 
 /**
- * The claim trees `tpm` and `ima` (POL-431, tpm.md section 11). Of the logs only whether they were there and verified:
- * nothing of their content.
+ * The claim trees `tpm` and `ima` (POL-431, tpm.md section 11). Of the IMA log only whether it was there and
+ * verified: nothing of its content.
  */
 export function tpmClaims(checklist: TpmChecklist, affirmed: AffirmedTpm): Claims {
   const { evidence } = affirmed
-  const eventLog = evidence.eventLog !== null
   const tpm = {
     ...keyClaims(affirmed),
     ...enrolmentClaims(affirmed),
@@ -108,8 +108,7 @@ export function tpmClaims(checklist: TpmChecklist, affirmed: AffirmedTpm): Claim
     ...pcrClaims(affirmed.values),
     ...(affirmed.image === null ? {} : { image: affirmed.image }),
     ...counterClaims(affirmed),
-    eventlog_present: eventLog,
-    ...(eventLog ? { eventlog_verified: checklist.passed('tpm.eventlog.replay') } : {}),
+    ...eventLogClaims(evidence.eventLog !== null, affirmed.logs.eventLog),
   }
   if (evidence.ima === null) return { tpm }
   if (!checklist.passed('tpm.ima.replay')) return { tpm, ima: { verified: false } }

@@ -1,20 +1,30 @@
-import { judgeReplay, type LogChecks } from './log-checks.ts'
-import type { LogReplays } from './log-replay.ts'
+import { eventLogChecks, type TpmEventLogCheckId } from './event-log-checks.ts'
+import { type EventLogFacts, type EventLogOptions, judgeEventLogBytes } from './event-log-verdicts.ts'
+import type { LogChecks } from './log-checks.ts'
 import type { PcrValues } from './pcr-values.ts'
 
-/** Judges the event log beside the quoted values; null while those are not proved, and the log is then not read. */
+export const eventLogCheckIds = Object.keys(eventLogChecks) as TpmEventLogCheckId[]
+
+/**
+ * Judges the event log beside the quoted values; null while those are not proved, and the log is then not read. Gives
+ * what a well-formed log says, whether or not it is believed.
+ */
 export function judgeEventLog(
   checks: LogChecks,
   log: Uint8Array | null,
   quoted: PcrValues | null,
-  replays: LogReplays,
-): void {
-  const ids = { wellFormed: 'tpm.eventlog.wellFormed', replay: 'tpm.eventlog.replay' } as const
+  options: EventLogOptions,
+): EventLogFacts | null {
   if (log === null) {
     checks.record('tpm.eventlog.present', { ok: false, detail: 'there is no event log' })
-    checks.skip(ids.wellFormed, ids.replay)
-    return
+    checks.skip(...eventLogCheckIds.filter((id) => id !== 'tpm.eventlog.present'))
+    return null
   }
   checks.record('tpm.eventlog.present', { ok: true, detail: `${log.length} bytes` })
-  if (quoted !== null) judgeReplay(checks, replays.replayEventLog(log, quoted), ids)
+  if (quoted === null) return null
+  const { verdicts, facts } = judgeEventLogBytes(log, quoted, options)
+  for (const [id, verdict] of verdicts) checks.record(id, verdict)
+  const judged = new Set(verdicts.map(([id]) => id)).add('tpm.eventlog.present')
+  checks.skip(...eventLogCheckIds.filter((id) => !judged.has(id)))
+  return facts
 }
