@@ -124,7 +124,7 @@ describe('a line', () => {
   it.each([
     ['another name', good.replace('/a/b', '/a/c'), 'its template hash'],
     ['another digest', good.replace('abab', 'abac'), 'its template hash'],
-    ['a blank in the name', `${good} b`, '3 fields; its template has 2'],
+    ['a blank in the name', `${good} b`, 'more than the 2 fields of its template'],
     ['no fields', `10 ${column} ima-ng`, 'is not a record'],
     ['an unknown template', good.replace('ima-ng', 'ima-xy'), 'a template that is not known'],
     ['upper-case digits', good.replace('abab', 'ABAB'), 'ima.lines.1.d-ng: is not lower-case'],

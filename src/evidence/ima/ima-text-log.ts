@@ -63,7 +63,7 @@ const refused = (path: string, problem: string) => new MalformedError({ path }, 
 function templateBytes(template: string, texts: readonly string[], path: string): RecordBytes {
   const ids = imaFieldIds(template)
   if (ids === null) throw refused(path, 'a template that is not known')
-  if (texts.length > ids.length) throw refused(path, `${texts.length} fields; its template has ${ids.length}`)
+  if (texts.length > ids.length) throw refused(path, `more than the ${ids.length} fields of its template`)
   if (template === 'ima') return legacyBytes(texts[0] ?? '', texts[1] ?? '', path)
   const fields = ids.map((id, index) => {
     const toBytes = fieldBytes[id]
@@ -78,6 +78,8 @@ function columnHash(column: Uint8Array): HashName | undefined {
   return hashNames.find((name) => hashAlgorithms[name].size === column.length)
 }
 
+/** As many as a template has; no line is cut into more pieces than can count. */
+const mostFields = 15
 const lineForm = /^ ?(\d{1,2}) ((?:[0-9a-f]{2}){20,64}) ([^ ]{1,255}) (.*)$/s
 
 function parseLine(line: string, index: number, path: string): ImaRecord {
@@ -86,7 +88,7 @@ function parseLine(line: string, index: number, path: string): ImaRecord {
   const column = hexBytes(columnText, path)
   const hash = columnHash(column)
   if (hash === undefined) throw refused(path, `a template hash of ${column.length} bytes`)
-  const bytes = templateBytes(template, rest.split(' '), path)
+  const bytes = templateBytes(template, rest.split(' ', mostFields + 1), path)
   // A name that was cut at a line feed has lost bytes that were hashed (IMA-23).
   if (!isFilledWith(column, 0) && !equalBytes(digestOf(hash, bytes.hashed), column)) {
     throw refused(path, 'its template hash is of something else; names with line feeds are not read from text')
