@@ -16,7 +16,7 @@ export {
 } from './binding.ts'
 export { type EventLog, type LoggedEvent, parseEventLog } from './event-log/event-log.ts'
 export { eventTypeName } from './event-log/event-types.ts'
-export { escapedName, parseEscapedName, shownName } from './ima/escaped-name.ts'
+export { escapedName, shownName } from './ima/escaped-name.ts'
 export { type ImaRecord, parseImaLog, readImaLog } from './ima/ima-log.ts'
 export { type ImaSignature, parseImaSignature } from './ima/ima-signature.ts'
 export { type ImaDigest, type ImaFields, type ImaTemplateReading, parseImaTemplate } from './ima/ima-template.ts'
