@@ -17,6 +17,7 @@ const slow = [
   'src/passport/{model,refreshing}.test.ts',
   'src/passport/remote/{alibaba-source,attestation-client}.test.ts',
   'src/platform/{peer-credentials,system-clock,tpm-transports,tsm-files,vsock}.test.ts',
+  'src/registry/{durability,pglite-engine,postgres-engine,stores}.test.ts',
   'src/verifier/tdx/{appraise-quote,collateral-mutants-*,quote-memo,quote-mutants,recorded-quotes,replay-cc-event-log,tcb-oracle}.test.ts',
   'src/verifier/ima/ima-evmctl.test.ts',
   'src/verifier/tpm/{appraise-tpm,enrolment,make-credential,recorded-quotes}.test.ts',

@@ -98,3 +98,23 @@ export function isLive({ state }: EnrolmentRecord): boolean {
 export function holdsIdentity({ state, identity }: EnrolmentRecord): boolean {
   return identity !== null && !(state.is === 'revoked' && state.reason === 'released')
 }
+
+/** The same AK, proven again: new facts about its EK, its old history. */
+export function renewed(before: EnrolmentRecord, made: EnrolmentRecord): EnrolmentRecord {
+  const { created, counters, checkpoint, firmwareVersion } = before
+  return { ...made, created, counters, checkpoint, firmwareVersion }
+}
+
+export function isReleased({ state }: EnrolmentRecord): boolean {
+  return state.is === 'revoked' && state.reason === 'released'
+}
+
+export function sameCounters(left: TpmCounters | null, right: TpmCounters | null): boolean {
+  if (left === null || right === null) return left === right
+  return (
+    left.resetCount === right.resetCount &&
+    left.restartCount === right.restartCount &&
+    left.clock === right.clock &&
+    left.safe === right.safe
+  )
+}

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import type { PgliteJob, PgliteReport, PgliteTask } from './pglite-worker.ts'
-import { SqlRefusal, type SqlRow, type SqlValue } from './sql-engine.ts'
+import type { SqlRow, SqlValue } from './sql-engine.ts'
+import { errorOfState } from './sql-states.ts'
 import { storeErrors } from './store-errors.ts'
 
 /** Recovery after a crash reads what was written since the last checkpoint: some megabytes. */
@@ -104,7 +105,7 @@ export class PgliteThread {
         this.#settle(report.id)?.resolve(report.rows)
         break
       case 'refused':
-        this.#settle(report.id)?.reject(new SqlRefusal(report.state, report.constraint))
+        this.#settle(report.id)?.reject(errorOfState(report.state, report.constraint, this.#directory))
         break
     }
   }

@@ -33,7 +33,10 @@ export interface RegistryStore {
   findByIdentity(identity: string): Promise<readonly StoredRecord[]>
   /** The first `pageLength` records whose AK name comes after this one, in the order of their AK names. */
   list(after?: string): Promise<readonly StoredRecord[]>
-  /** Each key has at most one change. `outcomes` are put behind the history of their keys. */
+  /**
+   * Each key has at most one change. What is right only when several EKs change at once may be refused.
+   * `outcomes` are put behind the history of their keys.
+   */
   commit(changes: readonly RecordChange[], outcomes?: readonly KeptOutcome[]): Promise<boolean>
   /** The last outcomes of a key, newest first, at most `historyLength`. */
   history(akName: string): Promise<readonly HistoryEntry[]>

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { candidateFor, type EnrollingTpm, makeEnrollingTpm } from '../../test/support/enrolling-tpm.ts'
 import { FakeClock } from '../../test/support/fake-clock.ts'
 import { openCredential } from '../../test/support/open-credential.ts'
-import { makeSoftwareAk, makeSoftwareEk } from '../../test/support/software-tpm.ts'
+import { requireModelled } from '../../test/support/registry-model.ts'
+import { makeSoftwareEk } from '../../test/support/software-tpm.ts'
 import { testNow } from '../../test/support/test-ca.ts'
 import { flipBit } from '../../test/support/test-ca-schema.ts'
 import { toHex } from '../base/bytes.ts'
@@ -442,118 +442,8 @@ describe('a store under contention', () => {
   })
 })
 
-/** What the registry should be, said in the simplest way: one small object for each key. */
-class Model {
-  states = new Map<number, 'active' | 'suspended' | 'revoked' | 'superseded' | 'released'>()
-  clocks = new Map<number, bigint | null>()
-
-  keysOf(ekIndex: number): number[] {
-    return [...this.states.keys()].filter((key) => key >> 1 === ekIndex)
-  }
-
-  enrol(key: number): string {
-    const ekIndex = key >> 1
-    const holders = [...this.states].filter(([other, state]) => other >> 1 !== ekIndex && state !== 'released')
-    if (holders.length > 0) return 'identity_conflict'
-    const own = this.states.get(key)
-    if (own === 'revoked' || own === 'superseded' || own === 'released') return 'enrolment_state'
-    const stopped = this.keysOf(ekIndex).some((other) =>
-      ['suspended', 'revoked'].includes(this.states.get(other) ?? ''),
-    )
-    if (stopped) return 'enrolment_state'
-    for (const other of this.keysOf(ekIndex)) {
-      if (other !== key && this.states.get(other) === 'active') this.states.set(other, 'superseded')
-    }
-    this.states.set(key, 'active')
-    if (own === undefined) this.clocks.set(key, null)
-    return 'done'
-  }
-
-  move(key: number, to: 'active' | 'suspended' | 'revoked'): string {
-    const state = this.states.get(key)
-    if (state === undefined) return 'ak_unknown'
-    if (state !== 'active' && state !== 'suspended') return 'enrolment_state'
-    this.states.set(key, to)
-    return 'done'
-  }
-
-  release(ekIndex: number): string {
-    for (const key of this.keysOf(ekIndex)) this.states.set(key, 'released')
-    return 'done'
-  }
-
-  progress(key: number, before: bigint | null, after: bigint): string {
-    const state = this.states.get(key)
-    if (state === undefined) return 'ak_unknown'
-    if (state !== 'active') return 'enrolment_state'
-    if (this.clocks.get(key) !== before) return 'rollback'
-    this.clocks.set(key, after)
-    return 'done'
-  }
-}
-
 describe('any sequence of changes', () => {
-  // Four keys: two AKs under each of two EKs that claim one identity.
-  const parties = [
-    machine,
-    makeEnrollingTpm({ ek }),
-    otherTpm,
-    makeEnrollingTpm({ ek: otherTpm.ek, ak: makeSoftwareAk() }),
-  ]
-  const candidates = parties.map((party) => ({ party, of: candidateFor(party) }))
-  const at = (key: number) => candidates[key] ?? { party: machine, of: candidate }
-  const key = fc.nat(3)
-  const command = fc.oneof(
-    key.map((k) => ({ name: `enrol ${k}`, model: (m: Model) => m.enrol(k), real: () => enrol(at(k).of, at(k).party) })),
-    key.map((k) => ({
-      name: `suspend ${k}`,
-      model: (m: Model) => m.move(k, 'suspended'),
-      real: () => registry.suspend(at(k).of.akName),
-    })),
-    key.map((k) => ({
-      name: `resume ${k}`,
-      model: (m: Model) => m.move(k, 'active'),
-      real: () => registry.resume(at(k).of.akName),
-    })),
-    key.map((k) => ({
-      name: `revoke ${k}`,
-      model: (m: Model) => m.move(k, 'revoked'),
-      real: () => registry.revoke(at(k).of.akName),
-    })),
-    fc.nat(1).map((e) => ({
-      name: `release ${e}`,
-      model: (m: Model) => m.release(e),
-      real: () => registry.release(at(2 * e).of.ekName),
-    })),
-    fc.tuple(key, fc.option(fc.nat(2)), fc.nat(2)).map(([k, before, after]) => ({
-      name: `progress ${k} ${before} ${after}`,
-      model: (m: Model) => m.progress(k, before === null ? null : BigInt(before), BigInt(after)),
-      real: () =>
-        registry.keepProgress(
-          at(k).of.akName,
-          before === null ? null : counters(BigInt(before)),
-          progress(BigInt(after)),
-        ),
-    })),
-  )
-
-  it('does what the model does', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(command, { maxLength: 16 }), async (commands) => {
-        store = new MemoryStore()
-        registry = new TpmRegistry({ store, clock, random })
-        const model = new Model()
-        for (const { name, model: expected, real } of commands) {
-          expect([name, await codeOf(real)]).toEqual([name, expected(model)])
-        }
-        for (const [index, { of }] of candidates.entries()) {
-          const record = await registry.describe(of.akName)
-          expect(record?.counters?.clock ?? null).toBe(model.clocks.get(index) ?? null)
-        }
-      }),
-      { numRuns: 60 },
-    )
-  })
+  it('does what the model does', () => requireModelled(async () => new MemoryStore(), 60))
 })
 
 it('every error was thrown', () => {

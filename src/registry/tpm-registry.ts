@@ -13,8 +13,11 @@ import {
   enrolmentOf,
   holdsIdentity,
   isLive,
+  isReleased,
   recordOf,
+  renewed,
   type SuspensionReason,
+  sameCounters,
 } from './enrolment-record.ts'
 import { registryErrors } from './errors.ts'
 import {
@@ -261,16 +264,6 @@ function moved(stored: StoredRecord, state: EnrolmentState): RecordChange {
   return changeTo({ ...stored.record, state }, stored)
 }
 
-/** The same AK, proven again: new facts about its EK, its old history. */
-function renewed(before: EnrolmentRecord, made: EnrolmentRecord): EnrolmentRecord {
-  const { created, counters, checkpoint, firmwareVersion } = before
-  return { ...made, created, counters, checkpoint, firmwareVersion }
-}
-
-function isReleased({ state }: EnrolmentRecord): boolean {
-  return state.is === 'revoked' && state.reason === 'released'
-}
-
 /** Enrolling anew must not undo what an operator decided about this TPM, nor revive a key that ended. */
 function requireEnrollable(made: EnrolmentRecord, sameEk: readonly StoredRecord[], sameAk: StoredRecord | null): void {
   if (sameAk && (sameAk.record.state.is === 'revoked' || sameAk.record.ekName !== made.ekName)) {
@@ -288,14 +281,4 @@ function stateError({ state }: EnrolmentRecord): Error {
   const reason = state.is === 'active' ? 'another endorsement key has it' : state.reason
   const facts = { state: state.is, reason }
   return registryErrors.error('enrolment_state', `the enrolment is ${state.is} (${reason})`, { facts })
-}
-
-function sameCounters(left: TpmCounters | null, right: TpmCounters | null): boolean {
-  if (left === null || right === null) return left === right
-  return (
-    left.resetCount === right.resetCount &&
-    left.restartCount === right.restartCount &&
-    left.clock === right.clock &&
-    left.safe === right.safe
-  )
 }
