@@ -112,11 +112,25 @@ describe('the command line, for a TD beside its TPM and for a TPM', () => {
     expect(await refusal(path, '--any-report-data', '--allow-unenrolled')).toMatch(/^--any-report-data is /)
   })
 
-  it.each([['--collateral', composite], ['--references', composite], ['--tcb-status', 'OutOfDate'], ['--allow-debug']])(
+  it.each([['--collateral', composite], ['--tcb-status', 'OutOfDate'], ['--allow-debug']])(
     'refuses %s for a TPM: who asks for a TD must not be content without one',
     async (...args) => {
       const message = await refusal(tpm, ...asked, '--allow-unenrolled', ...args)
       expect(message).toBe(`${args[0]} is about the quote of a TD, and this evidence has none`)
     },
   )
+
+  it('refuses references for what is not there, and measurements of a TD twice', async () => {
+    const td = file('td.json', JSON.stringify({ mr_td: ['00'.repeat(48)] }))
+    const header = { format: 'attestd.reference-values', version: 1, name: 'example' }
+    const golden = { pcrs: { sha256: { 4: ['00'.repeat(32)] } }, image: 'example' }
+    const pcrs = file('pcrs.jsonl', `${JSON.stringify(header)}\n${JSON.stringify(golden)}\n`)
+    const ofTpm = [tpm, ...asked, '--allow-unenrolled', '--references']
+    expect(await refusal(...ofTpm, td)).toContain('what is asked of a TD, and this evidence has none')
+    const quote = file('quote.bin', Uint8Array.of(4, 0, 2, 0, 0x81, 0, 0, 0))
+    expect(await refusal(quote, ...asked, '--references', pcrs)).toContain('what is asked of a TPM, and')
+    expect(await refusal(quote, ...asked, '--references', td, td)).toContain('measurements of a TD more than once')
+    const { error } = await appraise(...ofTpm, pcrs)
+    expect(String(error)).toContain('tpm.references.pcrs')
+  })
 })

@@ -10,7 +10,7 @@ import { agentErrors } from '../errors.ts'
 import { readInput } from '../input-file.ts'
 import type { OfflineKind } from '../offline/appraise-offline.ts'
 import type { OfflineQuestion, TdQuestion, TpmQuestion } from '../offline/question.ts'
-import { parseTdReferences, referenceLimits } from '../offline/td-references.ts'
+import { type OfflineReferences, readOfflineReferences } from '../offline/references.ts'
 import { readCertificates, readEkTrust } from '../wiring/trust-files.ts'
 import { hexOption } from './options.ts'
 
@@ -25,7 +25,7 @@ export interface AppraiseOptions {
   readonly akName?: Uint8Array
   readonly allowUnenrolled?: boolean
   readonly collateral?: string
-  readonly references?: string
+  readonly references?: string[]
   readonly tcbStatus?: readonly AcceptableTcbStatus[]
   readonly allowDebug?: boolean
   readonly simulator?: boolean
@@ -96,12 +96,16 @@ async function ekTrustOf(options: AppraiseOptions, kind: OfflineKind): Promise<T
   return anchors.length + pinnedEk.length === 0 ? null : { ...trust, anchors, pinned: pinnedEk }
 }
 
-async function tpmQuestion(options: AppraiseOptions, kind: OfflineKind): Promise<TpmQuestion> {
+async function tpmQuestion(
+  options: AppraiseOptions,
+  kind: OfflineKind,
+  { tpm: references }: OfflineReferences,
+): Promise<TpmQuestion> {
   const { akName = null, allowUnenrolled = false, requireIma = false } = options
   if (akName && allowUnenrolled) {
     throw usage('--ak-name and --allow-unenrolled contradict each other: is the key enrolled or not?')
   }
-  return { ekTrust: await ekTrustOf(options, kind), akName, allowUnenrolled, requireIma }
+  return { ekTrust: await ekTrustOf(options, kind), akName, allowUnenrolled, requireIma, references }
 }
 
 /** Hardware is vouched for by Intel alone; a root of one's own makes every appraisal under it a simulated one (TDX-287). */
@@ -118,12 +122,15 @@ async function tdAnchors(options: AppraiseOptions, kind: OfflineKind): Promise<r
   return [...intelSgxRootAnchors, ...roots.map((each) => ({ ...anchorOf(each), simulator: true }))]
 }
 
-async function tdQuestion(options: AppraiseOptions, kind: OfflineKind): Promise<TdQuestion> {
-  const { collateral, references, tcbStatus = null, allowDebug = false } = options
+async function tdQuestion(
+  options: AppraiseOptions,
+  kind: OfflineKind,
+  { td: references }: OfflineReferences,
+): Promise<TdQuestion> {
+  const { collateral, tcbStatus = null, allowDebug = false } = options
   return {
     collateral: collateral === undefined ? null : parseCollateral(await readInput(collateral, largestBundle)),
-    references:
-      references === undefined ? null : parseTdReferences(await readInput(references, referenceLimits.file + 1)),
+    references,
     trustAnchors: await tdAnchors(options, kind),
     tcbStatuses: tcbStatus,
     allowDebug,
@@ -142,7 +149,6 @@ const aboutTpm: Flag = {
 }
 const aboutQuotes: Flag = {
   collateral: '--collateral',
-  references: '--references',
   tcbStatus: '--tcb-status',
   allowDebug: '--allow-debug',
   anyReportData: '--any-report-data',
@@ -164,6 +170,12 @@ function requireFitting(options: AppraiseOptions, kind: OfflineKind): void {
   if (kind === 'sgx' && options.requireEventLog) throw usage('the quote of an SGX enclave has no event log')
 }
 
+function requireFittingReferences({ td, tpm }: OfflineReferences, kind: OfflineKind): void {
+  const says = (part: string) => `--references names what is asked of ${part}, and this evidence has none`
+  if (td !== null && kind === 'tpm') throw usage(says('a TD'))
+  if (tpm !== null && !hasTpm(kind)) throw usage(says('a TPM'))
+}
+
 function nonceOf({ nonce, anyReportData }: AppraiseOptions, kind: OfflineKind): OfflineQuestion['nonce'] {
   if (nonce && anyReportData) throw usage('--nonce and --any-report-data contradict each other')
   if (anyReportData && hasTpm(kind)) {
@@ -177,12 +189,14 @@ function nonceOf({ nonce, anyReportData }: AppraiseOptions, kind: OfflineKind): 
 /** What the command line asks of evidence of this kind. Throws `USAGE`, `INPUT_UNREADABLE` and `MalformedError`. */
 export async function questionOf(options: AppraiseOptions, kind: OfflineKind): Promise<OfflineQuestion> {
   requireFitting(options, kind)
+  const references = await readOfflineReferences(options.references ?? [])
+  requireFittingReferences(references, kind)
   return {
     now: options.at ?? Date.now(),
     nonce: nonceOf(options, kind),
     simulator: options.simulator === true,
     requireEventLog: options.requireEventLog === true,
-    tpm: await tpmQuestion(options, kind),
-    td: await tdQuestion(options, kind),
+    tpm: await tpmQuestion(options, kind, references),
+    td: await tdQuestion(options, kind, references),
   }
 }

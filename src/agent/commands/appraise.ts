@@ -80,7 +80,6 @@ const quoteOptions: readonly Option[] = [
     '--collateral <file>',
     'what Intel says of the platform of a TD, a bundle of `attestd collateral fetch`; without it no TD is affirmed',
   ),
-  new Option('--references <file>', 'accepted measurements of a TD: JSON, by field a list of hexadecimal values'),
   new Option(
     '--tcb-status <list>',
     'accepted TCB statuses, joined by commas; default: UpToDate,SWHardeningNeeded',
@@ -105,6 +104,10 @@ export function appraiseCommand(io: CommandIo): Command {
     )
   for (const option of [...tpmOptions, ...quoteOptions]) command.addOption(option)
   return command
+    .option(
+      '--references <file...>',
+      'what has to run: documents of `attestd reference` for a TPM; accepted measurements of a TD, by field a list of hexadecimal values',
+    )
     .option('--simulator', 'let simulated TPMs and TDs through, for tests')
     .option('--require-event-log', 'refuse evidence without an event log that replays')
     .addOption(new Option('--at <time>', 'when certificates must be valid; now if absent').argParser(timeOption))

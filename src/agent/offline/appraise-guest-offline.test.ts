@@ -19,7 +19,7 @@ const question: OfflineQuestion = {
   nonce,
   simulator: true,
   requireEventLog: false,
-  tpm: { ekTrust: null, akName: guest.tpm.akName, allowUnenrolled: false, requireIma: true },
+  tpm: { ekTrust: null, akName: guest.tpm.akName, allowUnenrolled: false, requireIma: true, references: null },
   td: {
     collateral: guest.sim.collateral(),
     trustAnchors: [guest.sim.pki.anchor],

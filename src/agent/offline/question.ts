@@ -1,4 +1,5 @@
 import type { Collateral } from '../../endorsements/tdx/collateral.ts'
+import type { TpmReferences } from '../../reference-values/tpm-references.ts'
 import type { AcceptableTcbStatus, TdxReferences, TdxTrustAnchor } from '../../verifier/index.ts'
 import type { EkTrust } from '../wiring/trust-files.ts'
 
@@ -10,6 +11,8 @@ export interface TpmQuestion {
   readonly akName: Uint8Array | null
   readonly allowUnenrolled: boolean
   readonly requireIma: boolean
+  /** Null: PCRs and measured files are compared with nothing. */
+  readonly references: TpmReferences | null
 }
 
 /** What the operator says of a TD or an SGX enclave. */

@@ -64,10 +64,11 @@ const onlyActivation =
   'only an activation (enrolment) proves that the attestation key and the endorsement key are in one TPM'
 
 function notesOn({ tpm, simulator }: OfflineQuestion, candidate: EnrolmentCandidate | null): string[] {
-  const { akName, ekTrust, allowUnenrolled } = tpm
+  const { akName, ekTrust, allowUnenrolled, references } = tpm
   const notes = [
     'counters of earlier quotes are not known here: that this quote is the newest is shown by the nonce alone',
   ]
+  if (references === null) notes.push('no PCR and no file was compared: name --references for what has to run')
   if (ekTrust === null) notes.push('the endorsement key was not judged: name --trust-anchors or --pinned-ek')
   if (akName === null) {
     notes.push(`${onlyActivation}; no certificate does, and nothing in this file. --ak-name names an enrolled key`)
@@ -94,5 +95,9 @@ export function offlineTpm(evidence: TpmEvidence, question: OfflineQuestion): Of
     ...(tpm.allowUnenrolled ? { allowUnenrolled: true } : {}),
   }
   const enrolment = tpm.akName === null ? null : enrolmentBy(tpm.akName, candidate)
-  return { endorsement, inputs: { enrolment, requirements, simulator }, notes: notesOn(question, candidate) }
+  return {
+    endorsement,
+    inputs: { enrolment, requirements, simulator, references: tpm.references },
+    notes: notesOn(question, candidate),
+  }
 }

@@ -40,6 +40,6 @@ describe('reference values of several documents', () => {
   })
 
   it('that are not there are named by their position', async () => {
-    expect(await idOf(document('good.jsonl'), join(folder, 'absent'))).toBe('1: ENOENT')
+    expect(await idOf(document('good.jsonl'), join(folder, 'absent'))).toMatch(/^1: .*: ENOENT$/)
   })
 })

@@ -1,13 +1,13 @@
 import { randomInt } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { Worker } from 'node:worker_threads'
-import { MalformedError } from '../../base/errors.ts'
-import { type ReferenceDocument, readReferenceValues } from '../../reference-values/parse-reference-values.ts'
+import { AttestdError, MalformedError } from '../../base/errors.ts'
+import type { ReferenceDocument } from '../../reference-values/parse-reference-values.ts'
 import { joinReferenceValues } from '../../reference-values/reference-collector.ts'
 import { type TpmReferences, tpmReferences } from '../../reference-values/tpm-references.ts'
 import { invalidAt } from '../configuration/load.ts'
 import type { LoadedConfiguration } from '../configuration/read.ts'
+import { readReferenceFile } from '../reference/documents.ts'
 
 /** References, or the file that stands against them: the position in the list and what is wrong with it. */
 export type ReadReferences =
@@ -21,10 +21,8 @@ const longestHere = 128 << 10
 const seed = () => [randomInt(2 ** 32), randomInt(2 ** 32)] as const
 
 function problemOf(error: unknown): string {
-  if (error instanceof MalformedError) return error.message
-  const { code, syscall } = error as NodeJS.ErrnoException
-  if (code === undefined || syscall === undefined) throw error
-  return code
+  if (error instanceof MalformedError || error instanceof AttestdError) return error.message
+  throw error
 }
 
 /** Reads documents of reference values one after another and joins them. Takes a second for some hundred thousand files. */
@@ -32,7 +30,7 @@ export async function readReferenceFiles(files: readonly string[]): Promise<Read
   const documents: ReferenceDocument[] = []
   for (const [position, file] of files.entries()) {
     try {
-      documents.push(await readReferenceValues(createReadStream(file), file))
+      documents.push(await readReferenceFile(file))
     } catch (error) {
       return { position, problem: problemOf(error) }
     }
@@ -55,8 +53,8 @@ function readInThread(files: readonly string[]): Promise<ReadReferences> {
 async function sizeOf(files: readonly string[]): Promise<number | Extract<ReadReferences, { problem: string }>> {
   let total = 0
   for (const [position, file] of files.entries()) {
-    const found = await stat(file).catch((error: unknown) => problemOf(error))
-    if (typeof found === 'string') return { position, problem: `${file}: ${found}` }
+    const found = await stat(file).catch((error: NodeJS.ErrnoException) => error.code)
+    if (found === undefined || typeof found === 'string') return { position, problem: `${file}: ${found}` }
     if (!found.isFile()) return { position, problem: `${file}: is not a regular file` }
     total += found.size
   }
