@@ -1,6 +1,7 @@
-import type { CollectOptions } from '../../attester/tpm/tpm-attester.ts'
+import type { CollectOptions, TpmCollection } from '../../attester/tpm/tpm-attester.ts'
 import { AttestdError } from '../../base/errors.ts'
 import type { TpmEvidence } from '../../evidence/tpm/evidence.ts'
+import { tpmEvidenceLimits } from '../../evidence/tpm/evidence-json.ts'
 import type { Configuration } from '../configuration/schema.ts'
 import { agentErrors } from '../errors.ts'
 import type { Host } from '../wiring/host.ts'
@@ -46,6 +47,13 @@ function withoutKey(error: unknown, hold: StateHold): unknown {
   })
 }
 
+/** Who appraises a document knows nothing of parts that were sent before it (IMA-24). */
+function requireWholeLog({ imaContinues }: TpmCollection): void {
+  if (!imaContinues) return
+  const { ima: limit } = tpmEvidenceLimits
+  throw agentErrors.error('EVIDENCE_TOO_LARGE', `the IMA log has more than ${limit} bytes, which is what it may have`)
+}
+
 function notesOn(hold: StateHold, isNew: boolean, { simulated }: TpmEvidence): string[] {
   return [
     ...(hold.by === 'agent' ? ['the agent runs: its attestation key was used, and nothing was written'] : []),
@@ -63,7 +71,8 @@ async function collect(
   requireSharable(hold, tpm)
   try {
     const isNew = hold.by === 'ours' && (await tpm.attester.identity()).ak.isNew
-    const evidence = await tpm.attester.collect(qualifyingData, options)
+    const evidence = await tpm.attester.collect(qualifyingData, { ...options, imaMost: tpmEvidenceLimits.ima })
+    requireWholeLog(evidence)
     return { evidence, notes: notesOn(hold, isNew, evidence) }
   } catch (error) {
     throw withoutKey(error, hold)
