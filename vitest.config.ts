@@ -11,6 +11,7 @@ const slow = [
   'src/evidence/tpm/evidence-json.test.ts',
   'src/attester/tpm/{tpm-attester,tpm-keys}.test.ts',
   'src/endorser/tdx/{collateral-source,never-back,served-collateral}.test.ts',
+  'src/agent/commands/reference.test.ts',
   'src/agent/inspection/inspect.test.ts',
   'src/agent/process-end.test.ts',
   'src/issuer/key-ring.test.ts',
@@ -21,6 +22,7 @@ const slow = [
   'src/verifier/tdx/{appraise-quote,collateral-mutants-*,quote-memo,quote-mutants,recorded-quotes,replay-cc-event-log,tcb-oracle}.test.ts',
   'src/verifier/ima/ima-evmctl.test.ts',
   'src/verifier/tpm/{appraise-tpm,enrolment,make-credential,recorded-quotes}.test.ts',
+  'src/reference-values/reference-document.test.ts',
   'src/relying-party/token-bytes.test.ts',
   'src/workload-api/{connection-limits,fuzz,token-route,workload-server}.test.ts',
 ]

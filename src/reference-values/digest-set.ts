@@ -66,6 +66,17 @@ export function digestsOf(set: DigestSet): FileDigest[] {
   })
 }
 
+/** Whether a set has a digest of this algorithm. */
+export function hasAlgorithm(set: DigestSet, algorithm: ReferenceAlgorithm): boolean {
+  for (let at = 0; at < set.length; ) {
+    const name = referenceAlgorithmNames[set.charCodeAt(at)]
+    if (name === undefined) throw new TypeError('a digest set begins with the code of an algorithm')
+    if (name === algorithm) return true
+    at += 1 + referenceAlgorithms[name]
+  }
+  return false
+}
+
 /** Digests that are in one of the sets, or in several. */
 export function uniteDigests(...sets: readonly DigestSet[]): DigestSet {
   const [first = '', ...others] = sets.filter((set, index) => sets.indexOf(set) === index)

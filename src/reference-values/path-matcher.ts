@@ -63,6 +63,8 @@ class Automaton {
   #seen: Uint32Array
   #round = 0
   #start: readonly number[]
+  /** The state before any byte, from which all others hang. */
+  #first: State | null = null
 
   constructor(patterns: readonly PathPattern[]) {
     this.#start = patterns.map((pattern, index) => this.#program.pattern(nodesOfPattern(pattern), index))
@@ -70,7 +72,8 @@ class Automaton {
   }
 
   match(bytes: Uint8Array, start: number, end: number): readonly number[] {
-    let state = this.#stateAt(this.#start)
+    this.#first ??= this.#stateAt(this.#start)
+    let state = this.#first
     for (let at = start; at < end; at++) {
       if (state.places.length === 0) return []
       const byte = bytes[at] ?? 0
@@ -119,6 +122,7 @@ class Automaton {
     if (this.#states.size >= maximumStates || this.#places + places.length > maximumPlaces) {
       this.#states.clear()
       this.#places = 0
+      this.#first = null
     }
     const state: State = { places, matched, next: new Array(256) }
     this.#states.set(key, state)

@@ -416,6 +416,15 @@ describe('attestd reference diff, show, check, join', () => {
     expect(itemsOf(one.out)).toHaveLength(5)
     expect((await run('join', newer(), older())).out).toBe(one.out)
     expect((await run('join', newer(), '--json')).error?.code).toBe('USAGE')
+    const output = join(folder, 'joined.jsonl')
+    const written = await run('join', older(), newer(), '-o', output, '--name', 'both')
+    expect(written.out).toMatch(/^both\n3 files, 2 excludes\nid [0-9a-f]{64}\n$/)
+    expect(itemsOf(readFileSync(output, 'utf8'))).toEqual(itemsOf(one.out))
+    expect(JSON.parse((await run('join', newer(), '-o', output, '--json')).out)).toMatchObject({
+      output,
+      name: 'joined',
+      counts: { files: 2, excludes: 1 },
+    })
   })
 
   it('check finds nothing in a sound document', async () => {

@@ -5,7 +5,6 @@ import { joinReferenceValues } from '../../reference-values/reference-collector.
 import type { ReferenceValues } from '../../reference-values/reference-values.ts'
 import { agentErrors } from '../errors.ts'
 import {
-  countsOf,
   differencesDocument,
   documentHead,
   renderDifferences,
@@ -105,8 +104,10 @@ function joinCommand(io: CommandIo): Command {
       const parts: ReferenceValues[] = []
       for (const file of files) parts.push((await readReferenceFile(file)).values)
       const values = joinReferenceValues(parts)
-      await writeReferenceFile(output, values, { name, description }, io)
-      if (json) io.out(`${JSON.stringify({ output, counts: countsOf(values) })}\n`)
+      const document = { header: { name, description }, values }
+      await writeReferenceFile(output, values, document.header, io)
+      if (json) io.out(`${JSON.stringify({ output, ...documentHead(document) })}\n`)
+      else if (output !== '-') io.out(renderHead(document))
     })
 }
 

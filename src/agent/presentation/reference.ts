@@ -11,7 +11,7 @@ import { type CommandIo, escaped, painted } from './terminal.ts'
 const counted = (count: number, one: string) => `${count} ${count === 1 ? one : `${one}s`}`
 
 /** How much of each kind there is. */
-export function countsOf({ files, patterns, excludes, keys, buffers, pcrs }: ReferenceValues): Record<string, number> {
+function countsOf({ files, patterns, excludes, keys, buffers, pcrs }: ReferenceValues): Record<string, number> {
   const lists = { patterns, excludes, keys, buffers, images: pcrs }
   return { files: files.size, ...Object.fromEntries(Object.entries(lists).map(([name, list]) => [name, list.length])) }
 }
@@ -44,17 +44,16 @@ export function learningDocument(learning: Learning, values: ReferenceValues): R
   return { id: referenceValuesId(values), learned: countsOf(values), left_out: Object.fromEntries(leftOut) }
 }
 
-const headOf = ({ header, values }: ReferenceDocument) => ({
-  name: header.name,
-  ...(header.description === null ? {} : { description: header.description }),
-  id: referenceValuesId(values),
-  counts: countsOf(values),
-})
+type Headed = Pick<ReferenceDocument, 'header' | 'values'>
 
-export const documentHead = headOf
+/** Name, id and numbers of a document, as JSON. */
+export function documentHead({ header: { name, description }, values }: Headed): Record<string, unknown> {
+  const about = description === null ? { name } : { name, description }
+  return { ...about, id: referenceValuesId(values), counts: countsOf(values) }
+}
 
 /** Name, id and numbers of a document. */
-export function renderHead({ header, values }: ReferenceDocument): string {
+export function renderHead({ header, values }: Headed): string {
   const description = header.description === null ? '' : `${escaped(header.description)}\n`
   return `${escaped(header.name)}\n${description}${shownCounts(values)}\nid ${referenceValuesId(values)}\n`
 }

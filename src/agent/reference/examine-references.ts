@@ -1,5 +1,5 @@
 import { escapedName } from '../../base/escaped-name.ts'
-import { type DigestSet, digestsOf } from '../../reference-values/digest-set.ts'
+import { type DigestSet, hasAlgorithm } from '../../reference-values/digest-set.ts'
 import type { ReferenceDocument } from '../../reference-values/parse-reference-values.ts'
 import { createPathMatcher } from '../../reference-values/path-matcher.ts'
 import type { PathPattern } from '../../reference-values/path-pattern.ts'
@@ -24,7 +24,7 @@ function doubt(about: Doubt['about'], says: string, names: readonly string[]): D
 }
 
 /** Collisions of SHA-1 can be made: two files, one that is listed and one that is run. */
-const isWeak = (digests: DigestSet) => digestsOf(digests).some(({ algorithm }) => algorithm === 'sha1')
+const isWeak = (digests: DigestSet) => hasAlgorithm(digests, 'sha1')
 
 function weakDigests({ files, patterns, buffers }: ReferenceValues): Doubt[] {
   const names = [

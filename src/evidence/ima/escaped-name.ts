@@ -1,2 +1,2 @@
 /** Names in measurement logs are shown and read as every other name of bytes (IMA-22). */
-export { escapedName, parseEscapedName, shownName } from '../../base/escaped-name.ts'
+export { escapedName, shownName } from '../../base/escaped-name.ts'
