@@ -17,6 +17,7 @@ import { encodeTpmSignature, parseTpmSignature, type TpmtSignature } from '../..
 import { appraiseTpm, type TpmAppraisal } from '../../src/verifier/tpm/appraise-tpm.ts'
 import { type TpmCheckId, tpmChecks } from '../../src/verifier/tpm/checks.ts'
 import type { PcrBankSelection, TpmCounters, TpmInputs } from '../../src/verifier/tpm/inputs.ts'
+import { evSeparator } from '../support/measured-logs.ts'
 import {
   akAttributes,
   makeSoftwareAk,
@@ -612,12 +613,16 @@ const faults: Record<string, readonly [Change, ...TpmCheckId[]]> = {
   'eventlog: a digest changed': [
     evidenceWith(({ eventLog }) => ({ eventLog: eventLog && flippedAt(eventLog, -80) })),
     'tpm.eventlog.replay',
+    'tpm.eventlog.payloads',
+    'tpm.eventlog.types',
+    'tpm.eventlog.secureBoot',
   ],
   'eventlog: wrong in one of two banks': [
     both(twoQuotes(), ({ evidence, tpm }) => ({
       evidence: { ...evidence, eventLog: withWrongDigests(tpm, 'sha256') },
     })),
     'tpm.eventlog.replay',
+    'tpm.eventlog.types',
   ],
   'eventlog: the last event left out': [
     evidenceWith((_, { tpm }) => {
@@ -635,7 +640,7 @@ const faults: Record<string, readonly [Change, ...TpmCheckId[]]> = {
       const selection = [...SoftwareTpm.defaultSelection, { hash: 'sha512' as const, pcrs: [11] }]
       return { evidence: tpm.evidence(nonce, { selection, eventLog }), inputs: reboundTo(inputs, { selection }) }
     },
-    'tpm.eventlog.replay',
+    'tpm.eventlog.banks',
   ],
   'eventlog: states its locality after a measurement': [
     ({ tpm }) => {
@@ -643,7 +648,32 @@ const faults: Record<string, readonly [Change, ...TpmCheckId[]]> = {
       tpm.measure({ pcr: 0, type: 0x00000003, data })
       return { evidence: tpm.evidence(nonce) }
     },
-    'tpm.eventlog.replay',
+    'tpm.eventlog.locality',
+  ],
+  'eventlog: data of an action changed': [
+    evidenceWith(({ eventLog }) => ({ eventLog: eventLog && editedAt(eventLog, indexOfText(eventLog, 'Boot'), 0x62) })),
+    'tpm.eventlog.payloads',
+  ],
+  'eventlog: a second separator': [
+    ({ tpm }) => {
+      tpm.measure({ pcr: 4, type: evSeparator, data: new Uint8Array(4) })
+      return { evidence: tpm.evidence(nonce) }
+    },
+    'tpm.eventlog.separators',
+  ],
+  'eventlog: a separator under another type': [
+    ({ tpm }) => {
+      tpm.measure({ pcr: 4, type: 0x0000000d, data: new Uint8Array(4) })
+      return { evidence: tpm.evidence(nonce) }
+    },
+    'tpm.eventlog.types',
+  ],
+  'eventlog: configuration of secure boot behind its separator': [
+    ({ tpm }) => {
+      tpm.measure({ pcr: 7, type: 0x80000001, data: Uint8Array.of(1) })
+      return { evidence: tpm.evidence(nonce) }
+    },
+    'tpm.eventlog.secureBoot',
   ],
   'ima: missing': [evidenceWith(() => ({ ima: null })), 'tpm.ima.present'],
   'ima.from: 1': [evidenceWith(({ ima }) => ({ ima: ima && { ...ima, from: 1 } })), 'tpm.ima.offset'],
@@ -694,6 +724,8 @@ function withWrongDigests(tpm: SoftwareTpm, bank: HashName): Uint8Array {
   for (const { digests } of parseEventLog(log).events) digests.get(bankId(bank))?.fill(0x66)
   return log
 }
+
+const indexOfText = (bytes: Uint8Array, text: string) => Buffer.from(bytes).indexOf(text)
 
 /** Replaces the one selection of a healthy attest, whose bitmap is ff 04 00. */
 function selecting(bytes: Uint8Array, ...bitmap: readonly number[]): Uint8Array {

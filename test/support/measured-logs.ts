@@ -2,11 +2,12 @@ import { concatBytes } from '../../src/base/bytes.ts'
 import { bytesOf, encode, listOf, rest, sizedBytes, struct, u8, u16le, u32le } from '../../src/base/layout.ts'
 import { digestOf, type HashName, hashAlgorithms } from '../../src/evidence/tpm/algorithms.ts'
 
-/** One measurement of firmware: the digest of `data` is extended. */
+/** One measurement of firmware: the digest of `measured` is extended, by default that of `data`. */
 export interface MeasuredEvent {
   readonly pcr: number
   readonly type: number
   readonly data: Uint8Array
+  readonly measured?: Uint8Array
 }
 
 export const evNoAction = 0x00000003
@@ -47,7 +48,10 @@ export function encodeEventLog(events: readonly MeasuredEvent[], banks: readonly
   })
   const first = encode(legacyLayout, { pcr: 0, type: evNoAction, digest: new Uint8Array(20), data: header })
   const entries = events.map((event) => {
-    const digests = banks.map((hash) => ({ id: hashAlgorithms[hash].id, digest: digestOf(hash, event.data) }))
+    const digests = banks.map((hash) => ({
+      id: hashAlgorithms[hash].id,
+      digest: digestOf(hash, event.measured ?? event.data),
+    }))
     return encode(eventLayout, { ...event, digests })
   })
   return concatBytes(first, ...entries)

@@ -171,7 +171,7 @@ export class SoftwareTpm {
 
   /** What firmware does: extends, unless it is EV_NO_ACTION, and writes an event. */
   measure(event: MeasuredEvent): void {
-    if (event.type !== evNoAction) this.extend(event.pcr, event.data)
+    if (event.type !== evNoAction) this.extend(event.pcr, event.measured ?? event.data)
     this.#events.push(event)
   }
 
