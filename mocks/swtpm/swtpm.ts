@@ -28,6 +28,8 @@ export interface RunningSwtpm {
   connect(): Promise<SwtpmClient>
   /** Takes the power away and gives it back, then starts the TPM: resetCount goes up by one. */
   powerCycle(client: SwtpmClient, options?: { readonly orderly?: boolean }): Promise<void>
+  /** Sends the machine to sleep and wakes it: TPM Resume. restartCount goes up by one, PCRs and clock go on. */
+  resume(client: SwtpmClient): Promise<void>
   /** Stops the process as `swtpm_ioctl -s` does; state stays in its directory. */
   stop(): Promise<void>
   /** Kills the process, as a crash of the host would. */
@@ -82,6 +84,11 @@ function running({ path, socketDirectory, child, ended }: Parts): RunningSwtpm {
       if (orderly) await execute(client.send, tpm2.shutdown, { shutdownType: 0 })
       await askControl(`${path}.ctrl`, control.init, 0)
       await execute(client.send, tpm2.startup, { startupType: 0 })
+    },
+    async resume(client) {
+      await execute(client.send, tpm2.shutdown, { shutdownType: 1 })
+      await askControl(`${path}.ctrl`, control.init, 0)
+      await execute(client.send, tpm2.startup, { startupType: 1 })
     },
     async stop() {
       await askControl(`${path}.ctrl`, control.shutdown)
