@@ -43,13 +43,17 @@ interface State {
   readonly places: readonly number[]
   /** Patterns that match if the path ends here, ascending. */
   readonly matched: readonly number[]
-  /** By byte; filled when first needed. */
-  readonly next: (State | undefined)[]
 }
 
 /** States that are remembered, and places in them: above, everything is forgotten and made anew as it is needed. */
 const maximumStates = 1024
 const maximumPlaces = 1 << 20
+
+/** Numbers of states; 0 in the table is a step that was not made yet. Nothing matches any more in the dead state. */
+const [dead, beginning] = [1, 2]
+const nothing: readonly number[] = []
+
+const ascending = (left: number, right: number) => left - right
 
 /**
  * All patterns as one automaton that is made deterministic as paths need it. Every byte of a path costs one look-up, at
@@ -58,48 +62,63 @@ const maximumPlaces = 1 << 20
  */
 class Automaton {
   #program = new Program()
-  #states = new Map<string, State>()
-  #places = 0
+  #start: readonly number[]
+  #states: State[] = []
+  #numbers = new Map<string, number>()
+  /** State after state and byte. */
+  #table = new Uint16Array(16 * 256)
+  #placeCount = 0
   #seen: Uint32Array
   #round = 0
-  #start: readonly number[]
-  /** The state before any byte, from which all others hang. */
-  #first: State | null = null
 
   constructor(patterns: readonly PathPattern[]) {
     this.#start = patterns.map((pattern, index) => this.#program.pattern(nodesOfPattern(pattern), index))
     this.#seen = new Uint32Array(this.#program.instructions.length)
+    this.#forget()
   }
 
   match(bytes: Uint8Array, start: number, end: number): readonly number[] {
-    this.#first ??= this.#stateAt(this.#start)
-    let state = this.#first
+    let table = this.#table
+    let state = beginning
     for (let at = start; at < end; at++) {
-      if (state.places.length === 0) return []
       const byte = bytes[at] ?? 0
-      const known = state.next[byte]
-      if (known !== undefined) {
-        state = known
-        continue
-      }
-      const after = this.#after(state, byte)
-      state.next[byte] = after
-      state = after
+      const known = table[(state << 8) + byte] ?? 0
+      state = known === 0 ? this.#step(state, byte) : known
+      if (state === dead) return nothing
+      if (known === 0) table = this.#table
     }
-    return state.matched
+    return this.#states[state]?.matched ?? nothing
   }
 
-  #after({ places }: State, byte: number): State {
+  #forget(): void {
+    this.#states = [{ places: [], matched: [] }]
+    this.#numbers.clear()
+    this.#table.fill(0)
+    this.#placeCount = 0
+    this.#numberOf({ places: [], matched: [] })
+    this.#numberOf(this.#closure(this.#start))
+  }
+
+  /** Finds the next state and remembers it, unless everything had to be forgotten for it. */
+  #step(number: number, byte: number): number {
     const next: number[] = []
-    for (const place of places) {
+    for (const place of this.#states[number]?.places ?? []) {
       const instruction = this.#program.instructions[place]
       if (instruction !== undefined && 'takes' in instruction && instruction.takes[byte]) next.push(instruction.next)
     }
-    return this.#stateAt(next)
+    const state = this.#closure(next)
+    const isFull = this.#states.length >= maximumStates || this.#placeCount + state.places.length > maximumPlaces
+    if (isFull && !this.#numbers.has(keyOf(state))) {
+      this.#forget()
+      return this.#numberOf(state)
+    }
+    const after = this.#numberOf(state)
+    this.#table[(number << 8) + byte] = after
+    return after
   }
 
   /** Everything that can be reached without a byte. */
-  #stateAt(from: readonly number[]): State {
+  #closure(from: readonly number[]): State {
     this.#round++
     const [places, matched, open]: [number[], number[], number[]] = [[], [], [...from]]
     for (let place = open.pop(); place !== undefined; place = open.pop()) {
@@ -111,25 +130,26 @@ class Automaton {
       else if ('takes' in instruction) places.push(place)
       else matched.push(instruction.matched)
     }
-    const ascending = (left: number, right: number) => left - right
-    return this.#remembered(places.sort(ascending), matched.sort(ascending))
+    return { places: places.sort(ascending), matched: matched.sort(ascending) }
   }
 
-  #remembered(places: number[], matched: number[]): State {
-    const key = `${places.join()}:${matched.join()}`
-    const known = this.#states.get(key)
+  #numberOf(state: State): number {
+    const key = keyOf(state)
+    const known = this.#numbers.get(key)
     if (known !== undefined) return known
-    if (this.#states.size >= maximumStates || this.#places + places.length > maximumPlaces) {
-      this.#states.clear()
-      this.#places = 0
-      this.#first = null
+    const number = this.#states.push(state) - 1
+    this.#numbers.set(key, number)
+    this.#placeCount += state.places.length
+    if (this.#table.length < this.#states.length << 8) {
+      const larger = new Uint16Array(2 * this.#table.length)
+      larger.set(this.#table)
+      this.#table = larger
     }
-    const state: State = { places, matched, next: new Array(256) }
-    this.#states.set(key, state)
-    this.#places += places.length
-    return state
+    return number
   }
 }
+
+const keyOf = ({ places, matched }: State) => `${places.join()}:${matched.join()}`
 
 /** Numbers of the patterns that match `bytes` from `start` to before `end`, ascending. */
 export type PathMatcher = (bytes: Uint8Array, start: number, end: number) => readonly number[]
