@@ -57,16 +57,21 @@ interface Place {
  */
 export class SqlStore implements RegistryStore, AsyncDisposable {
   #engine: SqlEngine
+  #release: () => Promise<void>
 
-  private constructor(engine: SqlEngine) {
+  private constructor(engine: SqlEngine, release: () => Promise<void>) {
     this.#engine = engine
+    this.#release = release
   }
 
-  /** Takes the engine over, and brings its schema up to date. Throws what `migrate` throws. */
-  static async open(engine: SqlEngine): Promise<SqlStore> {
+  /**
+   * Takes the engine over, and brings its schema up to date. `release` runs after the engine was closed, for what was
+   * held to open it; if this rejects the engine is closed and nothing is released. Throws what `migrate` throws.
+   */
+  static async open(engine: SqlEngine, release = async () => {}): Promise<SqlStore> {
     try {
       await asStoreError(() => migrate(engine))
-      return new SqlStore(engine)
+      return new SqlStore(engine, release)
     } catch (error) {
       await engine.close()
       throw error
@@ -103,8 +108,9 @@ export class SqlStore implements RegistryStore, AsyncDisposable {
     throw storeErrors.error('registry_unavailable', `other changes stood in the way ${attempts} times`)
   }
 
-  close(): Promise<void> {
-    return this.#engine.close()
+  async close(): Promise<void> {
+    await this.#engine.close()
+    await this.#release()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -28,6 +28,11 @@ export const storeErrors = declareErrors({
     title: 'another process has the directory of the registry open',
     remedy: 'stop the other process, give each its own directory, or let both use one PostgreSQL',
   },
+  registry_unguarded: {
+    kind: 'unsupported',
+    title: 'nothing can keep two processes from one embedded registry',
+    remedy: 'install the native code of attestd (koffi), or keep the registry in PostgreSQL',
+  },
   registry_corrupt: {
     kind: 'unavailable',
     title: 'what the registry holds is damaged',
