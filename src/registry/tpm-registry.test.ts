@@ -12,6 +12,7 @@ import { AttestdError } from '../base/errors.ts'
 import { type EnrolmentChallenge, proveActivation } from '../evidence/tpm/enrolment.ts'
 import type { EnrolmentCandidate } from '../verifier/tpm/enrolment.ts'
 import type { TpmCounters } from '../verifier/tpm/inputs.ts'
+import type { AppraisalOutcome } from './appraisal-history.ts'
 import { challengeLimits } from './challenge-table.ts'
 import { registryErrors } from './errors.ts'
 import { MemoryStore } from './memory-store.ts'
@@ -420,6 +421,46 @@ describe('counters (ENR-12)', () => {
     )
     expect(codes.filter((code) => code === 'done')).toHaveLength(1)
     expect(codes.filter((code) => code === 'rollback')).toHaveLength(4)
+  })
+})
+
+describe('what became of appraisals', () => {
+  const outcome = (clock: bigint, changes: Partial<AppraisalOutcome> = {}): AppraisalOutcome => ({
+    ...{ at: testNow, affirmed: true, failed: [], counters: counters(clock), firmwareVersion: '0000000000000001' },
+    ...{ evidenceSha256: null, ...changes },
+  })
+
+  it('is kept with the progress of a key, and says what changed on its machine', async () => {
+    await enrol(candidate)
+    await registry.keepProgress(candidate.akName, null, { ...progress(5n), outcome: outcome(5n) })
+    const rebooted = outcome(9n, { counters: counters(9n, 2), firmwareVersion: '0000000000000002' })
+    await registry.keepProgress(candidate.akName, counters(5n), { ...progress(9n), outcome: rebooted })
+    expect(await registry.history(candidate.akName)).toEqual([
+      { ...rebooted, changes: ['reboot', 'firmware'] },
+      { ...outcome(5n), changes: [] },
+    ])
+    expect(await registry.describe(candidate.akName)).toMatchObject({ firmwareVersion: '0000000000000002' })
+    await registry.keepProgress(candidate.akName, counters(9n), progress(10n))
+    expect(await registry.describe(candidate.akName)).toMatchObject({ firmwareVersion: '0000000000000002' })
+    expect(await enrol(candidate)).toMatchObject({ firmwareVersion: '0000000000000002' })
+  })
+
+  it('is kept for a refused one too, which changes nothing else', async () => {
+    await enrol(candidate)
+    await registry.keepProgress(candidate.akName, null, progress(5n))
+    const before = await registry.describe(candidate.akName)
+    const refused = outcome(4n, { affirmed: false, failed: ['tpm.counters'], firmwareVersion: 'f'.repeat(16) })
+    expect(await registry.keepOutcome(candidate.akName, refused)).toBe(true)
+    expect(await registry.history(candidate.akName)).toEqual([{ ...refused, changes: ['rollback'] }])
+    expect(await registry.describe(candidate.akName)).toEqual(before)
+  })
+
+  it('is not kept where the progress is not, nor for keys that were never enrolled', async () => {
+    expect(await registry.keepOutcome(candidate.akName, outcome(1n))).toBe(false)
+    await enrol(candidate)
+    const late = registry.keepProgress(candidate.akName, counters(3n), { ...progress(5n), outcome: outcome(5n) })
+    expect(await codeOf(() => late)).toBe('rollback')
+    expect(await registry.history(candidate.akName)).toEqual([])
   })
 })
 
