@@ -3,9 +3,9 @@ import { isJsonObject, type JsonObject, type JsonValue, parseJsonObject } from '
 import { parseTdxEvidence } from '../../evidence/tdx/evidence-json.ts'
 import { parseTpmEvidence } from '../../evidence/tpm/evidence-json.ts'
 import { inspectCertificate } from './certificates.ts'
+import { inspectCcEventLog, inspectEventLog } from './event-logs.ts'
 import { inspectImaLog } from './ima-log.ts'
 import { heading, type InspectedField, type Inspection, type InspectionView, shownValue } from './inspection.ts'
-import { inspectCcEventLog, inspectEventLog } from './logs.ts'
 import { inspectQuote } from './tdx-structures.ts'
 import { inspectAttest, inspectPublic, inspectSignature } from './tpm-structures.ts'
 
@@ -61,7 +61,7 @@ export function inspectTpmEvidence(container: JsonObject, view: InspectionView):
         [...values].map(([pcr, value]) => heading(`${bank}:${pcr}`, 1, shownValue(value))),
       ),
     ]),
-    ...(eventLog ? part('eventlog', inspectEventLog(eventLog)) : []),
+    ...(eventLog ? part('eventlog', inspectEventLog(eventLog, view)) : []),
     ...(ima ? part('ima', inspectImaLog(ima.data, ima.column, view, ima.from)) : []),
   ]
   return { kind: 'TPM evidence (container version 1)', fields }

@@ -69,6 +69,7 @@ describe.skipIf(!haveVectors)('inspecting real files', () => {
     expect(of('(measured text)')).toHaveLength(53)
     expect(of('(measured text)').at(-1)).toMatch(/^\/?[ -~]+$/)
     expect(of('RTMR3')).toEqual([
+      '2 events',
       '5e4ecd49d3c7983d6f9ca36755b5cee0b423d7fa8c5a88aeb0681bd4698772bc37b4463dc5f722efe352a66417257dad',
     ])
     expect(fields.at(-6)).toMatchObject({ name: '(end marker)', value: 'ff', offset: 11_707 })

@@ -100,7 +100,7 @@ function unboundNameOf({ type, data }: LoggedEvent): string | null {
 }
 
 function itemOf({ event, digest, bank }: MeasuredEvent): MeasuredItem {
-  return { event, digest, bank, unboundName: unboundNameOf(event) }
+  return { event, digest, bank, unboundName: unboundNameOf(event) || null }
 }
 
 const sectionName = /^\.([a-z0-9]{1,7})$/
