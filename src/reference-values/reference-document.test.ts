@@ -91,7 +91,11 @@ describe('a document', () => {
     [`{"file":"/a","sha256":["${ones}"]} x`, 'text behind the end of the document (line 2, column 93)'],
     [`{"file":"","sha256":["${ones}"]}`, 'file is empty'],
     [`{"file":"/\\\\x00","sha256":["${ones}"]}`, 'or has a NUL (line 2, column 2)'],
-    [`{"file":"/é","sha256":["${ones}"]}`, 'file is not an escaped name in its one form (line 2'],
+    [
+      `{"file":"/é","sha256":["${ones}"]}`,
+      'file has a character beyond printable ASCII; write each of its bytes as \\\\xNN (line 2',
+    ],
+    [`{"file":"/\\\\x41","sha256":["${ones}"]}`, 'file is not an escaped name in its one form (line 2, column 2)'],
     [`{"file":"${'a'.repeat(4097)}","sha256":["${ones}"]}`, 'longer than 4096 bytes'],
     [`{"file":7,"sha256":["${ones}"]}`, 'file is not a text'],
     [`{"files":"/[","sha256":["${ones}"]}`, "files '[' without its ']' (character 2 of the pattern) (line 2"],

@@ -63,6 +63,9 @@ function textAt(line: ReferenceLine, object: JsonObject, member: string): string
 function nameAt(line: ReferenceLine, object: JsonObject, member: string): MeasuredName {
   const value = object[member]
   if (typeof value !== 'string') throw malformed(line, member, value === undefined ? 'is missing' : 'is not a text')
+  if (/[^ -~]/.test(value)) {
+    throw malformed(line, member, 'has a character beyond printable ASCII; write each of its bytes as \\\\xNN')
+  }
   const bytes = parseMember(line, member, (path) => parseEscapedName(value, path))
   if (bytes.length === 0 || bytes.length > limits.name || bytes.includes(0)) {
     throw malformed(line, member, `is empty, longer than ${limits.name} bytes, or has a NUL`)

@@ -26,7 +26,9 @@ async function* fileChunks(path: string): AsyncGenerator<Uint8Array, void> {
 /** Reads a document of reference values from a file, `-` for standard input, piece by piece. */
 export async function readReferenceFile(path: string): Promise<ReferenceDocument> {
   try {
-    return await readReferenceValues(path === '-' ? process.stdin : fileChunks(path), path)
+    return await (path === '-'
+      ? readReferenceValues(process.stdin, 'standard input')
+      : readReferenceValues(fileChunks(path), path))
   } catch (cause) {
     if (!(cause instanceof Error) || !('code' in cause) || !('syscall' in cause)) throw cause
     throw agentErrors.error('INPUT_UNREADABLE', `${path}: ${String(cause.code)}`, { cause })
