@@ -81,6 +81,10 @@ describe('golden PCRs', () => {
   it('in the SHA-1 bank alone carry nothing (TPM-24)', () => {
     const both = quoted({ sha1: { 0: 1 }, sha256: { 0: 1 } })
     expect(judge(both, golden('old', { sha1: { 0: 1 } }))).toMatchObject({ image: null, outcome: 'failed' })
+    expect(judge(both, golden('old', { sha1: { 0: 1 } })).detail).toMatch(/^only images .* SHA-1 bank alone match$/)
+    expect(judge(both, golden('old', { sha1: { 0: 1 } }), golden('new', { sha256: { 0: 2 } })).detail).toMatch(
+      /^nearest of 2 images is new: sha256:0 is /,
+    )
     expect(judge(both, golden('new', { sha1: { 0: 1 }, sha256: { 0: 1 } }))).toMatchObject({ image: 'new' })
   })
 
@@ -96,6 +100,8 @@ describe('golden PCRs', () => {
     const none = quoted({ sha256: { 0: 1 } })
     const image = golden('web', { sha256: Object.fromEntries(Array.from({ length: 12 }, (_none, pcr) => [pcr, 1])) })
     expect(judge(none, image).detail).toMatch(/sha256:8 is not quoted; and 3 more$/)
+    const nine = golden('web', { sha256: Object.fromEntries(Array.from({ length: 9 }, (_none, pcr) => [pcr, 1])) })
+    expect(judge(none, nine).detail).toMatch(/sha256:8 is not quoted$/)
   })
 
   it('pass exactly if every named value is the quoted one', () => {
