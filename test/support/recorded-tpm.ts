@@ -111,6 +111,8 @@ export function recordedInputs(
       pcrs: [0, 1, 2, 3, 4, 5, 6, 7],
       ...logs,
       imaPcr: 10,
+      // Two of the recorded logs have two violations.
+      imaPolicy: { maxViolations: 2 },
       firmwareVersions: 'any',
     },
     simulator: false,

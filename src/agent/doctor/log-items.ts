@@ -4,7 +4,7 @@ import { readEventLog } from '../../platform/log-files.ts'
 import { type TpmCheckId, tpmChecks } from '../../verifier/index.ts'
 import type { TpmEventLogCheckId } from '../../verifier/tpm/event-log-checks.ts'
 import { judgeEventLogBytes } from '../../verifier/tpm/event-log-verdicts.ts'
-import { type LogOutcome, logReplays } from '../../verifier/tpm/log-replay.ts'
+import { imaLogOutcome, type LogOutcome } from '../../verifier/tpm/log-replay.ts'
 import { attempted, type Item, ok, problem, warning } from './item.ts'
 import type { KnownSettings } from './settings-items.ts'
 
@@ -97,7 +97,7 @@ async function imaLogItem({ tpm, verifier }: KnownSettings, registers: PcrValues
     return value === undefined ? [] : [[bank, value] as const]
   })
   if (present.length === 0) return unread(kind, log.data.length)
-  return outcomeItem(kind, logReplays.replayImaLog(log, new Map(present), imaPcr))
+  return outcomeItem(kind, imaLogOutcome(log, new Map(present), imaPcr))
 }
 
 /** Both logs against the registers; those are read first, so that the IMA log may be ahead and never behind (TPM-09). */

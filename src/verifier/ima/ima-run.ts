@@ -73,13 +73,10 @@ export class ImaRun {
     return true
   }
 
-  /** Extends the registers of the record, and has it judged. */
-  extend(): void {
+  /** Extends the registers of the record. */
+  extendRegisters(): void {
     this.#hash()
-    const { cursor } = this
-    for (const register of this.#registers.of(cursor.pcr)) this.#extendOne(register)
-    const { judge } = this.#inputs
-    if (judge !== null) judge.judge(cursor, this.#number, this.isViolation, this.#registers.isQuoted(cursor.pcr))
+    for (const register of this.#registers.of(this.cursor.pcr)) this.#extendOne(register)
   }
 
   /**
@@ -88,8 +85,10 @@ export class ImaRun {
    */
   reach(): boolean {
     const { cursor } = this
+    const { judge } = this.#inputs
     while (this.next()) {
-      this.extend()
+      this.extendRegisters()
+      if (judge !== null) judge.judge(cursor, this.#number, this.isViolation, this.#registers.isQuoted(cursor.pcr))
       if (cursor.pcr === this.#registers.pcr && this.#registers.isReached) return true
     }
     return false

@@ -8,14 +8,19 @@ import { type TpmCheckId, tpmChecks } from './checks.ts'
 import { tpmClaims } from './claims.ts'
 import { countersOf, isNewBoot } from './counters.ts'
 import { judgeProblem, type TpmChecklist } from './each-quote.ts'
+import type { ImaReport } from './ima-report.ts'
 import type { TpmCounters, TpmInputs } from './inputs.ts'
+import type { ProvedQuotes } from './judge-ima.ts'
 import { type LogReplays, logReplays } from './log-replay.ts'
 import { judgeLogs, type LogFacts } from './logs.ts'
 import { judgePcrReferences } from './pcr-references.ts'
 import type { PcrValues } from './pcr-values.ts'
 import { type JudgedQuotes, judgeQuotes } from './quotes.ts'
 
-/** The members beside those of `Appraisal` are null unless the evidence is affirmed: a refusal changes no state. */
+/**
+ * The members beside those of `Appraisal` are null unless the evidence is affirmed: a refusal changes no state. `ima` and
+ * `imaLogWanted` are not of that kind: they tell what to mend.
+ */
 export interface TpmAppraisal extends Appraisal {
   readonly findings: readonly Finding<TpmCheckId>[]
   /** Name of the attestation key, recomputed from the evidence: u16 hash algorithm, digest. */
@@ -31,6 +36,16 @@ export interface TpmAppraisal extends Appraisal {
   readonly simulated: boolean | null
   /** To be kept with the counters in place of what was kept before (IMA-10); null voids it (IMA-11). */
   readonly imaCheckpoint: Uint8Array | null
+  /**
+   * What the covered records of the IMA log say, with the names of what is not as it should be; null where no quote covers
+   * a record. In a refused appraisal, and where the log does not hold, it is only to be shown.
+   */
+  readonly ima: ImaReport | null
+  /**
+   * Number of the record, since the boot, from which the IMA log is wanted, because this one could not be judged: 0 is the
+   * whole log (IMA-10). Null: the log began where it had to.
+   */
+  readonly imaLogWanted: number | null
   /** The signed values of all quotes, bank → PCR → value, each of its bank's length. */
   readonly pcrs: PcrValues | null
 }
@@ -69,7 +84,7 @@ function affirmed(
   evidence: TpmEvidence,
   inputs: TpmInputs,
   { key, quotes, image, logs }: { key: AttestationKey; quotes: JudgedQuotes; image: string | null; logs: LogFacts },
-): Omit<TpmAppraisal, 'findings' | 'affirmed'> | null {
+): Omit<TpmAppraisal, 'findings' | 'affirmed' | 'ima' | 'imaLogWanted'> | null {
   const last = quotes.attests.at(-1)
   if (last === undefined || quotes.values === null) return null
   const { enrolment, requirements, now } = inputs
@@ -79,7 +94,16 @@ function affirmed(
   const { values } = quotes
   const claims = tpmClaims(checklist, { key, enrolment, attest: last, values, image, newBoot, evidence, now, logs })
   const simulated = isSimulated(evidence, inputs)
-  return { claims, akName: key.name, counters, newBoot, simulated, imaCheckpoint: null, pcrs: values }
+  return { claims, akName: key.name, counters, newBoot, simulated, imaCheckpoint: logs.ima.checkpoint, pcrs: values }
+}
+
+/** What the logs are judged beside; null while the values are not proved. */
+function provedQuotes(key: AttestationKey | null, quotes: JudgedQuotes | null): ProvedQuotes | null {
+  const last = quotes?.attests.at(-1)
+  const values = quotes?.values ?? null
+  if (key === null || last === undefined || values === null) return null
+  const { resetCount, restartCount } = last
+  return { values, akName: key.name, resetCount, restartCount }
 }
 
 const refused = {
@@ -97,8 +121,8 @@ const refused = {
  * counters, then the event log and the IMA log against the quoted values. All checks that can be judged are judged.
  *
  * Not verified here: the EK certificate and the enrolment, which `inputs.enrolment` stands for, and that
- * `inputs.expected.qualifyingData` is fresh and used once. Of the IMA log only the replay to the quoted PCR is judged;
- * its content makes no claim.
+ * `inputs.expected.qualifyingData` is fresh and used once. The content of the IMA log is compared with
+ * `inputs.references`; without them files, keys and buffers are only counted.
  *
  * Pure and synchronous. Never throws for bad evidence. `replays` is the engine of the IMA log.
  */
@@ -110,11 +134,12 @@ export function appraiseTpm(evidence: TpmEvidence, inputs: TpmInputs, replays: L
   judgeHardware(checklist, isSimulated(evidence, inputs), inputs)
   const quotes = judgeQuotes(checklist, given, key, inputs)
   const image = judgePcrReferences(checklist, quotes?.values ?? null, inputs.references ?? null)
-  const logs = judgeLogs(checklist, evidence, inputs.requirements, { quoted: quotes?.values ?? null, replays })
+  const logs = judgeLogs(checklist, evidence, inputs, { quotes: provedQuotes(key, quotes), replays })
   const findings = checklist.findings()
   const result =
     checklist.affirmed() && key !== null && quotes !== null
       ? affirmed(checklist, evidence, inputs, { key, quotes, image, logs })
       : null
-  return { affirmed: result !== null, findings, ...(result ?? refused) }
+  const { shown: ima, wanted: imaLogWanted } = logs.ima
+  return { affirmed: result !== null, findings, ...(result ?? refused), ima, imaLogWanted }
 }

@@ -6,6 +6,7 @@ import type { TpmEvidence } from '../../evidence/tpm/evidence.ts'
 import type { AttestationKey } from './attestation-key.ts'
 import type { TpmChecklist } from './each-quote.ts'
 import { eventLogClaims } from './event-log-claims.ts'
+import { imaClaims } from './ima-claims.ts'
 import type { TpmEnrolment } from './inputs.ts'
 import type { LogFacts } from './logs.ts'
 import type { PcrValues } from './pcr-values.ts'
@@ -111,6 +112,5 @@ export function tpmClaims(checklist: TpmChecklist, affirmed: AffirmedTpm): Claim
     ...eventLogClaims(evidence.eventLog !== null, affirmed.logs.eventLog),
   }
   if (evidence.ima === null) return { tpm }
-  if (!checklist.passed('tpm.ima.replay')) return { tpm, ima: { verified: false } }
-  return { tpm, ima: { verified: true, sha1_padded: affirmed.logs.imaSha1Padded } }
+  return { tpm, ima: imaClaims(affirmed.logs.ima) }
 }

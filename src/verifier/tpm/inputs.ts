@@ -1,6 +1,7 @@
 import type { HashName } from '../../evidence/tpm/algorithms.ts'
 import type { HierarchyName } from '../../evidence/tpm/public-area.ts'
 import type { TpmReferences } from '../../reference-values/tpm-references.ts'
+import type { ImaPolicy } from './ima-policy.ts'
 
 /** The counters of one accepted quote (tpm.md section 5), kept for each attestation key. */
 export interface TpmCounters {
@@ -71,6 +72,8 @@ export interface TpmRequirements {
    * `ima.sha1_padded` then says that the log has the strength of SHA-1.
    */
   readonly acceptSha1Padded?: boolean
+  /** What is asked of the content of the IMA log; what is left out has its value of `defaultImaPolicy`. */
+  readonly imaPolicy?: Partial<ImaPolicy>
   /** Accepted firmware versions. They can be compared only for keys under the endorsement hierarchy (TPM-29). */
   readonly firmwareVersions: readonly bigint[] | 'any'
   /** Waives TPM-12, TPM-13 and TPM-26 where there is no enrolment; the claims then say `ak_trust: none`. */
@@ -99,6 +102,8 @@ export interface TpmInputs {
   readonly requirements: TpmRequirements
   /** What good looks like; null or left out: nothing is compared, and the findings say so. */
   readonly references?: TpmReferences | null
+  /** What the parts of the IMA log before this one lead to, as `stageImaPart` gave it (IMA-24); null: there are none. */
+  readonly imaStage?: Uint8Array | null
   /** True only for test verifiers: evidence of simulated TPMs is then waived through (TPM-30). */
   readonly simulator: boolean
 }

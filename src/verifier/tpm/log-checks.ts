@@ -1,7 +1,7 @@
 import type { TpmCheckId } from './checks.ts'
 import type { TpmChecklist } from './each-quote.ts'
 import type { TpmRequirements } from './inputs.ts'
-import type { LogOutcome, LogVerdict } from './log-replay.ts'
+import type { LogVerdict } from './log-replay.ts'
 
 /**
  * Records what a log says. Where policy makes the log optional a bad or absent one is waived and named: sending a bad
@@ -22,18 +22,13 @@ export class LogChecks {
     else this.#checklist.waive(id, `${this.#waiver}; ${detail}`)
   }
 
+  /** For checks that a value of policy does without, which `detail` names. */
+  waive(id: TpmCheckId, detail: string): void {
+    this.#checklist.waive(id, detail)
+  }
+
   /** For checks that have nothing to judge because another one does not hold. */
   skip(...ids: readonly TpmCheckId[]): void {
     for (const id of ids) if (this.#waiver !== null) this.#checklist.waive(id, this.#waiver)
   }
-}
-
-export function judgeReplay(
-  checks: LogChecks,
-  { wellFormed, replay }: LogOutcome,
-  ids: { readonly wellFormed: TpmCheckId; readonly replay: TpmCheckId },
-): void {
-  checks.record(ids.wellFormed, wellFormed)
-  if (replay === null) checks.skip(ids.replay)
-  else checks.record(ids.replay, replay)
 }

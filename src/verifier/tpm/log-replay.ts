@@ -1,5 +1,6 @@
 import type { HashName } from '../../evidence/tpm/algorithms.ts'
 import type { ImaLogPart } from '../../evidence/tpm/evidence.ts'
+import { attemptImaLog, type ImaLogInputs, type ImaLogVerdict } from '../ima/judge-ima-log.ts'
 import { type ImaReplay, replayImaLog } from '../ima/replay-ima-log.ts'
 import { attempt } from './each-quote.ts'
 
@@ -12,22 +13,16 @@ export interface LogVerdict {
 export interface LogOutcome {
   readonly wellFormed: LogVerdict
   readonly replay: LogVerdict | null
-  /** A bank was reached only by padded SHA-1 values, and so has their strength (IMA-06). */
-  readonly sha1Padded?: boolean
 }
 
 /** The engine of the IMA log, as an appraisal of TPM evidence needs it. Does not throw for a bad log. */
 export interface LogReplays {
-  /** `quoted`: bank → value of the register that IMA extends. */
-  replayImaLog(
-    log: ImaLogPart,
-    quoted: ReadonlyMap<HashName, Uint8Array>,
-    pcr: number,
-    options?: { readonly acceptSha1Padded: boolean },
-  ): LogOutcome
+  /** The verdict, or why the log does not parse. */
+  judgeImaLog(part: ImaLogPart, inputs: ImaLogInputs): ImaLogVerdict | string
 }
 
-const malformed = (detail: string): LogOutcome => ({ wellFormed: { ok: false, detail }, replay: null })
+/** The engine of this verifier. */
+export const logReplays: LogReplays = { judgeImaLog: attemptImaLog }
 
 function imaVerdict({ matched, records, pending, wrongColumn }: ImaReplay): LogVerdict {
   if (matched === null)
@@ -38,12 +33,16 @@ function imaVerdict({ matched, records, pending, wrongColumn }: ImaReplay): LogV
   return { ok: true, detail: `${matched} records are covered by the quote, ${pending} are pending` }
 }
 
-/** The engine of this verifier. */
-export const logReplays: LogReplays = {
-  replayImaLog: ({ column, data }, quoted, pcr, { acceptSha1Padded } = { acceptSha1Padded: false }) => {
-    const { value, problem } = attempt(() => replayImaLog(data, { quoted, pcr, column, acceptSha1Padded }))
-    if (value === null) return malformed(problem)
-    const sha1Padded = [...value.forms.values()].includes('sha1-padded')
-    return { wellFormed: { ok: true, detail: `${value.records} records` }, replay: imaVerdict(value), sha1Padded }
-  },
+/**
+ * Whether a whole log leads to values of the register that IMA extends, bank → value; its content is not judged. Does
+ * not throw for a bad log.
+ */
+export function imaLogOutcome(
+  { column, data }: ImaLogPart,
+  quoted: ReadonlyMap<HashName, Uint8Array>,
+  pcr: number,
+): LogOutcome {
+  const { value, problem } = attempt(() => replayImaLog(data, { quoted, pcr, column, acceptSha1Padded: false }))
+  if (value === null) return { wellFormed: { ok: false, detail: problem }, replay: null }
+  return { wellFormed: { ok: true, detail: `${value.records} records` }, replay: imaVerdict(value) }
 }
