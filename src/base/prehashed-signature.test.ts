@@ -134,6 +134,17 @@ describe('RSA padding is compared whole', () => {
     expect(holds(message)).toBe(false)
   })
 
+  it('refuses the same number in fewer bytes', () => {
+    for (let at = 0; ; at++) {
+      const data = Buffer.from(String(at))
+      const signature = sign('sha256', data, rsa.privateKey)
+      if (signature[0] !== 0) continue
+      const holdsIn = (bytes: Uint8Array) => verifyDigest(rsa.key, 'sha256', digestOf('sha256', data), bytes)
+      expect([holdsIn(signature), holdsIn(signature.subarray(1))]).toEqual([true, false])
+      return
+    }
+  })
+
   it('refuses a signature of another length and one that is not below the modulus', () => {
     const signature = raw(block(0, 1, ff(full), tail))
     expect(verifyDigest(rsa.key, 'sha256', digest, concatBytes(Uint8Array.of(0), signature))).toBe(false)

@@ -95,6 +95,7 @@ describe('digests (IMA-07)', () => {
   it.each([
     ['no NUL', latin1('sha256:')],
     ['no colon', concatBytes(latin1('sha256\0'), bytesOfSize(32))],
+    ['another byte for the colon', concatBytes(latin1('sha256;\0'), bytesOfSize(32))],
     ['no name', digest('', 32)],
     ['a name that is not known', digest('sha257', 32)],
     ['the name of a property of objects', digest('constructor', 32)],
@@ -137,6 +138,7 @@ describe('digests (IMA-07)', () => {
     const read = (bytes: Uint8Array, violation: boolean) =>
       parseImaTemplate({ template: 'ima-ng', data: dataOf(bytes, nNg) }, { violation, path: 'ima.records.7' })
     expect(read(old, true).fields?.digest).toEqual({ of: 'ima', algorithm: 'sha256', digest: new Uint8Array(20) })
+    expect(() => parse('ima-ng', old, nNg)).toThrow(MalformedError)
     expect(() => read(old, false)).toThrow('ima.records.7.d-ng: a sha256 digest of 20 bytes (at byte 4)')
     expect(() => read(old.with(27, 1), true)).toThrow(MalformedError)
     expect(() => read(old.subarray(0, 27), true)).toThrow(MalformedError)

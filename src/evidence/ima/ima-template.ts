@@ -65,7 +65,6 @@ type MutableFields = { -readonly [Name in keyof ImaFields]: ImaFields[Name] }
 type FieldReader = (reader: Reader, size: number, fields: MutableFields, violation: boolean) => void
 
 const legacyDigestSize = 20
-const longestPrefix = 32
 const legacyNameSize = 256
 
 /** IMA-05: old kernels write 20 zero bytes whatever algorithm they name. */
@@ -76,9 +75,7 @@ function digestField(reader: Reader, size: number, of: ImaDigest['of'], violatio
   const start = reader.offset
   const field = reader.bytes(size)
   const end = field.indexOf(0)
-  if (end < 1 || end > longestPrefix || field[end - 1] !== 0x3a) {
-    throw reader.malformed('does not begin with the name of an algorithm', start)
-  }
+  if (field[end - 1] !== 0x3a) throw reader.malformed('does not begin with the name of an algorithm', start)
   const algorithm = kernelHashOf(toLatin1(field.subarray(0, end - 1)))
   if (algorithm === undefined) throw reader.malformed('names a hash algorithm that is not known', start)
   const digest = field.subarray(end + 1)
@@ -191,9 +188,6 @@ const templates: ReadonlyMap<string, readonly ImaFieldId[]> = new Map([
   ['evm-sig', ['d-ng', 'n-ng', 'evmsig', 'xattrnames', 'xattrlengths', 'xattrvalues', 'iuid', 'igid', 'imode']],
 ])
 
-/** As many as the kernel allows. */
-const maximumFields = 15
-
 const isFieldId = (text: string): text is ImaFieldId => Object.hasOwn(fieldReaders, text)
 
 /**
@@ -203,8 +197,8 @@ const isFieldId = (text: string): text is ImaFieldId => Object.hasOwn(fieldReade
 export function imaFieldIds(template: string): readonly ImaFieldId[] | null {
   const known = templates.get(template)
   if (known) return known
-  const ids = template.split('|', maximumFields + 1)
-  if (ids.length > maximumFields || !ids.every(isFieldId)) return null
+  const ids = template.split('|')
+  if (!ids.every(isFieldId)) return null
   const targets = ids.map((id) => (id.startsWith('d-ng') ? 'd' : id === 'n-ng' ? 'n' : id))
   return new Set(targets).size === ids.length ? ids : null
 }

@@ -121,6 +121,22 @@ describe('a line', () => {
     expect(parseLines(line, `${line} `).map((record) => Buffer.from(record.data))).toEqual([signed, signed])
   })
 
+  it('of a record without a file has no inode', () => {
+    const fields = (mode: string) => Buffer.from(`02000000${Buffer.from('a\0').toString('hex')}${mode}`, 'hex')
+    const lineOf = (data: Buffer, text: string) => `10 ${toHex(digestOf('sha1', data))} n-ng|imode a ${text}`
+    expect(parseLines(lineOf(fields('00000000'), ''))).toHaveLength(1)
+    expect(parseLines(lineOf(fields('02000000ed81'), '33261'))).toHaveLength(1)
+    expect(parseLines(lineOf(fields('020000000000'), '0'))).toHaveLength(1)
+    expect(() => parseLines(lineOf(fields('02000000ed81'), ''))).toThrow('its template hash')
+  })
+
+  it('of the legacy template has a name of up to 255 bytes', () => {
+    const name = '/'.repeat(255)
+    const hashed = Buffer.concat([Buffer.alloc(20, 0xab), Buffer.from(`${name}\0`)])
+    const [record] = parseLines(`10 ${toHex(digestOf('sha1', hashed))} ima ${'ab'.repeat(20)} ${name}`)
+    expect([record?.hashed.length, record?.data.length]).toEqual([276, 279])
+  })
+
   it.each([
     ['another name', good.replace('/a/b', '/a/c'), 'its template hash'],
     ['another digest', good.replace('abab', 'abac'), 'its template hash'],

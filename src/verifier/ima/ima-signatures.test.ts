@@ -236,6 +236,10 @@ describe('a signature', () => {
   it('by what is listed but is no key is by an unknown one', () => {
     const junk = new ImaKeyRing([{ ...reference(spki), der: toBase64(Uint8Array.of(0x30, 0)) }])
     expect(judge({}, fileDigest, junk)).toBe('unknown-key')
+    const bytes = Uint8Array.of(0x30, 0)
+    const listed = new ImaKeyRing([{ keyring: '.ima', sha256: toHex(hashed('sha256', bytes)), der: null }])
+    listed.learn('.ima', bytes)
+    expect(listed.learned).toEqual([])
     expect(junk.isListed('.ima', toHex(hashed('sha256', spki)))).toBe(true)
   })
 
