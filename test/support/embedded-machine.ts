@@ -7,7 +7,7 @@ import { createEmbeddedSource } from '../../src/agent/embedded/embedded-source.t
 import { createEnrolments, type EnrolmentParts } from '../../src/agent/embedded/enrolments.ts'
 import type { FixedTpm } from '../../src/agent/embedded/evidence-tasks.ts'
 import type { ImaRecords } from '../../src/agent/embedded/guest.ts'
-import type { ImaStart } from '../../src/agent/embedded/ima-parts.ts'
+import { type ImaStart, imaPartBytes } from '../../src/agent/embedded/ima-parts.ts'
 import { LastAppraisals } from '../../src/agent/embedded/last-appraisal.ts'
 import { performTask } from '../../src/agent/embedded/perform-task.ts'
 import type { Settings } from '../../src/agent/wiring/settings.ts'
@@ -21,9 +21,11 @@ import type { TpmEvidence } from '../../src/evidence/tpm/evidence.ts'
 import { encodeSizedPublic, nameOf } from '../../src/evidence/tpm/public-area.ts'
 import { Challenges } from '../../src/issuer/challenges.ts'
 import { openKeyRing } from '../../src/issuer/open-key-ring.ts'
+import type { TpmReferences } from '../../src/reference-values/tpm-references.ts'
 import { MemoryStore } from '../../src/registry/memory-store.ts'
+import type { RegistryStore } from '../../src/registry/registry-store.ts'
 import type { TokenRequest } from '../../src/results/token-request.ts'
-import type { GuestAppraisal } from '../../src/verifier/index.ts'
+import type { GuestAppraisal, TpmRequirements } from '../../src/verifier/index.ts'
 import { certifyEk, ekAuthority, maker } from './enrolling-tpm.ts'
 import { FakeClock } from './fake-clock.ts'
 import { rsaKey, simpleIssuer, simplePolicies } from './issuing.ts'
@@ -53,6 +55,7 @@ export interface MachineOptions {
   readonly trust?: Partial<EkTrust>
   /** Members of the section `verifier` of the configuration. */
   readonly verifier?: Readonly<Record<string, unknown>>
+  readonly requirements?: Partial<TpmRequirements>
   readonly certificate?: Partial<CertificateSpec>
   /** Default: a new one. */
   readonly tpm?: SoftwareTpm
@@ -68,6 +71,15 @@ export class EmbeddedMachine {
   readonly calls: AttesterCall[] = []
   /** What was given of the IMA log, in order. */
   readonly sent: { readonly from: number; readonly records: number }[] = []
+  /** Of the sources that are made from now on. */
+  references: TpmReferences | null = null
+  /** In place of the size of a part of the IMA log, in bytes; who asks for more than a part gets it. */
+  longestPart = Infinity
+  /** Records at the end of the IMA log that no PCR knows of. */
+  forged: readonly Uint8Array[] = []
+  onImaRead: (from: number) => void = () => undefined
+  /** First records of the IMA log that its kernel has thrown away (IMA-21). */
+  trimmed = 0
   /** What happens between a quote and the reading of the log. */
   afterQuote: () => void = () => undefined
   /** The qualifying data of every quote, in order. */
@@ -78,7 +90,7 @@ export class EmbeddedMachine {
   hook: (call: AttesterCall) => void | Promise<void> = () => undefined
   readonly #ended = new AbortController()
   #options: MachineOptions
-  #store = new MemoryStore()
+  #store: RegistryStore = new MemoryStore()
   #turns = new Turns()
   #certificates = new Map<SoftwareKey, Uint8Array>()
 
@@ -92,6 +104,15 @@ export class EmbeddedMachine {
     const { ek, counters } = this.tpm
     this.tpm = new SoftwareTpm({ ek })
     this.tpm.counters = counters
+  }
+
+  /** The memory of the verifier is gone, or another one. */
+  useStore(store: RegistryStore = new MemoryStore()): void {
+    this.#store = store
+  }
+
+  get store(): RegistryStore {
+    return this.#store
   }
 
   replaceTpm(): void {
@@ -123,8 +144,8 @@ export class EmbeddedMachine {
         tpm: {
           attester: this.#attester(),
           enrolments: createEnrolments(this.enrolmentParts()),
-          requirements: this.tpm.inputs(new Uint8Array(32)).requirements,
-          references: null,
+          requirements: { ...this.tpm.inputs(new Uint8Array(32)).requirements, ...this.#options.requirements },
+          references: this.references,
           simulator,
         },
         td: null,
@@ -180,8 +201,10 @@ export class EmbeddedMachine {
   }
 
   /** Records of the log as the kernel would give them: whole, and from the beginning where there are not as many. */
-  #imaFrom(from: number, most: number): ImaRecords {
-    const records = this.tpm.imaRecords()
+  #imaFrom(from: number, asked: number): ImaRecords {
+    const most = asked > imaPartBytes ? asked : Math.min(asked, this.longestPart)
+    this.onImaRead(from)
+    const records = [...this.tpm.imaRecords().slice(this.trimmed), ...this.forged]
     const start = from <= records.length ? from : 0
     let [end, size] = [start, 0]
     while (end < records.length && (end === start || size + (records[end]?.length ?? 0) <= most)) {

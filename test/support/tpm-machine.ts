@@ -1,10 +1,10 @@
 import type { ChildProcess } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll } from 'vitest'
 import { simulateFirmware } from '../../mocks/swtpm/measured-boot.ts'
-import { simulateIma } from '../../mocks/swtpm/measured-files.ts'
+import { type SimulatedIma, simulateIma } from '../../mocks/swtpm/measured-files.ts'
 import { type ProvisionedTpm, provisionSwtpm } from '../../mocks/swtpm/provision.ts'
 import { type RunningSwtpm, startSwtpm } from '../../mocks/swtpm/swtpm.ts'
 import { TpmTap } from './tpm-tap.ts'
@@ -14,6 +14,7 @@ export class TpmMachine {
   readonly folder: string
   #made: ProvisionedTpm
   #processes = new Set<ChildProcess>()
+  #ima: SimulatedIma | null = null
   #powered: { readonly tpm: RunningSwtpm; readonly tap: TpmTap } | null = null
 
   private constructor(folder: string, made: ProvisionedTpm) {
@@ -70,7 +71,24 @@ export class TpmMachine {
     const { send } = this.tap
     const { eventLog } = await simulateFirmware(send)
     writeFileSync(this.#log('bios'), eventLog)
-    writeFileSync(this.#log('runtime'), (await simulateIma(send)).log())
+    this.#ima = await simulateIma(send)
+    writeFileSync(this.imaLog, this.#ima.log())
+  }
+
+  /** Where the IMA log is. */
+  get imaLog(): string {
+    return this.#log('runtime')
+  }
+
+  /** What the kernel does when so many other files are read: the log grows. */
+  async measureFiles(files: number): Promise<void> {
+    const ima = this.#ima
+    if (ima === null) throw new Error('the machine has not been measured')
+    const before = ima.log().length
+    for (let file = 0; file < files; file++) {
+      await ima.measure(`/usr/bin/of-${ima.records()}`, new TextEncoder().encode(`file ${file}`))
+    }
+    appendFileSync(this.imaLog, ima.log().subarray(before))
   }
 
   /** Takes the power away, with whatever was under way. */

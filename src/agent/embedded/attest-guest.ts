@@ -182,9 +182,12 @@ const ofTheBeginning: ReadonlySet<string> = new Set<TpmCheckId>([
   'tpm.ima.replay',
 ])
 
-const isDiscontinued = ({ tpm }: GuestAppraisal) =>
-  tpm?.findings.some(({ id, outcome }) => ofTheBeginning.has(id) && (outcome === 'failed' || outcome === 'waived')) ??
-  false
+/** What failed besides IMA would fail beside a whole log as well. */
+function isDiscontinued({ tpm, findings }: GuestAppraisal): boolean {
+  if (findings.some(({ id, outcome }) => outcome === 'failed' && !id.startsWith('tpm.ima.'))) return false
+  const judged = tpm?.findings.filter(({ id }) => ofTheBeginning.has(id)) ?? []
+  return judged.some(({ outcome }) => outcome === 'failed' || outcome === 'waived')
+}
 
 /** What fails where the attester has another key than the one that is enrolled. */
 const ofAnotherKey: ReadonlySet<string> = new Set<TpmCheckId>(['tpm.ak.known', 'tpm.quote.signer'])
