@@ -68,12 +68,17 @@ const migrations: readonly (readonly string[])[] = [
   ],
 ]
 
+/** Asked of the tables themselves: what names a session remembers may be from before it waited for the lock. */
+const hasSchema = "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'attestd') AS exists"
+const hasVersions = `SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname = 'attestd' AND c.relname = 'schema_versions') AS exists`
+
 /** Of this program. */
 export const schemaVersion = migrations.length
 
 /** Null where there is no schema of ours yet. */
 async function versionIn(database: SqlQueries): Promise<number | null> {
-  const [found] = await database.query("SELECT to_regclass('attestd.schema_versions') IS NOT NULL AS exists")
+  const [found] = await database.query(hasVersions)
   if (found?.['exists'] !== true) return null
   const [row] = await database.query('SELECT max(version)::text AS version FROM attestd.schema_versions')
   const version = row?.['version']
@@ -90,7 +95,7 @@ function requireKnown(version: number): void {
 
 /** CREATE SCHEMA IF NOT EXISTS asks for the right to create it even where an administrator has done so. */
 async function makeSchema(database: SqlQueries): Promise<void> {
-  const [found] = await database.query("SELECT to_regnamespace('attestd') IS NOT NULL AS exists")
+  const [found] = await database.query(hasSchema)
   if (found?.['exists'] !== true) await database.query('CREATE SCHEMA attestd')
   await database.query(
     'CREATE TABLE attestd.schema_versions (version integer PRIMARY KEY, made_at timestamptz NOT NULL DEFAULT now())',

@@ -19,7 +19,7 @@ const limits = {
   max: 4,
   connectionTimeoutMillis: 5_000,
   idleTimeoutMillis: 60_000,
-  lock_timeout: 5_000,
+  lock_timeout: 2_000,
   statement_timeout: 10_000,
   idle_in_transaction_session_timeout: 15_000,
   query_timeout: 20_000,

@@ -41,6 +41,8 @@ export interface PostgresServerOptions {
   /** Lines of postgresql.conf. */
   readonly settings?: readonly string[]
   readonly password?: string
+  /** PEM; with it the server takes encrypted connections. */
+  readonly tls?: { readonly key: string; readonly cert: string }
 }
 
 /** One PostgreSQL server for tests, on a Unix socket and a port of this machine, that nobody else uses. */
@@ -55,9 +57,9 @@ export class PostgresServer implements AsyncDisposable {
     this.port = port
   }
 
-  static async start({ settings = [], password = 'secret' }: PostgresServerOptions = {}): Promise<PostgresServer> {
+  static async start(options: PostgresServerOptions = {}): Promise<PostgresServer> {
     const server = new PostgresServer(mkdtempSync(join(tmpdir(), 'attestd-pg-')), await freePort())
-    server.#initialize(settings, password)
+    server.#initialize(options)
     await server.run()
     return server
   }
@@ -108,12 +110,11 @@ export class PostgresServer implements AsyncDisposable {
     rmSync(this.folder, { recursive: true, force: true })
   }
 
-  #initialize(settings: readonly string[], password: string): void {
+  #initialize({ settings = [], password = 'secret', tls }: PostgresServerOptions): void {
     mkdirSync(this.data, { mode: 0o700 })
-    const passwordFile = join(this.folder, 'password')
-    writeFileSync(passwordFile, `${password}\n`)
     const { uid = -1, gid = -1 } = this.#user
-    for (const path of [this.folder, this.data, passwordFile]) chownSync(path, uid, gid)
+    for (const path of [this.folder, this.data]) chownSync(path, uid, gid)
+    const passwordFile = this.#write('password', `${password}\n`)
     const access = ['--auth-local=trust', '--auth-host=scram-sha-256', `--pwfile=${passwordFile}`]
     const args = ['-D', this.data, '-U', 'attestd', '--no-sync', '--locale=C.UTF-8', '--encoding=UTF8', ...access]
     const made = spawnSync(join(bin ?? '', 'initdb'), args, { ...this.#user, cwd: this.folder, encoding: 'utf8' })
@@ -123,7 +124,17 @@ export class PostgresServer implements AsyncDisposable {
       "listen_addresses = '127.0.0.1'",
       `port = ${this.port}`,
     ]
-    const lines = [...places, 'shared_buffers = 16MB', 'max_connections = 30', ...settings]
+    const files = tls ? [this.#write('key.pem', tls.key), this.#write('cert.pem', tls.cert)] : []
+    const secured = tls ? ['ssl = on', `ssl_key_file = '${files[0]}'`, `ssl_cert_file = '${files[1]}'`] : []
+    const lines = [...places, ...secured, 'shared_buffers = 16MB', 'max_connections = 30', ...settings]
     writeFileSync(join(this.data, 'postgresql.conf'), `${lines.join('\n')}\n`)
+  }
+
+  /** A file that the server alone can read. */
+  #write(name: string, content: string): string {
+    const path = join(this.folder, name)
+    writeFileSync(path, content, { mode: 0o600 })
+    chownSync(path, this.#user.uid ?? -1, this.#user.gid ?? -1)
+    return path
   }
 }
