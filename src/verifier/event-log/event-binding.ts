@@ -138,7 +138,10 @@ export function bindEvent(event: LoggedEvent, bank: HashName, options: BindingOp
   const verdicts = furtherVerdicts.get(event.type) ?? []
   const bound = verdicts.find((verdict) => {
     const bytes = isAllowed(verdict, event.type, bank) ? coveredBytes(event, verdict, options) : null
-    return bytes !== null && hashedForms(verdict, bytes, data).some(isCovered)
+    if (bytes === null) return false
+    // A form as long as the data is the data, which were hashed already; a hint is none of their bytes.
+    const isNew = (form: Uint8Array) => verdict === 'load-options' || form.length !== data.length
+    return hashedForms(verdict, bytes, data).some((form) => isNew(form) && isCovered(form))
   })
   return bound ?? 'none'
 }
