@@ -36,6 +36,13 @@ export interface ImaPending {
   readonly sha256: Uint8Array
 }
 
+/** What parts of a log lead to that no quote covers yet (IMA-24): it means nothing before one does. */
+export interface ImaStage extends ImaProgress {
+  readonly akName: Uint8Array
+  /** Of the checkpoint that the first part went on from; null where that part began with the boot. */
+  readonly resetCount: number | null
+}
+
 /** Largest encoded checkpoint, in bytes. */
 export const maximumCheckpoint = 65_536
 
@@ -141,6 +148,8 @@ const checkpointLayout = struct({
 const stageLayout = struct({
   magic: constant(u32be, stageMagic),
   version: constant(u16be, version),
+  akName: sizedBytes(u8, { max: 66 }),
+  resetCount: optional(u32be),
   ...progressFields,
 })
 
@@ -172,13 +181,13 @@ export function parseImaCheckpoint(bytes: Uint8Array): ImaCheckpoint {
   return checkpoint
 }
 
-/** As `encodeImaCheckpoint`, for what parts of a log lead to before a quote covers them (IMA-24). */
-export function encodeImaStage(stage: ImaProgress): Uint8Array | null {
+/** As `encodeImaCheckpoint`. */
+export function encodeImaStage(stage: ImaStage): Uint8Array | null {
   return bounded(encode(stageLayout, { ...stage, magic: stageMagic, version }, 'ima'))
 }
 
 /** A stage is no checkpoint, nor the other way: nothing in it was covered by a quote. */
-export function parseImaStage(bytes: Uint8Array): ImaProgress {
+export function parseImaStage(bytes: Uint8Array): ImaStage {
   const { magic: _magic, version: _version, ...stage } = parseState(stageLayout, bytes)
   return stage
 }

@@ -1,14 +1,15 @@
 import { equalBytes } from '../../base/bytes.ts'
 import { MalformedError } from '../../base/errors.ts'
 import type { HashName } from '../../evidence/tpm/algorithms.ts'
-import { type ImaCheckpoint, type ImaPending, parseImaCheckpoint, parseImaStage } from './checkpoint.ts'
+import { type ImaCheckpoint, type ImaPending, type ImaStage, parseImaCheckpoint, parseImaStage } from './checkpoint.ts'
 import type { ImaProgress } from './ima-progress.ts'
 import type { ImaBasis } from './judge-ima-log.ts'
 
 /** What of this appraisal has to agree with what was kept. */
 export interface ImaPresent {
   readonly akName: Uint8Array
-  readonly resetCount: number
+  /** Null before a quote tells it: parts of a log go before their quote. */
+  readonly resetCount: number | null
   /** Banks in which the register of IMA is quoted. */
   readonly banks: readonly HashName[]
   readonly basis: ImaBasis
@@ -19,6 +20,8 @@ export interface ImaContinuation {
   readonly before: ImaProgress | null
   readonly pending: (ImaPending & { readonly first: number }) | null
   readonly problem: string | null
+  /** The boot in which `before` began, by its reset count; null where that is the one that is judged. */
+  readonly base: number | null
   /** Number of the record from which the log is wanted: 0 is the whole log. */
   readonly wanted: number
 }
@@ -45,12 +48,14 @@ function progressProblem({ judgedBy, pcr, running }: ImaProgress, { banks, basis
 }
 
 /** IMA-11. */
-function bootProblem(checkpoint: ImaCheckpoint, { akName, resetCount }: ImaPresent): string | null {
-  if (!equalBytes(checkpoint.akName, akName)) return 'the log was judged for another key'
-  return checkpoint.resetCount === resetCount ? null : 'the machine was started again'
+function bootProblem(kept: ImaStage | ImaCheckpoint, { akName, resetCount }: ImaPresent): string | null {
+  if (!equalBytes(kept.akName, akName)) return 'the log was judged for another key'
+  // What began with the boot has no count: its values lead to those of the quote, or they do not.
+  const isSame = resetCount === null || kept.resetCount === null || kept.resetCount === resetCount
+  return isSame ? null : 'the machine was started again'
 }
 
-const fromStart: ImaContinuation = { before: null, pending: null, problem: null, wanted: 0 }
+const fromStart: ImaContinuation = { before: null, pending: null, problem: null, base: null, wanted: 0 }
 
 const refuse = (wanted: number, problem: string): ImaContinuation => ({ ...fromStart, problem, wanted })
 
@@ -67,15 +72,15 @@ function fromCheckpoint(from: number, checkpoint: ImaCheckpoint, present: ImaPre
   if (problem !== null) return refuse(0, problem)
   const { records } = checkpoint
   if (from !== records) return refuse(records, `begins at record ${from}, not at record ${records}`)
-  return { before: checkpoint, pending, problem: null, wanted: records }
+  return { before: checkpoint, pending, problem: null, base: checkpoint.resetCount, wanted: records }
 }
 
 /** IMA-24. The parts before were judged as this one is, and the quote now covers all of them or none. */
-function fromStage(from: number, stage: ImaProgress, present: ImaPresent): ImaContinuation {
-  const problem = progressProblem(stage, present)
+function fromStage(from: number, stage: ImaStage, present: ImaPresent): ImaContinuation {
+  const problem = bootProblem(stage, present) ?? progressProblem(stage, present)
   if (problem !== null) return refuse(0, problem)
   if (from !== stage.records) return refuse(stage.records, `begins at record ${from}, not at record ${stage.records}`)
-  return { before: stage, pending: null, problem: null, wanted: stage.records }
+  return { before: stage, pending: null, problem: null, base: stage.resetCount, wanted: stage.records }
 }
 
 /**
