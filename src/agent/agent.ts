@@ -15,14 +15,18 @@ import { serveWorkloads, type WorkloadServerOptions } from '../workload-api/work
 import { type AgentStatus, describeGuest } from './agent-status.ts'
 import type { LoadedConfiguration } from './configuration/read.ts'
 import { LastAppraisals } from './embedded/last-appraisal.ts'
+import { agentErrors } from './errors.ts'
 import { earliestNowS, version } from './version.ts'
 import { type GuestWiring, wireGuest } from './wiring/guest.ts'
 import type { Host } from './wiring/host.ts'
 import { type IssuingWiring, wireIssuing } from './wiring/issuing.ts'
 import { type ListenerName, type Listeners, openListeners } from './wiring/listeners.ts'
+import { wireRegistry } from './wiring/registry.ts'
+import type { OpenRegistryStore } from './wiring/registry-store.ts'
 import { changesLists, changesTokens, reloadSettings } from './wiring/reload.ts'
 import { composeSettings, localIssuer, type Settings } from './wiring/settings.ts'
 import { type SourceFactory, wireSources } from './wiring/sources.ts'
+import { readEkTrust } from './wiring/trust-files.ts'
 
 /** Of the 10 s that stopping may take, 5 s are the broker's (BRK-143). */
 const longestCloseMs = 2_000
@@ -32,6 +36,13 @@ export interface AgentParts {
   readonly loaded: LoadedConfiguration
   readonly host: Host
   readonly log: Logger
+}
+
+/** What is opened once. */
+interface AgentRooms {
+  readonly issuing: IssuingWiring
+  readonly guest: GuestWiring
+  readonly store: OpenRegistryStore
 }
 
 /** The running agent: one snapshot of settings, replaced whole on reload. */
@@ -53,7 +64,7 @@ export class Agent {
   /** Both listeners answer, and the service manager knows: before that it must not be told that a reload is done. */
   #announced = false
 
-  private constructor(parts: AgentParts, settings: Settings, issuing: IssuingWiring, guest: GuestWiring) {
+  private constructor(parts: AgentParts, settings: Settings, { issuing, guest, store }: AgentRooms) {
     const { host, log, loaded } = parts
     this.#parts = parts
     this.#settings = settings
@@ -61,7 +72,7 @@ export class Agent {
     this.#startedAt = Math.floor(host.clock.now() / 1000)
     this.#appraisals = new LastAppraisals()
     this.#guest = guest
-    this.#sources = wireSources({ host, log, guest: this.#guest, issuing, appraisals: this.#appraisals })
+    this.#sources = wireSources({ host, log, guest, issuing, appraisals: this.#appraisals, store })
     const { clock, random, libc } = host
     const sources = this.#sources.sourcesFor(settings, 1)
     this.#broker = createBroker({ sources, clock, random, warm: settings.warm, limits: { builtAtS: earliestNowS } })
@@ -72,11 +83,13 @@ export class Agent {
     if (this.#peers.degraded) log.error({ code: this.#peers.degraded.code }, this.#peers.degraded.message)
   }
 
-  /** Checks the configuration and opens the keys; throws before anything is served. */
+  /** Checks the configuration, opens the keys and the registry; throws before anything is served. */
   static async open(parts: AgentParts): Promise<Agent> {
-    const settings = await composeSettings(parts.loaded)
-    const issuing = await wireIssuing(parts.loaded.configuration, parts.host, parts.log)
-    return new Agent(parts, settings, issuing, await wireGuest(settings, parts.host, parts.log))
+    const { loaded, host, log } = parts
+    const settings = await composeSettings(loaded)
+    const issuing = await wireIssuing(loaded.configuration, host, log)
+    const guest = await wireGuest(settings, host, log)
+    return new Agent(parts, settings, { issuing, guest, store: await wireRegistry(loaded, host, log) })
   }
 
   /** Runs until `stop` aborts; then drains and ends (BRK-140, BRK-143). */
@@ -98,6 +111,7 @@ export class Agent {
         (signal) => this.#broker.keepFresh(signal),
         ...this.#issuing.tasks,
         ...this.#guest.tasks,
+        this.#sources.keepRechecked(() => this.#renewTrust()),
         this.#serveAll(),
         (signal) => this.#manager.keepWatchdog(() => true, signal),
       )
@@ -157,6 +171,16 @@ export class Agent {
       broker: this.#broker.status(),
       configurationError: this.#configurationError,
     }
+  }
+
+  /** Revocation lists are replaced in place: what the settings name is read again, and is in force from then on (ENR-10). */
+  #renewTrust(): Promise<Settings> {
+    return this.#reloads.take(async () => {
+      const { configuration } = this.#settings
+      const [problem] = this.#adopt({ ...this.#settings, trust: await readEkTrust(configuration.verifier) })
+      if (problem !== undefined) throw agentErrors.error('CONFIGURATION_INVALID', problem)
+      return this.#settings
+    })
   }
 
   /** Gives what stands against the settings; none: they are in force. */

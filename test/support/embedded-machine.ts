@@ -165,7 +165,7 @@ export class EmbeddedMachine {
 
   enrolmentParts(): EnrolmentParts {
     const { simulator = false, trust = {}, verifier = {} } = this.#options
-    const configuration = configurationSchema.parse({ issuer: { url: embeddedIssuer }, verifier })
+    const configuration = configurationSchema.parse({ issuer: { url: embeddedIssuer }, tpm: { simulator }, verifier })
     const settings = {
       configuration,
       trust: { anchors: [anchorOf(maker.certificate, 'example')], intermediates: [], crls: [], ...trust },
@@ -174,7 +174,6 @@ export class EmbeddedMachine {
       attester: this.#attester() as unknown as TpmAttester,
       store: this.#store,
       settings,
-      simulator,
       clock: this.clock,
       random: randomBytes,
       appraisals: this.appraisals,

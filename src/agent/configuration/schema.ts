@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { vendorAnchorNames } from '../../endorsements/trust-anchors.ts'
 import { millisecondsOf } from './duration.ts'
+import { registry } from './registry-section.ts'
 import { remotes } from './remote-section.ts'
 import { collateral, tdx, tdxVerifierKeys } from './tdx-sections.ts'
 import { audience, duration, path, timeLimit, use } from './value-forms.ts'
@@ -179,6 +180,7 @@ export const configurationSchema = z.strictObject({
   tpm,
   tdx,
   verifier,
+  registry,
   collateral,
   issuer,
   remotes,

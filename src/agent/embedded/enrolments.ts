@@ -10,9 +10,10 @@ import { type EnrolmentRequest, proveActivation } from '../../evidence/tpm/enrol
 import type { RegistryStore } from '../../registry/registry-store.ts'
 import { TpmRegistry } from '../../registry/tpm-registry.ts'
 import type { TpmAppraisal, TpmEnrolment } from '../../verifier/index.ts'
-import { appraiseEnrolment, type EnrolmentCandidate, type EnrolmentInputs } from '../../verifier/tpm/enrolment.ts'
+import { appraiseEnrolment, type EnrolmentCandidate } from '../../verifier/tpm/enrolment.ts'
 import type { Settings } from '../wiring/settings.ts'
 import { recordJudge } from './daily-recheck.ts'
+import { enrolmentInputs } from './enrolment-inputs.ts'
 import { embeddedErrors } from './errors.ts'
 import type { Enrolments } from './guest.ts'
 import { failedIds, type LastAppraisals } from './last-appraisal.ts'
@@ -22,7 +23,6 @@ export interface EnrolmentParts {
   /** Outlives settings: counters that a reload forgot could be rolled back behind it (TPM-26). */
   readonly store: RegistryStore
   readonly settings: Settings
-  readonly simulator: boolean
   readonly clock: Clock
   readonly random: RandomSource
   readonly appraisals: LastAppraisals
@@ -45,7 +45,7 @@ function requestOf({ ek, ak, simulated }: TpmIdentity): EnrolmentRequest {
 /**
  * Enrols the attestation key of this machine with the bundled verifier: the chain of its endorsement key is checked, and
  * a challenge proves that both keys are in one TPM (tpm.md section 10). Each start and each change of the settings
- * enrols again, for the settings say what is trusted; the store lives as long as the process (ENR-11).
+ * enrols again, for the settings say what is trusted; what the store remembers of the key goes on (ENR-08).
  */
 class ProcessEnrolments implements Enrolments {
   #parts: EnrolmentParts
@@ -53,8 +53,9 @@ class ProcessEnrolments implements Enrolments {
   #enrolled: Promise<Uint8Array> | null = null
 
   constructor(parts: EnrolmentParts) {
+    const { settings, clock } = parts
     this.#parts = parts
-    this.#registry = new TpmRegistry({ ...parts, judge: recordJudge(() => this.#inputs(parts.clock.now())) })
+    this.#registry = new TpmRegistry({ ...parts, judge: recordJudge(() => enrolmentInputs(settings, clock.now())) })
   }
 
   async require(signal: AbortSignal): Promise<TpmEnrolment> {
@@ -124,30 +125,14 @@ class ProcessEnrolments implements Enrolments {
   }
 
   #appraise(request: EnrolmentRequest): EnrolmentCandidate {
-    const { clock, appraisals } = this.#parts
+    const { settings, clock, appraisals } = this.#parts
     const now = clock.now()
-    const { affirmed, findings, candidate } = appraiseEnrolment(request, this.#inputs(now))
+    const { affirmed, findings, candidate } = appraiseEnrolment(request, enrolmentInputs(settings, now))
     appraisals.keepEnrolment({ affirmed, findings, at: Math.floor(now / 1000) })
     if (candidate !== null) return candidate
     throw embeddedErrors.error('ENROLMENT_NOT_AFFIRMED', `failed: ${failedIds(findings)}`, {
       facts: { findings: failedIds(findings) },
     })
-  }
-
-  #inputs(now: number): EnrolmentInputs {
-    const { settings, simulator } = this.#parts
-    const { trust, configuration } = settings
-    const { revocation, ek_pinned, instance_id } = configuration.verifier
-    return {
-      ...trust,
-      now,
-      revocation,
-      simulator,
-      ...(simulator ? { simulatorAnchors: trust.anchors } : {}),
-      // Who pins the key of this machine and names its instance says that the two belong together.
-      pinnedEks: ek_pinned.map((spkiSha256) => ({ spkiSha256, instanceId: instance_id ?? null })),
-      expectedInstance: instance_id ?? null,
-    }
   }
 }
 

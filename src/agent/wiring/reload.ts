@@ -7,13 +7,22 @@ import { agentErrors } from '../errors.ts'
 import { composeSettings, type Settings } from './settings.ts'
 
 /** What is opened once: a change of it needs a restart and is refused on reload (BRK-142). */
-function fixedParts({ agent, listen, tpm, tdx, collateral, issuer }: Configuration): Readonly<Record<string, unknown>> {
+function fixedParts({
+  agent,
+  listen,
+  tpm,
+  tdx,
+  registry,
+  collateral,
+  issuer,
+}: Configuration): Readonly<Record<string, unknown>> {
   const { url, listen: address, algorithm, rotation, ephemeral_keys, allow_http_loopback } = issuer
   return {
     'agent.state_directory': agent.state_directory,
     listen,
     tpm,
     tdx,
+    registry,
     collateral,
     'issuer.url': url,
     'issuer.listen': address ?? null,

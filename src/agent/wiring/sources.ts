@@ -1,11 +1,14 @@
 import type { Logger } from 'pino'
+import type { Task } from '../../base/tasks.ts'
 import { Turns } from '../../base/turns.ts'
 import { Challenges } from '../../issuer/challenges.ts'
 import type { TokenSource } from '../../passport/token-source.ts'
-import { MemoryStore } from '../../registry/memory-store.ts'
+import { TpmRegistry } from '../../registry/tpm-registry.ts'
 import { acceptOwnToken, type OwnTokens } from '../embedded/accept-own-token.ts'
 import { createWorkerAppraiser } from '../embedded/appraiser.ts'
+import { dailyRecheck } from '../embedded/daily-recheck.ts'
 import { createEmbeddedSource } from '../embedded/embedded-source.ts'
+import { enrolmentInputs } from '../embedded/enrolment-inputs.ts'
 import { createEnrolments } from '../embedded/enrolments.ts'
 import type { Guest, GuestTd, GuestTpm } from '../embedded/guest.ts'
 import type { LastAppraisals } from '../embedded/last-appraisal.ts'
@@ -13,6 +16,7 @@ import type { GuestWiring } from './guest.ts'
 import type { Host } from './host.ts'
 import type { IssuingWiring } from './issuing.ts'
 import { loggedSource } from './logged-source.ts'
+import type { OpenRegistryStore } from './registry-store.ts'
 import { remoteSources } from './remotes.ts'
 import { localIssuer, type Settings } from './settings.ts'
 
@@ -22,11 +26,15 @@ export interface SourceParts {
   readonly guest: GuestWiring
   readonly issuing: IssuingWiring
   readonly appraisals: LastAppraisals
+  /** What the bundled verifier remembers of TPMs; closed with the sources. */
+  readonly store: OpenRegistryStore
 }
 
 export interface SourceFactory extends AsyncDisposable {
   /** The bundled verifier and issuer under these settings, and the remote verifiers. */
   sourcesFor(settings: Settings, generation: number): readonly TokenSource[]
+  /** Judges all enrolments once a day by what `renew` gives: settings whose files were read again (ENR-10). */
+  keepRechecked(renew: () => Promise<Settings>): Task
 }
 
 function guestTd({ watchedTd, collateral }: GuestWiring, settings: Settings): GuestTd | null {
@@ -63,19 +71,24 @@ function remotesOf({ host, log, guest }: SourceParts, settings: Settings, genera
 
 /** Sources share one appraisal thread, one table of challenges, the counters and their turns; enrolling is each source's own. */
 export function wireSources(parts: SourceParts): SourceFactory {
-  const { host, log, guest: wired, issuing, appraisals } = parts
+  const { host, log, guest: wired, issuing, appraisals, store } = parts
   const { clock, random } = host
   const appraiser = createWorkerAppraiser()
   const challenges = new Challenges({ clock, random })
   const stop = new AbortController()
-  const store = new MemoryStore()
   const turns = new Turns()
   const guestTpm = (settings: Settings): GuestTpm | null => {
     if (wired.tpm === null) return null
     const { attester } = wired.tpm
     const { simulator } = settings.configuration.tpm
-    const enrolling = { attester, store, clock, random, appraisals, log, ended: stop.signal, settings, simulator }
-    return { attester, enrolments: createEnrolments(enrolling), requirements: settings.requirements, simulator }
+    const enrolling = { attester, store, clock, random, appraisals, log, ended: stop.signal, settings }
+    return {
+      attester,
+      enrolments: createEnrolments(enrolling),
+      requirements: settings.requirements,
+      references: settings.references,
+      simulator,
+    }
   }
   const localSource = (settings: Settings, generation: number): TokenSource => {
     const guest: Guest = { tpm: guestTpm(settings), td: guestTd(wired, settings) }
@@ -103,9 +116,15 @@ export function wireSources(parts: SourceParts): SourceFactory {
       localSource(settings, generation),
       ...remotesOf(parts, settings, generation),
     ],
-    [Symbol.asyncDispose]: () => {
+    keepRechecked: (renew) => {
+      if (wired.tpm === null) return async () => {}
+      const inputs = async () => enrolmentInputs(await renew(), clock.now())
+      return dailyRecheck({ registry: new TpmRegistry({ store, clock, random }), inputs, clock, log })
+    },
+    [Symbol.asyncDispose]: async () => {
       stop.abort()
-      return appraiser[Symbol.asyncDispose]()
+      await appraiser[Symbol.asyncDispose]()
+      await store[Symbol.asyncDispose]()
     },
   }
 }

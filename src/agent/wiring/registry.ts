@@ -1,0 +1,69 @@
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import { AttestdError } from '../../base/errors.ts'
+import type { RegistryStore } from '../../registry/registry-store.ts'
+import { invalidAt } from '../configuration/load.ts'
+import type { LoadedConfiguration } from '../configuration/read.ts'
+import type { Host } from './host.ts'
+import { type OpenRegistryStore, openRegistryStore, type RegistryPlace } from './registry-store.ts'
+
+/** Where the configuration keeps the registry. Throws `CONFIGURATION_INVALID` for keys that contradict each other. */
+export function registryPlace({ file, text, configuration }: LoadedConfiguration): RegistryPlace {
+  const { registry, agent } = configuration
+  const { store, directory, url_file: urlFile } = registry
+  const refuse = (key: string, says: string) => invalidAt(file, text, ['registry', key], says)
+  if (store !== 'postgresql' && urlFile !== undefined) throw refuse('url_file', 'is for store = "postgresql"')
+  if (store !== 'embedded' && directory !== undefined) throw refuse('directory', 'is for store = "embedded"')
+  if (store === 'memory') return { kind: store }
+  if (store === 'embedded') return { kind: store, directory: directory ?? join(agent.state_directory, 'registry') }
+  if (urlFile === undefined) throw refuse('store', 'needs url_file')
+  return { kind: store, urlFile }
+}
+
+/**
+ * A store whose server did not answer at the start: whoever needs it tries again. A guest must be able to start before its
+ * network, and an agent that ends for that is started again and again.
+ */
+class LateStore implements OpenRegistryStore {
+  #open: () => Promise<OpenRegistryStore>
+  #store: Promise<OpenRegistryStore> | null = null
+
+  constructor(open: () => Promise<OpenRegistryStore>) {
+    this.#open = open
+  }
+
+  #opened(): Promise<OpenRegistryStore> {
+    if (this.#store !== null) return this.#store
+    const store = this.#open()
+    this.#store = store
+    store.catch(() => {
+      this.#store = null
+    })
+    return store
+  }
+
+  findByAk: RegistryStore['findByAk'] = async (akName) => (await this.#opened()).findByAk(akName)
+  findByEk: RegistryStore['findByEk'] = async (ekName) => (await this.#opened()).findByEk(ekName)
+  findByIdentity: RegistryStore['findByIdentity'] = async (identity) => (await this.#opened()).findByIdentity(identity)
+  list: RegistryStore['list'] = async (after) => (await this.#opened()).list(after)
+  commit: RegistryStore['commit'] = async (changes, outcomes) => (await this.#opened()).commit(changes, outcomes)
+  history: RegistryStore['history'] = async (akName) => (await this.#opened()).history(akName)
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const store = await this.#store?.catch(() => null)
+    await store?.[Symbol.asyncDispose]()
+  }
+}
+
+/** Opens the registry of the configuration. A server that does not answer is tried again when it is needed; all else throws. */
+export async function wireRegistry(loaded: LoadedConfiguration, host: Host, log: Logger): Promise<OpenRegistryStore> {
+  const place = registryPlace(loaded)
+  const open = () => openRegistryStore(place, host)
+  try {
+    return await open()
+  } catch (error) {
+    if (!(error instanceof AttestdError && error.code === 'registry_unavailable')) throw error
+    log.warn({ event: 'registry_unavailable', code: error.code }, error.message)
+    return new LateStore(open)
+  }
+}
