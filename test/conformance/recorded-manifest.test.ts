@@ -240,7 +240,7 @@ function certificateFacts(file: string): Expected {
     subject: plainName(describeName(certificate.subject)),
     issuer: plainName(describeName(certificate.issuer)),
     sha256Fingerprint: certificate.fingerprint,
-    spkiSha256: certificate.publicKeySha256,
+    spkiSha256: createHash('sha256').update(certificate.publicKey).digest('hex'),
     notAfter: new Date(certificate.notAfter).toISOString(),
     criticalExtensions: [...extensions].flatMap(([id, { critical }]) => (critical ? [id] : [])).sort(),
     eku: certificate.extendedKeyUsage ?? [],
