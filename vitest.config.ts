@@ -8,6 +8,7 @@ const slow = [
   'src/base/prehashed-signature.test.ts',
   'src/base/pki/{certificate,chain,revocation-list}.test.ts',
   'src/evidence/tdx/{cc-event-log,quote}.test.ts',
+  'src/evidence/event-log/hostile-logs.test.ts',
   'src/evidence/tpm/evidence-json.test.ts',
   'src/attester/tpm/{tpm-attester,tpm-keys}.test.ts',
   'src/endorser/tdx/{collateral-source,never-back,served-collateral}.test.ts',

@@ -237,25 +237,31 @@ const bank = (hash: HashName) => {
   })
   return values.map((list) => [hash, new Map(list)] as const)
 }
-const evidences: fc.Arbitrary<TpmEvidence> = fc.record({
-  ak: fc.record({ publicArea: bytes(1, 99), certificate: fc.constantFrom(null, pem) }),
-  ek: fc.record({
-    publicArea: fc.option(bytes(1, 99)),
-    certificate: fc.option(bytes(1, 99)),
-    chain: fc.array(bytes(1, 9), { maxLength: 4 }),
-  }),
-  quotes: fc.array(
-    fc.record({
-      attest: bytes(1, 99),
-      signature: bytes(1, 99),
-      pcrs: fc.subarray(hashNames).chain((names) => fc.tuple(...names.map(bank)).map((banks) => new Map(banks))),
+const evidences: fc.Arbitrary<TpmEvidence> = fc
+  .record({
+    ak: fc.record({ publicArea: bytes(1, 99), certificate: fc.constantFrom(null, pem) }),
+    ek: fc.record({
+      publicArea: fc.option(bytes(1, 99)),
+      certificate: fc.option(bytes(1, 99)),
+      chain: fc.array(bytes(1, 9), { maxLength: 4 }),
     }),
-    { minLength: 1, maxLength: 4 },
-  ),
-  eventLog: fc.option(bytes(1, 99)),
-  ima: fc.option(fc.record({ from: fc.nat(), column: fc.constantFrom(...hashNames), data: bytes(0, 99) })),
-  simulated: fc.boolean(),
-})
+    quotes: fc.array(
+      fc.record({
+        attest: bytes(1, 99),
+        signature: bytes(1, 99),
+        pcrs: fc.subarray(hashNames).chain((names) => fc.tuple(...names.map(bank)).map((banks) => new Map(banks))),
+      }),
+      { minLength: 1, maxLength: 4 },
+    ),
+    eventLog: fc.option(bytes(1, 99)),
+    ima: fc.option(fc.record({ from: fc.nat(), column: fc.constantFrom(...hashNames), data: bytes(0, 99) })),
+    simulated: fc.boolean(),
+  })
+  .chain((evidence) =>
+    fc
+      .option(fc.string({ unit: 'grapheme', maxLength: 50 }))
+      .map((line) => (line === null || line.includes('\0') ? evidence : { ...evidence, kernelCmdline: line })),
+  )
 
 describe('encoding', () => {
   it('is read back to the same evidence, as object and as text, and writes the same again', () => {
@@ -282,6 +288,27 @@ describe('encoding', () => {
     ])
     expect(encodeTpmEvidence(evidence)['ima']).toEqual({ format: 'binary', from: 3, data: base64(50) })
     expect(encodeTpmEvidence(evidence)['hints']).toEqual({ simulated: true })
+  })
+})
+
+describe('the hint of a command line (ELOG-20)', () => {
+  const withHint = (kernelCmdline: unknown) => container(editAt(['hints'], { simulated: true, kernelCmdline } as never))
+
+  it.each(['', 'quiet ro', 'x'.repeat(4096), 'é😀'])('is kept as it is: %s', (text) => {
+    expect(parseTpmEvidence(withHint(text))).toMatchObject({ simulated: true, kernelCmdline: text })
+  })
+
+  it('is absent where it is null or not there', () => {
+    for (const hint of [null, undefined]) expect(parseTpmEvidence(withHint(hint))).not.toHaveProperty('kernelCmdline')
+  })
+
+  it.each([
+    ['longer than 4096 characters', 'x'.repeat(4097), 'is longer than 4096 characters'],
+    ['with a NUL', 'a\0b', 'is not the text of a command line'],
+    ['of half a character', '\ud83d', 'is not the text of a command line'],
+    ['that is no text', 7, 'is not a string'],
+  ])('%s is refused', (_what, hint, problem) => {
+    expect(() => parseTpmEvidence(withHint(hint))).toThrow(`evidence.hints.kernelCmdline: ${problem}`)
   })
 })
 
