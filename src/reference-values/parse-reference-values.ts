@@ -16,13 +16,20 @@ export interface ReferenceDocument {
 const feed = 0x0a
 /** 4096 digests of SHA-512 fit. */
 const maximumLine = 1 << 20
-const maximumFiles = 8_000_000
-/** Items beside files: each of them costs time at every appraisal. */
-const maximumOthers = 100_000
+
+/** What one document may hold. */
+export interface ReferenceLimits {
+  readonly files: number
+  /** Items beside files: each of them costs time at every appraisal. */
+  readonly others: number
+}
+
+const defaultLimits: ReferenceLimits = { files: 8_000_000, others: 100_000 }
 
 /** Reads a document piece by piece, and keeps no more of it than what it says and the beginning of one line. */
 export class ReferenceParser {
   #document: string
+  #limits: ReferenceLimits
   #collector = new ReferenceCollector()
   #header: ReferenceHeader | null = null
   #line = 0
@@ -30,8 +37,9 @@ export class ReferenceParser {
   #restLength = 0
 
   /** `document` names it in errors. */
-  constructor(document: string) {
+  constructor(document: string, limits: ReferenceLimits = defaultLimits) {
     this.#document = document
+    this.#limits = limits
   }
 
   /** Takes the next bytes, cut anywhere. Throws `MalformedError` with line and column. */
@@ -66,9 +74,9 @@ export class ReferenceParser {
     if (bytes.length > maximumLine) throw this.#malformed(`is longer than ${maximumLine} bytes`)
     if (this.#header === null || !this.#isPlainFile(bytes)) this.#strictLine(bytes)
     const { fileCount, otherCount } = this.#collector
-    if (fileCount > maximumFiles) throw this.#malformed(`is one too many: a document has ${maximumFiles} files`)
-    if (otherCount > maximumOthers)
-      throw this.#malformed(`is one too many: a document has ${maximumOthers} other items`)
+    const { files, others } = this.#limits
+    if (fileCount > files) throw this.#malformed(`is one file too many: a document has ${files}`)
+    if (otherCount > others) throw this.#malformed(`is one item too many: a document has ${others} beside files`)
   }
 
   #isPlainFile(bytes: Uint8Array): boolean {

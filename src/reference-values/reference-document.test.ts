@@ -6,7 +6,7 @@ import { MalformedError } from '../base/errors.ts'
 import { areEqual, differences, type ReferenceDifferences } from './differences.ts'
 import { digestSet, digestsOf, hexDigest, uniteDigests, withoutDigests } from './digest-set.ts'
 import { encodeReferenceItem, encodeReferenceValues, referenceValuesId } from './encode-reference-values.ts'
-import { parseReferenceValues, readReferenceValues } from './parse-reference-values.ts'
+import { parseReferenceValues, ReferenceParser, readReferenceValues } from './parse-reference-values.ts'
 import { joinReferenceValues, ReferenceCollector } from './reference-collector.ts'
 import { parseReferenceLine, plainFileForm } from './reference-line.ts'
 import type { ReferenceValues } from './reference-values.ts'
@@ -15,6 +15,7 @@ const header = { name: 'test', description: null }
 const first = '{"format":"attestd.reference-values","version":1,"name":"test"}'
 const ones = '1'.repeat(64)
 const twos = '2'.repeat(64)
+const fileLine = (path: string) => `{"file":"${path}","sha256":["${ones}"]}`
 const parse = (...lines: readonly string[]) => parseReferenceValues(Buffer.from([first, ...lines].join('\n')), 'doc')
 const encoded = (values: ReferenceValues) => Buffer.concat([...encodeReferenceValues(values, header)])
 
@@ -96,7 +97,6 @@ describe('a document', () => {
       'file has a character beyond printable ASCII; write each of its bytes as \\\\xNN (line 2',
     ],
     [`{"file":"/\\\\x41","sha256":["${ones}"]}`, 'file is not an escaped name in its one form (line 2, column 2)'],
-    [`{"file":"${'a'.repeat(4097)}","sha256":["${ones}"]}`, 'longer than 4096 bytes'],
     [`{"file":7,"sha256":["${ones}"]}`, 'file is not a text'],
     [`{"files":"/[","sha256":["${ones}"]}`, "files '[' without its ']' (character 2 of the pattern) (line 2"],
     [`{"files":["/a"],"sha256":["${ones}"]}`, 'files is neither a glob nor'],
@@ -116,9 +116,50 @@ describe('a document', () => {
     ['{"path":"/a"}', 'is none of file, files, exclude, key, buffer, pcrs'],
     ['[]', 'is not a JSON object'],
     ['{"file":', 'ends too early (line 2, column 9)'],
+    ['{"pcrs":{"sha256":["0"]},"image":"x"}', 'sha256 is not an object of PCRs'],
+    ['{"pcrs":["sha256"],"image":"x"}', 'pcrs is not an object of banks'],
+    [`{"key":"${ones}","keyring":".ima","der":7}`, 'der is not a text of a key in DER'],
   ])('refuses %s', (line, says) => {
     expect(() => parse(line)).toThrow(MalformedError)
     expect(() => parse(line)).toThrow(says)
+  })
+
+  it('takes names, texts and lists of the greatest length, and no greater ones', () => {
+    const name = (length: number) => `{"file":"\\\\\\\\${'a'.repeat(length - 1)}","sha256":["${ones}"]}`
+    expect([...parse(name(4096)).values.files.keys()][0]).toHaveLength(4096)
+    expect(() => parse(name(4097))).toThrow('longer than 4096 bytes')
+    expect(parse(fileLine('a'.repeat(4096))).values.files.size).toBe(1)
+    expect(() => parse(fileLine('a'.repeat(4097)))).toThrow('longer than 4096 bytes')
+    const der = (size: number) => {
+      const bytes = Buffer.alloc(size)
+      const sha256 = createHash('sha256').update(bytes).digest('hex')
+      return `{"key":"${sha256}","keyring":".ima","der":"${bytes.toString('base64')}"}`
+    }
+    expect(parse(der(12_288)).values.keys).toHaveLength(1)
+    expect(() => parse(der(12_289))).toThrow('der is not a text of a key in DER')
+    const reason = (length: number) => `{"exclude":"/a","reason":"${'r'.repeat(length)}"}`
+    expect(parse(reason(1024)).values.excludes[0]?.reason).toHaveLength(1024)
+    expect(() => parse(reason(1025))).toThrow('longer than 1024 characters')
+    const digests = (count: number) =>
+      JSON.stringify({
+        file: '/a',
+        sha1: Array.from({ length: count }, (_none, at) => at.toString(16).padStart(40, '0')),
+      })
+    expect(digestsOf(parse(digests(4096)).values.files.get('/a') ?? '')).toHaveLength(4096)
+    expect(() => parse(digests(4097))).toThrow('list of 1 to 4096 digests')
+  })
+
+  it('has as many files and other items as it may, and no more', () => {
+    const lines = [first, fileLine('/a'), fileLine('/b'), fileLine('/b'), '{"exclude":"/x"}', '{"exclude":"/y"}', '']
+    const bytes = Buffer.from(lines.join('\n'))
+    const read = (limits: { files: number; others: number }) => {
+      const parser = new ReferenceParser('doc', limits)
+      parser.add(bytes)
+      return parser.end().values
+    }
+    expect(read({ files: 2, others: 2 }).files.size).toBe(2)
+    expect(() => read({ files: 1, others: 2 })).toThrow('is one file too many: a document has 1 (line 3, column 1)')
+    expect(() => read({ files: 2, others: 1 })).toThrow('is one item too many: a document has 1 beside files (line 6')
   })
 
   it('counts lines whatever they hold', () => {
@@ -128,6 +169,7 @@ describe('a document', () => {
   it.each([
     ['', 'is empty, without its first line'],
     ['\n', 'ends too early'],
+    [`${fileLine('/a')}\n${first}`, 'format is not "attestd.reference-values"'],
     ['{"format":"attestd.policy","version":1,"name":"x"}', 'format is not "attestd.reference-values"'],
     ['{"format":"attestd.reference-values","version":2,"name":"x"}', 'version is not 1 (line 1, column 38)'],
     ['{"format":"attestd.reference-values","version":1}', 'name is missing'],
