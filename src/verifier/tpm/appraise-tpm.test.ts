@@ -388,14 +388,19 @@ describe('hostile evidence', () => {
   }
 
   it('is answered, whatever byte of the container is changed; what is affirmed says the same', () => {
-    const { claims } = appraiseTpm(evidence, inputs)
+    // No digest covers the name of a template: a changed one is not known, and counted (IMA-07).
+    const said = ({ claims }: TpmAppraisal) => ({
+      ...claims,
+      ima: { ...(claims['ima'] as object), unknown_template_count: 0 },
+    })
+    const claims = said(appraiseTpm(evidence, inputs))
     expect(answers(good)?.claims).toEqual(claims)
     fc.assert(
       fc.property(fc.nat(good.length - 1), fc.nat(255), (at, value) => {
         const edited = Uint8Array.from(good)
         edited[at] = value
         const appraisal = answers(edited)
-        if (appraisal?.affirmed) expect(appraisal.claims).toEqual(claims)
+        if (appraisal?.affirmed) expect(said(appraisal)).toEqual(claims)
       }),
       { numRuns: 2000 },
     )
