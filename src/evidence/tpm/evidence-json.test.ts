@@ -276,8 +276,8 @@ describe('encoding', () => {
     )
   })
 
-  it('writes what SVC-23 shows: no column where it is SHA-1, no hints of a real TPM', () => {
-    const evidence = parseTpmEvidence(container(editAt(['ima', 'column'], 'sha1')))
+  it('writes what SVC-23 shows: no column where it is SHA-1, no hints of a real TPM that says no command line', () => {
+    const { kernelCmdline, ...evidence } = parseTpmEvidence(container(editAt(['ima', 'column'], 'sha1')))
     expect(Object.keys(encodeTpmEvidence({ ...evidence, simulated: false }))).toEqual([
       'version',
       'ak',
@@ -288,6 +288,8 @@ describe('encoding', () => {
     ])
     expect(encodeTpmEvidence(evidence)['ima']).toEqual({ format: 'binary', from: 3, data: base64(50) })
     expect(encodeTpmEvidence(evidence)['hints']).toEqual({ simulated: true })
+    const spoken = { ...evidence, simulated: false, kernelCmdline: kernelCmdline ?? '' }
+    expect(encodeTpmEvidence(spoken)['hints']).toEqual({ kernelCmdline: 'quiet' })
   })
 })
 
