@@ -61,7 +61,11 @@ describe('TPM-10', () => {
   it.each<[string, TpmtPublic, string]>([
     ['SHA-1 names', { ...ecc, nameAlg: 'sha1' }, 'SHA-1'],
     ['RSA below 2048 bits', { ...rsa, keyBits: 2047 }, '2047'],
+    ['whole RSA keys of 1024 bits', rsaAk(1024), '1024'],
+    ['whole RSA keys of 2040 bits', rsaAk(2040), '2040'],
     ['another exponent', { ...rsa, exponent: 3 }, 'exponent 3'],
+    ['a larger exponent', { ...rsa, exponent: 65539 }, 'exponent 65539'],
+    ['an exponent of 1', { ...rsa, exponent: 1 }, 'exponent 1'],
     ['a modulus shorter than declared', { ...rsa, modulus: short }, 'declared'],
     ['a modulus that begins with a zero bit', { ...rsa, modulus: Uint8Array.of(0x7f, ...short) }, 'declared'],
     ['an even modulus', { ...rsa, modulus: rsa.modulus.with(-1, (rsa.modulus.at(-1) ?? 0) & 0xfe) }, 'even'],
