@@ -1,5 +1,5 @@
 import { Turns } from '../base/turns.ts'
-import { PgliteThread } from './pglite-thread.ts'
+import { PgliteThread, type StartWorker, startWorker } from './pglite-thread.ts'
 import type { SqlEngine, SqlQueries, SqlRow, SqlValue } from './sql-engine.ts'
 import { storeErrors } from './store-errors.ts'
 
@@ -14,6 +14,7 @@ export interface PgliteOptions {
   readonly entry?: URL
   /** Between two times of care. Default 1000. */
   readonly careEvery?: number
+  readonly start?: StartWorker
 }
 
 const compiledWorker = () => new URL('./pglite-worker.js', import.meta.url)
@@ -24,9 +25,9 @@ const compiledWorker = () => new URL('./pglite-worker.js', import.meta.url)
  */
 export async function createPgliteDatabase(
   directory: string,
-  { entry = compiledWorker() }: PgliteOptions = {},
+  { entry = compiledWorker(), start = startWorker }: PgliteOptions = {},
 ): Promise<void> {
-  const thread = new PgliteThread(entry, { act: 'create', directory })
+  const thread = new PgliteThread(entry, { act: 'create', directory }, start)
   try {
     await thread.ready()
   } finally {
@@ -43,6 +44,7 @@ export class PgliteEngine implements SqlEngine {
   readonly #directory: string
   readonly #entry: URL
   readonly #careEvery: number
+  readonly #start: StartWorker
   #turns = new Turns()
   #thread: PgliteThread | null = null
   #transactions = 0
@@ -50,11 +52,12 @@ export class PgliteEngine implements SqlEngine {
 
   private constructor(
     directory: string,
-    { entry = compiledWorker(), careEvery = transactionsBetweenCare }: PgliteOptions,
+    { entry = compiledWorker(), careEvery = transactionsBetweenCare, start = startWorker }: PgliteOptions,
   ) {
     this.#directory = directory
     this.#entry = entry
     this.#careEvery = careEvery
+    this.#start = start
   }
 
   /** Opens the database in `directory`; it is never made here. Throws errors of `storeErrors`. */
@@ -96,7 +99,7 @@ export class PgliteEngine implements SqlEngine {
     if (this.#closed) throw storeErrors.error('registry_unavailable', `${this.#directory}: the registry is closed`)
     if (this.#thread === null || this.#thread.hasEnded) {
       await this.#thread?.close()
-      this.#thread = new PgliteThread(this.#entry, { act: 'open', directory: this.#directory })
+      this.#thread = new PgliteThread(this.#entry, { act: 'open', directory: this.#directory }, this.#start)
     }
     await this.#thread.ready()
     return this.#thread

@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads'
+import { Worker, type WorkerOptions } from 'node:worker_threads'
 import type { PgliteJob, PgliteReport, PgliteTask } from './pglite-worker.ts'
 import type { SqlRow, SqlValue } from './sql-engine.ts'
 import { errorOfState } from './sql-states.ts'
@@ -8,6 +8,11 @@ import { storeErrors } from './store-errors.ts'
 const longestStartMs = 120_000
 const longestStatementMs = 30_000
 const startId = 0
+
+/** Starts the compiled `pglite-worker` at `entry`. */
+export type StartWorker = (entry: URL, options: WorkerOptions) => Worker
+
+export const startWorker: StartWorker = (entry, options) => new Worker(entry, options)
 
 interface Waiting {
   readonly resolve: (rows: readonly SqlRow[]) => void
@@ -38,9 +43,9 @@ export class PgliteThread {
   #ended: Error | null = null
 
   /** `entry` is the compiled `pglite-worker`. */
-  constructor(entry: URL, task: PgliteTask) {
+  constructor(entry: URL, task: PgliteTask, start: StartWorker) {
     this.#directory = task.directory
-    this.#worker = new Worker(entry, { name: 'registry', workerData: task })
+    this.#worker = start(entry, { name: 'registry', workerData: task })
     this.#worker.on('message', (report: PgliteReport) => this.#hear(report))
     this.#worker.on('error', (error) => this.#end((error as NodeJS.ErrnoException).code ?? String(error)))
     this.#worker.on('exit', () => this.#end('the database ended'))
