@@ -11,7 +11,7 @@ const databaseGuid = 'd719b2cb-3d3a-4596-a3bc-dad00e67656f'
 const shimGuid = '605dab50-e046-4300-abb6-3dd810dd8b23'
 
 /** SB-01: the variables that together say what the machine boots. */
-export const secureBootVariables = ['SecureBoot', 'PK', 'KEK', 'db', 'dbx'] as const
+const secureBootVariables = ['SecureBoot', 'PK', 'KEK', 'db', 'dbx'] as const
 export type SecureBootVariable = (typeof secureBootVariables)[number]
 
 const guidOf: Readonly<Record<SecureBootVariable, string>> = {
