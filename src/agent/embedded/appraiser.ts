@@ -2,8 +2,8 @@ import { Worker } from 'node:worker_threads'
 import { declareErrors } from '../../base/errors.ts'
 import type { GuestEvidence } from '../../evidence/composite.ts'
 import type { ImaLogPart, TpmEvidence } from '../../evidence/tpm/evidence.ts'
-import type { GuestAppraisal, GuestInputs } from '../../verifier/index.ts'
-import { buffersOfTask, type EvidenceTask, type FixedTpm, type StageInputs, type TaskResult } from './evidence-tasks.ts'
+import type { GuestAppraisal, GuestInputs, ImaStageInputs } from '../../verifier/index.ts'
+import { buffersOfTask, type EvidenceTask, type FixedTpm, type TaskResult } from './evidence-tasks.ts'
 import type { ImaStart } from './ima-parts.ts'
 
 export interface EvidenceJob {
@@ -25,7 +25,7 @@ export interface Appraiser extends AsyncDisposable {
   /** Fixes the bytes of a container, and digests them for the report data of the TD beside it (BRK-92). */
   fixContainer(evidence: TpmEvidence): Promise<FixedTpm>
   /** Judges a part of an IMA log that goes before the last one; null for one that cannot be gone on from (IMA-24). */
-  stageImaPart(part: ImaLogPart, inputs: StageInputs): Promise<ImaStart | null>
+  stageImaPart(part: ImaLogPart, inputs: ImaStageInputs): Promise<ImaStart | null>
 }
 
 export const appraiserErrors = declareErrors({
@@ -84,7 +84,7 @@ class WorkerAppraiser implements Appraiser {
     return this.#perform({ do: 'fixContainer', evidence })
   }
 
-  stageImaPart(part: ImaLogPart, inputs: StageInputs): Promise<ImaStart | null> {
+  stageImaPart(part: ImaLogPart, inputs: ImaStageInputs): Promise<ImaStart | null> {
     return this.#perform({ do: 'stageImaPart', part, inputs })
   }
 

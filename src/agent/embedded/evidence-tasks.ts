@@ -1,16 +1,13 @@
 import type { GuestEvidence, TpmPart } from '../../evidence/composite.ts'
 import type { ImaLogPart, TpmEvidence } from '../../evidence/tpm/evidence.ts'
-import type { GuestAppraisal, GuestInputs } from '../../verifier/index.ts'
+import type { GuestAppraisal, GuestInputs, ImaStageInputs } from '../../verifier/index.ts'
 import type { ImaStart } from './ima-parts.ts'
 
 /** What the thread does for the event loop. */
 export type EvidenceTask =
   | { readonly do: 'appraise'; readonly evidence: GuestEvidence; readonly inputs: GuestInputs }
   | { readonly do: 'fixContainer'; readonly evidence: TpmEvidence }
-  | { readonly do: 'stageImaPart'; readonly part: ImaLogPart; readonly inputs: StageInputs }
-
-/** What an IMA log is judged by, and what the parts before this one led to. */
-export type StageInputs = NonNullable<GuestInputs['tpm']> & { readonly imaStage: Uint8Array | null }
+  | { readonly do: 'stageImaPart'; readonly part: ImaLogPart; readonly inputs: ImaStageInputs }
 
 /** TPM evidence whose bytes are fixed, and what a TD quote has to cover of it. */
 export interface FixedTpm {

@@ -94,7 +94,7 @@ export function tpmInputsOf(
   { requirements, references, simulator }: GuestTpm,
   { enrolment, selection }: TpmPlan,
   imaStage: Uint8Array | null,
-): NonNullable<GuestInputs['tpm']> & { readonly imaStage: Uint8Array | null } {
+): NonNullable<GuestInputs['tpm']> {
   return { requirements, references, simulator, enrolment, selection, imaStage }
 }
 
