@@ -2,6 +2,7 @@ import { concatBytes } from '../base/bytes.ts'
 import { MalformedError } from '../base/errors.ts'
 import { parseUtf8 } from '../base/json.ts'
 import { hexDigest } from './digest-set.ts'
+import { requirePatterns } from './path-matcher.ts'
 import { ReferenceCollector } from './reference-collector.ts'
 import { parseReferenceHeader, parseReferenceLine, plainFileForm } from './reference-line.ts'
 import type { ReferenceHeader, ReferenceValues } from './reference-values.ts'
@@ -59,7 +60,9 @@ export class ReferenceParser {
   end(): ReferenceDocument {
     if (this.#restLength > 0) this.#endLine(new Uint8Array())
     if (this.#header === null) throw new MalformedError({ path: this.#document }, 'is empty, without its first line')
-    return { header: this.#header, values: this.#collector.build(), repeated: this.#collector.repeated }
+    const values = this.#collector.build()
+    requirePatterns(values, this.#document)
+    return { header: this.#header, values, repeated: this.#collector.repeated }
   }
 
   #malformed(problem: string): MalformedError {

@@ -1,5 +1,7 @@
+import { MalformedError } from '../base/errors.ts'
 import type { ByteSet, GlobNode } from './glob.ts'
 import { nodesOfPattern, type PathPattern } from './path-pattern.ts'
+import type { ReferenceValues } from './reference-values.ts'
 
 /** An instruction of the automaton: takes one byte and goes on, goes on in several places at once, or has matched. */
 type Instruction =
@@ -7,14 +9,16 @@ type Instruction =
   | { readonly both: readonly number[] }
   | { readonly matched: number }
 
-/** Instructions of all patterns of one matcher; what a hostile document can make it hold. */
+/** Instructions of all patterns of one matcher, about one for each character of them: they cost memory and time. */
 const maximumInstructions = 1 << 18
 
 class Program {
   readonly instructions: Instruction[] = []
 
   #add(instruction: Instruction): number {
-    if (this.instructions.length >= maximumInstructions) throw new RangeError('more patterns than a matcher can hold')
+    if (this.instructions.length >= maximumInstructions) {
+      throw new MalformedError({ path: 'patterns' }, `take more than ${maximumInstructions} steps together`)
+    }
     return this.instructions.push(instruction) - 1
   }
 
@@ -156,10 +160,23 @@ export type PathMatcher = (bytes: Uint8Array, start: number, end: number) => rea
 
 /**
  * Makes a matcher of several patterns at once, to be kept for many paths; it remembers what it found out, so that it
- * belongs to one thread. Throws `MalformedError` for a pattern that cannot be read.
+ * belongs to one thread. Throws `MalformedError` for a pattern that cannot be read, and for more patterns than one matcher holds.
  */
 export function createPathMatcher(patterns: readonly PathPattern[]): PathMatcher {
   if (patterns.length === 0) return () => []
   const automaton = new Automaton(patterns)
   return (bytes, start, end) => automaton.match(bytes, start, end)
+}
+
+/** Requires that a matcher can hold all patterns of some reference values together. `path` names those. */
+export function requirePatterns(
+  { patterns, excludes }: Pick<ReferenceValues, 'patterns' | 'excludes'>,
+  path: string,
+): void {
+  try {
+    createPathMatcher([...patterns, ...excludes].map(({ pattern }) => pattern))
+  } catch (error) {
+    if (error instanceof MalformedError) throw new MalformedError({ path }, `its ${error.message}`)
+    throw error
+  }
 }

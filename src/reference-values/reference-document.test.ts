@@ -10,6 +10,7 @@ import { parseReferenceValues, ReferenceParser, readReferenceValues } from './pa
 import { joinReferenceValues, ReferenceCollector } from './reference-collector.ts'
 import { parseReferenceLine, plainFileForm } from './reference-line.ts'
 import type { ReferenceValues } from './reference-values.ts'
+import { tpmReferences } from './tpm-references.ts'
 
 const header = { name: 'test', description: null }
 const first = '{"format":"attestd.reference-values","version":1,"name":"test"}'
@@ -160,6 +161,14 @@ describe('a document', () => {
     expect(read({ files: 2, others: 2 }).files.size).toBe(2)
     expect(() => read({ files: 1, others: 2 })).toThrow('is one file too many: a document has 1 (line 3, column 1)')
     expect(() => read({ files: 2, others: 1 })).toThrow('is one item too many: a document has 1 beside files (line 6')
+  })
+
+  it('has no more patterns than one matcher holds, and neither have several together', () => {
+    const lines = (count: number, from = 0) =>
+      Array.from({ length: count }, (_none, at) => `{"exclude":"/${'a'.repeat(4000)}${at + from}"}`)
+    expect(() => parse(...lines(66))).toThrow('doc: its patterns: take more than 262144 steps together')
+    const parts = [parse(...lines(40)).values, parse(...lines(40, 40)).values]
+    expect(() => tpmReferences(joinReferenceValues(parts), [1, 2])).toThrow(MalformedError)
   })
 
   it('counts lines whatever they hold', () => {
@@ -327,5 +336,28 @@ describe('differences', () => {
     expect(files.changed).toEqual([
       { path: '/b', added: hexDigest('sha256', twos), removed: hexDigest('sha256', ones) },
     ])
+  })
+})
+
+describe('reference values for appraisals', () => {
+  it('have the id of the document, and a part for IMA where something is asked of it', () => {
+    const { values } = parse(fileLine('/a'), '{"exclude":"/tmp/**"}')
+    const references = tpmReferences(values, [1, 2])
+    expect(references.id).toBe(referenceValuesId(values))
+    expect(references.ima).toMatchObject({ exclude: values.excludes, patterns: [], keys: [], buffers: [] })
+    expect(references.ima?.files.entries).toBe(1)
+    // To another thread and back, without a copy of the table.
+    expect(structuredClone(references)).toEqual(references)
+    expect(structuredClone(references).ima?.files.arena.buffer).toBeInstanceOf(SharedArrayBuffer)
+  })
+
+  it.each([
+    [`{"files":"/a","sha256":["${ones}"]}`, true],
+    [`{"key":"${ones}","keyring":".ima"}`, true],
+    [`{"buffer":"x","sha256":["${ones}"]}`, true],
+    ['{"exclude":"/tmp/**"}', false],
+    [`{"pcrs":{"sha256":{"0":["${ones}"]}},"image":"x"}`, false],
+  ])('of %s alone ask of IMA: %s', (line, asks) => {
+    expect(tpmReferences(parse(line).values, [1, 2]).ima !== null).toBe(asks)
   })
 })

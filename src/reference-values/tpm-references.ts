@@ -1,5 +1,6 @@
 import { buildDigestTable, type DigestTable } from './digest-table.ts'
 import { referenceValuesId } from './encode-reference-values.ts'
+import { requirePatterns } from './path-matcher.ts'
 import type {
   BufferReference,
   ExcludeRule,
@@ -36,9 +37,11 @@ function asksAboutIma({ files, patterns, keys, buffers }: ReferenceValues): bool
 /**
  * Prepares reference values for appraisals; to be done once for many. `seed`: two random integers below 2³² for the
  * table of files (`buildDigestTable`). Values that name only PCRs ask nothing of an IMA log.
+ * Throws `MalformedError` where several documents together have more patterns than a matcher holds.
  */
 export function tpmReferences(values: ReferenceValues, seed: readonly [number, number]): TpmReferences {
   const { files, patterns, excludes, keys, buffers, pcrs } = values
+  requirePatterns(values, 'reference values')
   const ima = { files: buildDigestTable(files, seed), patterns, exclude: excludes, keys, buffers }
   return { id: referenceValuesId(values), pcrs, ima: asksAboutIma(values) ? ima : null }
 }
