@@ -10,6 +10,7 @@ import { anchorOf } from '../../src/base/pki/trust-anchor.ts'
 import { tpm2 } from '../../src/evidence/tpm/commands.ts'
 import { proveActivation } from '../../src/evidence/tpm/enrolment.ts'
 import { attributesOf, hierarchies } from '../../src/evidence/tpm/public-area.ts'
+import { changesBetween } from '../../src/registry/appraisal-history.ts'
 import { MemoryStore } from '../../src/registry/memory-store.ts'
 import { TpmRegistry } from '../../src/registry/tpm-registry.ts'
 import { appraiseTpm, type TpmAppraisal } from '../../src/verifier/tpm/appraise-tpm.ts'
@@ -29,6 +30,10 @@ const draw = (size: number) => new Uint8Array(randomBytes(size))
 const certificateAt = (file: string) => parseCertificate(parsePem(readFileSync(file, 'latin1'), 'CERTIFICATE'))
 const failedOf = ({ findings }: TpmAppraisal) =>
   findings.filter(({ outcome }) => outcome === 'failed' || outcome === 'unreached').map(({ id }) => id)
+
+/** What the history of a registry calls the step from one accepted quote to the next. */
+const changes = (before: TpmCounters, after: TpmCounters) =>
+  changesBetween({ counters: before, firmwareVersion: null }, { counters: after, firmwareVersion: null })
 
 /** A verifier that keeps what it saw of one machine. */
 class RememberingVerifier {
@@ -126,6 +131,8 @@ describe.skipIf(!haveSwtpm)('counters and clock of a TPM (tpm.md section 5)', ()
     const second = kept(await attest())
     expect([second.resetCount, second.restartCount]).toEqual([first.resetCount, first.restartCount])
     expect(second.clock).toBeGreaterThan(first.clock)
+    expect(changes(first, second)).toEqual([])
+    expect(changes(second, first)).toEqual(['rollback'])
     expect((await attest()).newBoot).toBe(false)
   })
 
@@ -137,6 +144,7 @@ describe.skipIf(!haveSwtpm)('counters and clock of a TPM (tpm.md section 5)', ()
     expect(after).toMatchObject({ resetCount: before.resetCount + 1, restartCount: 0, safe: true })
     expect(after.clock).toBeGreaterThan(before.clock)
     expect(appraisal.newBoot).toBe(true)
+    expect(changes(before, after)).toEqual(['reboot'])
   })
 
   it('TPM Resume: restartCount + 1, the rest goes on, and it is no new boot', async () => {
@@ -147,6 +155,7 @@ describe.skipIf(!haveSwtpm)('counters and clock of a TPM (tpm.md section 5)', ()
     expect(after).toMatchObject({ ...before, restartCount: before.restartCount + 1, clock: after.clock })
     expect(after.clock).toBeGreaterThan(before.clock)
     expect(appraisal.newBoot).toBe(false)
+    expect(changes(before, after)).toEqual(['resume'])
   })
 
   it('loss of power: resetCount + 1, the clock is not safe, and it is a new boot', async () => {
@@ -179,6 +188,7 @@ describe.skipIf(!haveSwtpm)('counters and clock of a TPM (tpm.md section 5)', ()
     expect(after).toMatchObject({ resetCount: before.resetCount + 1, restartCount: 0, safe: false })
     expect(after.clock).toBeLessThan(before.clock)
     expect(appraisal.newBoot).toBe(true)
+    expect(changes(before, after)).toEqual(['power-loss'])
   })
 
   it('a state of the TPM that was put back is refused, and changes nothing (TPM-26)', async () => {
