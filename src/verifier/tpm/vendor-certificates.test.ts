@@ -14,13 +14,15 @@ import { appraiseEnrolment, type EnrolmentInputs } from './enrolment.ts'
 const failed = ({ findings }: { findings: readonly { id: string; outcome: string }[] }) =>
   findings.filter(({ outcome }) => outcome === 'failed').map(({ id }) => id)
 
+const healthyEk = makeSoftwareEk()
+
 describe('certificates of the form of Alibaba Cloud', () => {
   const instance = 'i-bp1234567890abcdefgh'
   const aliyun: Partial<CertificateSpec> = { subject: { OU: 'TPM Endorsement Key Certificate', CN: instance } }
   const enclave = { subject: { OU: 'TPM Endorsement Key Certificate', CN: `${instance}-enclave-1` } }
   // Its authority is the anchor: the root above it is known by fingerprint alone (EKC-01).
   const inputs: EnrolmentInputs = { ...enrolmentInputs, anchors: [anchorOf(ekAuthority.certificate, 'aliyun')] }
-  const ek = makeSoftwareEk()
+  const ek = healthyEk
   const appraised = (changes: Partial<CertificateSpec>, expectedInstance: string | null = null) => {
     const { request } = makeEnrollingTpm({ ek })
     const certificate = certifyEk(ek, changes)
@@ -63,22 +65,23 @@ describe.skipIf(!haveVectors)('certificates of Google for one machine (EKC-07, E
     }
     return encodeSizedPublic({ ...ecc, x: publicKey.slice(27, 59), y: publicKey.slice(59, 91) } as TpmtPublic)
   }
-  const rsaEk = makeSoftwareEk().area
+  const rsaEk = healthyEk.area
+  const [rsaAk, eccAk] = [makeSoftwareAk('RSA-2048').area, makeSoftwareAk('P-256').area]
+  const { request } = makeEnrollingTpm({ ek: healthyEk })
   const { attributes, authPolicy, symmetric } = rsaEk
   const eccEk = {
-    ...makeSoftwareAk('P-256').area,
+    ...eccAk,
     ...{ attributes, authPolicy, symmetric, scheme: { algorithm: 'null' } },
   } as TpmtPublic
 
   const asEk = (file: string) => {
     const certificate = load(file)
-    const { request } = makeEnrollingTpm()
     const ek = { publicArea: areaFor(certificate, rsaEk, eccEk), certificate: certificate.der, chain: chain() }
     return appraiseEnrolment({ ...request, ek }, inputs)
   }
   const asAk = (file: string, pool = chain()) => {
     const certificate = load(file)
-    const publicArea = areaFor(certificate, makeSoftwareAk('RSA-2048').area, makeSoftwareAk('P-256').area)
+    const publicArea = areaFor(certificate, rsaAk, eccAk)
     const akParent = { under: 'hierarchy', hierarchy: 'endorsement' } as const
     const ak = { publicArea, certificate: encodePem(certificate.der, 'CERTIFICATE'), chain: pool }
     return appraiseAkCertificate(ak, { ...inputs, akParent })
