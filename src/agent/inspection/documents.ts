@@ -48,7 +48,7 @@ export function inspectToken(text: string): Inspection {
 
 /** TPM evidence, container version 1, with every structure inside it. */
 export function inspectTpmEvidence(container: JsonObject, view: InspectionView): Inspection {
-  const { ak, ek, quotes, eventLog, ima } = parseTpmEvidence(container)
+  const { ak, ek, quotes, eventLog, ima, kernelCmdline } = parseTpmEvidence(container)
   const fields = [
     ...part('ak.public', inspectPublic(ak.publicArea)),
     ...(ek.publicArea ? part('ek.public', inspectPublic(ek.publicArea)) : []),
@@ -61,18 +61,19 @@ export function inspectTpmEvidence(container: JsonObject, view: InspectionView):
         [...values].map(([pcr, value]) => heading(`${bank}:${pcr}`, 1, shownValue(value))),
       ),
     ]),
-    ...(eventLog ? part('eventlog', inspectEventLog(eventLog, view)) : []),
+    ...(kernelCmdline === undefined ? [] : [heading('hints.kernelCmdline', 0, kernelCmdline)]),
+    ...(eventLog ? part('eventlog', inspectEventLog(eventLog, view, kernelCmdline)) : []),
     ...(ima ? part('ima', inspectImaLog(ima.data, ima.column, view, ima.from)) : []),
   ]
   return { kind: 'TPM evidence (container version 1)', fields }
 }
 
 /** TDX evidence with the quote and the event log inside it. */
-export function inspectTdxEvidence(container: JsonObject): Inspection {
+export function inspectTdxEvidence(container: JsonObject, view: InspectionView): Inspection {
   const { quote, ccEventLog, simulated } = parseTdxEvidence(container)
   const fields = [
     ...part('quote', inspectQuote(quote)),
-    ...(ccEventLog ? part('cc_eventlog', inspectCcEventLog(ccEventLog)) : [heading('cc_eventlog', 0, 'null')]),
+    ...(ccEventLog ? part('cc_eventlog', inspectCcEventLog(ccEventLog, view)) : [heading('cc_eventlog', 0, 'null')]),
     heading('(simulated)', 0, String(simulated)),
   ]
   return { kind: 'TDX evidence', fields }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { event, healthyBoot, image, measuredBoot } from '../../../test/support/measured-boot.ts'
+import { event, healthyBoot, image, measuredBoot, taggedData, wide } from '../../../test/support/measured-boot.ts'
 import { haveVectors, vector } from '../../../test/support/vectors.ts'
 import { concatBytes, toHex } from '../../base/bytes.ts'
 import { digestOf } from '../../evidence/tpm/algorithms.ts'
@@ -61,6 +61,18 @@ describe('an event log', () => {
     expect(of(inspection, 'problem').map(({ value }) => value)).toEqual([
       expect.stringContaining('(PCR 5, EV_EFI_ACTION) is not that of its data'),
       expect.stringContaining('(PCR 3, EV_SEPARATOR) is the second one of its PCR'),
+    ])
+  })
+
+  it('tells load options of a kernel where a hint says what was measured (ELOG-20)', () => {
+    const data = taggedData(0x8f3b22ed, new TextEncoder().encode('LOADED_IMAGE::LoadOptions\0'))
+    const { log: stub } = measuredBoot([event(9, 6, data, wide('quiet ro\0'))])
+    const shown = (hint?: string) =>
+      of(inspectEventLog(stub, short, hint), 'load options of the kernel').map(({ value }) => value)
+    expect([shown(), shown('quiet ro'), shown('quiet')]).toEqual([
+      ['(not in the log)'],
+      ['quiet ro'],
+      ['(not in the log)'],
     ])
   })
 

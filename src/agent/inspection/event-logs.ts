@@ -162,7 +162,7 @@ const itemFields = (name: string, items: readonly MeasuredItem[]): InspectedFiel
   })
 
 function chainFields(chain: BootChain): InspectedField[] {
-  const { images, drivers, files, mokLists, sections, labelledCommandLines } = chain
+  const { images, drivers, files, mokLists, sections, labelledCommandLines, loadOptions } = chain
   return [
     heading('(boot chain)', 0),
     ...itemFields('driver', drivers),
@@ -171,6 +171,7 @@ function chainFields(chain: BootChain): InspectedField[] {
     ...sections.map(({ name, bank, digest }) => heading(`section ${name}`, 1, `${bank}:${toHex(digest)}`)),
     ...itemFields('file', files),
     ...labelledCommandLines.map(({ text }) => heading('command line', 1, text ?? '(not bound)')),
+    ...loadOptions.map(({ text }) => heading('load options of the kernel', 1, text ?? '(not in the log)')),
   ]
 }
 
@@ -185,13 +186,19 @@ function problemFields(judged: JudgedEventLog, banks: Iterable<HashName>): Inspe
 
 /**
  * A TCG event log as a table, register by register, with what each digest covers; then the registers to which it leads,
- * secure boot and the boot chain, as they hold if these registers are quoted. Unverified: compare them with a quote.
+ * secure boot and the boot chain, as they hold if these registers are quoted. `kernelCmdline` is the hint beside the log
+ * (ELOG-20). Unverified: compare the registers with a quote.
  */
-export function inspectEventLog(bytes: Uint8Array, view: InspectionView = { whole: true }): Inspection {
+export function inspectEventLog(
+  bytes: Uint8Array,
+  view: InspectionView = { whole: true },
+  kernelCmdline?: string,
+): Inspection {
   const log = parseEventLog(bytes)
   const replay = replayEventLog(log)
   const banks = [...replay.registers.keys()]
-  const judged = bindEventLog(log, { banks: provingBanks(replay, replay.registers), present: banks })
+  const loadOptions = kernelCmdline === undefined ? null : Buffer.from(kernelCmdline, 'utf16le')
+  const judged = bindEventLog(log, { banks: provingBanks(replay, replay.registers), present: banks }, { loadOptions })
   const boundOf = ({ index }: LoggedEvent) => judged.bounds[index] ?? 'none'
   const fields = [
     ...tableFields(log.events, { registerName: (pcr) => `PCR ${pcr}`, boundOf, view }),
