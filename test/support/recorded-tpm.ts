@@ -15,7 +15,13 @@ export interface RecordedStep {
   readonly nonce: string
   readonly eventLog: string
   readonly select: RecordedSelection
-  readonly ima: { readonly file: string }
+  readonly attest: { readonly resetCount: number }
+  readonly ima: {
+    readonly file: string
+    readonly matchedPrefixEntries: number
+    readonly pending: number
+    readonly violations: number
+  }
   readonly expect: string
 }
 

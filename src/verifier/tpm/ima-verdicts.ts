@@ -68,14 +68,14 @@ export function structureVerdicts(
 
 const notCovered = ' of PCRs that are not quoted'
 
-/** `count` things that policy refuses or only reports. */
+/** Things that policy refuses or only reports. */
 function bounded(
   count: number,
   value: 'refuse' | 'report' | 'allow',
-  { name, thing, names }: { readonly name: keyof ImaPolicy; readonly thing: string; readonly names: string },
+  { name, things, names }: { readonly name: keyof ImaPolicy; readonly things: string; readonly names: string },
 ): ImaVerdict {
-  const detail = `${counted(count, thing)}${names === '' ? '' : `: ${names}`}`
-  if (count === 0) return pass(`no ${thing}`)
+  const detail = `${things}: ${count}${names === '' ? '' : ` (${names})`}`
+  if (count === 0) return pass(`no ${things}`)
   return value === 'refuse' ? fail(detail) : { waived: `imaPolicy.${name} is ${value}; ${detail}` }
 }
 
@@ -89,11 +89,15 @@ function violationsVerdict(report: ImaReport, { maxViolations }: ImaPolicy): Log
 function filesVerdict(report: ImaReport, { unlistedFiles }: ImaPolicy): ImaVerdict {
   if (report.notAllowed === null) return { waived: 'inputs.references has no files to compare with' }
   const names = namesOf(report, 'changed', 'unlisted', 'unknown-template', 'unjudged')
-  return bounded(report.notAllowed, unlistedFiles, { name: 'unlistedFiles', thing: 'file that is not allowed', names })
+  return bounded(report.notAllowed, unlistedFiles, {
+    name: 'unlistedFiles',
+    things: 'files that are not allowed',
+    names,
+  })
 }
 
 function kexecVerdict({ counts }: ImaReport, { kexec }: ImaPolicy): ImaVerdict {
-  return bounded(counts.kexec, kexec, { name: 'kexec', thing: 'further boot_aggregate', names: '' })
+  return bounded(counts.kexec, kexec, { name: 'kexec', things: 'further boot_aggregate records', names: '' })
 }
 
 /** The checks of what the covered records say (failure class "policy"): claims stand where they are only reported. */
@@ -104,7 +108,7 @@ export function contentVerdicts(report: ImaReport, policy: ImaPolicy): ImaVerdic
     [
       'tpm.ima.templates',
       bounded(counts.unknownTemplates, policy.unknownTemplates, {
-        ...{ name: 'unknownTemplates', thing: 'record of an unknown template' },
+        ...{ name: 'unknownTemplates', things: 'records of unknown templates' },
         names: namesOf(report, 'unknown-template'),
       }),
     ],
@@ -112,14 +116,14 @@ export function contentVerdicts(report: ImaReport, policy: ImaPolicy): ImaVerdic
     [
       'tpm.ima.signatures',
       bounded(counts.signatureInvalid, policy.invalidSignatures, {
-        ...{ name: 'invalidSignatures', thing: 'invalid signature' },
+        ...{ name: 'invalidSignatures', things: 'invalid signatures' },
         names: namesOf(report, 'signature-invalid'),
       }),
     ],
     [
       'tpm.ima.keys',
       bounded(counts.buffersNotAllowed, policy.unlistedKeys, {
-        ...{ name: 'unlistedKeys', thing: 'key or buffer' },
+        ...{ name: 'unlistedKeys', things: 'keys or buffers that are not listed' },
         names: namesOf(report, 'buffer-not-allowed'),
       }),
     ],
