@@ -14,6 +14,7 @@ const slow = [
   'src/endorser/tdx/{collateral-source,never-back,served-collateral}.test.ts',
   'src/agent/commands/reference.test.ts',
   'src/agent/inspection/inspect.test.ts',
+  'src/agent/wiring/registry-store.test.ts',
   'src/agent/process-end.test.ts',
   'src/issuer/key-ring.test.ts',
   'src/passport/{model,refreshing}.test.ts',
