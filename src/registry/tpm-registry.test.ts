@@ -142,6 +142,10 @@ describe('a challenge (ENR-02, ENR-05)', () => {
     expect(await codeOf(() => registry.acceptAnswer(answer, 'peer'))).toBe(code)
   })
 
+  it('has the limits of ENR-02', () => {
+    expect(challengeLimits).toEqual({ lifetimeMs: 300_000, openPerEk: 4, answers: 3, total: 1024 })
+  })
+
   it('ends in time though the machine sleeps or the wall clock is set', async () => {
     const [first, second] = [1, 2].map(() => answerTo(registry.openChallenge(candidate, 'peer'), candidate))
     clock.jump(10 * challengeLimits.lifetimeMs)
