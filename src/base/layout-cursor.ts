@@ -46,6 +46,11 @@ export class Reader {
     return this.#path.map((name) => (typeof name === 'string' ? name : name()))
   }
 
+  /** Whether `size` bytes remain, and nobody wants to know which fields they are; false for NaN. */
+  hasUntraced(size: number): boolean {
+    return this.#trace === undefined && size <= this.remaining
+  }
+
   require(size: number): void {
     if (size > this.remaining) throw this.malformed(`needs ${size} bytes, has ${this.remaining}`)
   }

@@ -86,6 +86,19 @@ describe('a declared layout', () => {
     expect(() => encode(bytesOf(4), Uint8Array.of(1), 'm')).toThrow(RangeError)
   })
 
+  it('of fields of fixed sizes says as well which field is cut', () => {
+    const layout = struct({ a: u8, b: struct({ c: u16be, d: bytesOf(4) }) })
+    expect(layout.fixedSize).toBe(7)
+    expect(struct({ a: layout, b: sizedBytes(u8) }).fixedSize).toBeUndefined()
+    expect(parse(layout, new Uint8Array(7), 'm')).toEqual({ a: 0, b: { c: 0, d: new Uint8Array(4) } })
+    expect(() => parse(layout, new Uint8Array(6), 'm')).toThrow('m.b.d: needs 4 bytes, has 3 (at byte 3)')
+    expect(() => parse(layout, new Uint8Array(2), 'm')).toThrow('m.b.c: needs 2 bytes, has 1 (at byte 1)')
+    const inside = struct({ x: sized(u8, layout) })
+    expect(() => parse(inside, Uint8Array.of(6, 0, 0, 0, 0, 0, 0, 0), 'm')).toThrow('m.x.b.d: needs 4 bytes, has 3')
+    const { fields } = traceFields(layout, new Uint8Array(7), 'm')
+    expect(fields.map(({ path }) => path.join('.'))).toEqual(['a', 'b', 'b.c', 'b.d'])
+  })
+
   it('tells every field with offset and size, as far as reading got', () => {
     const layout = struct({ a: u8, b: struct({ c: u16be }), d: sizedBytes(u8) })
     const whole = traceFields(layout, Uint8Array.of(1, 0, 2, 1, 9), 'm')

@@ -6,6 +6,8 @@ import { Reader, type TracedField, Writer } from './layout-cursor.ts'
  * Reading checks every bound; an error names the field path, what was needed, what was there, and the offset.
  */
 export interface Layout<T> {
+  /** Bytes that every value takes, where reading can fail for nothing but a lack of them. */
+  readonly fixedSize?: number
   read(reader: Reader): T
   write(writer: Writer, value: T): void
 }
@@ -57,6 +59,7 @@ export function encode<T>(layout: Layout<T>, value: T, name = 'value'): Uint8Arr
 
 function integer(size: 1 | 2 | 4, littleEndian: boolean): Layout<number> {
   return {
+    fixedSize: size,
     read: (reader) => reader.integer(size, littleEndian),
     write: (writer, value) => writer.integer(value, size, littleEndian),
   }
@@ -81,6 +84,7 @@ export const u64le: Layout<bigint> = {
 /** Exactly `size` bytes. The result is a view of the input, not a copy. */
 export function bytesOf(size: number): Layout<Uint8Array> {
   return {
+    fixedSize: size,
     read: (reader) => reader.bytes(size),
     write: (writer, value) => {
       if (value.length !== size) throw writer.misfit(`takes ${size} bytes, got ${value.length}`)
@@ -163,11 +167,15 @@ type ValueOf<F extends AnyFields> = { [K in keyof F]: TypeOf<F[K]> }
 
 /** Named fields behind each other, in the order of declaration. */
 export function struct<F extends AnyFields>(fields: F): Layout<ValueOf<F>> {
-  const entries = Object.entries(fields).map(([name, layout]) => ({ name, layout }))
+  const entries = Object.entries(fields).map(([name, layout]) => ({ name, layout: layout as Layout<unknown> }))
+  const size = entries.reduce((sum, { layout }) => sum + (layout.fixedSize ?? Number.NaN), 0)
   return {
+    ...(Number.isNaN(size) ? {} : { fixedSize: size }),
     read: (reader) => {
       const value: Record<string, unknown> = {}
-      for (const { name, layout } of entries) value[name] = reader.readField(name, layout)
+      // Where no field can fail, none of them has to be named.
+      if (reader.hasUntraced(size)) for (const { name, layout } of entries) value[name] = layout.read(reader)
+      else for (const { name, layout } of entries) value[name] = reader.readField(name, layout)
       return value as ValueOf<F>
     },
     write: (writer, value) => {

@@ -1,4 +1,4 @@
-import type { JsonValue } from './json.ts'
+import type { JsonObject, JsonValue } from './json.ts'
 
 export interface PlainJsonLimits {
   /** Nested arrays and objects. */
@@ -63,10 +63,22 @@ function fits(value: JsonValue, depth: number, tally: Tally, limits: PlainJsonLi
   if (typeof value === 'number') return Number.isSafeInteger(value)
   if (typeof value !== 'object' || value === null) return true
   if (depth >= limits.maxDepth) return false
-  if (Array.isArray(value)) {
-    return value.length <= limits.maxItems && value.every((item) => fits(item, depth + 1, tally, limits))
+  return Array.isArray(value) ? itemsFit(value, depth, tally, limits) : membersFit(value, depth, tally, limits)
+}
+
+function itemsFit(items: readonly JsonValue[], depth: number, tally: Tally, limits: PlainJsonLimits): boolean {
+  if (items.length > limits.maxItems) return false
+  for (const item of items) if (!fits(item, depth + 1, tally, limits)) return false
+  return true
+}
+
+function membersFit(object: JsonObject, depth: number, tally: Tally, limits: PlainJsonLimits): boolean {
+  let count = 0
+  // What the engine made of JSON has no enumerable member that is not its own.
+  for (const name in object) {
+    count++
+    if (!fits(object[name] ?? null, depth + 1, tally, limits)) return false
   }
-  const names = Object.keys(value)
-  tally.members += names.length
-  return names.length <= limits.maxItems && names.every((name) => fits(value[name] ?? null, depth + 1, tally, limits))
+  tally.members += count
+  return count <= limits.maxItems
 }

@@ -5,6 +5,9 @@ interface Entry {
   readonly detail: string | undefined
 }
 
+const unreached: Entry = { outcome: 'unreached', detail: undefined }
+const passed: Entry = { outcome: 'passed', detail: undefined }
+
 /**
  * Records the outcomes of declared checks. What is never recorded stays `unreached`, so forgetting a check
  * fails closed. A failure is final: no later pass or waiver of the same check hides it.
@@ -18,7 +21,7 @@ export class Checklist<Id extends string> {
   }
 
   pass(id: Id, detail?: string): true {
-    this.#record(id, { outcome: 'passed', detail })
+    this.#record(id, detail === undefined ? passed : { outcome: 'passed', detail })
     return true
   }
 
@@ -46,15 +49,22 @@ export class Checklist<Id extends string> {
   }
 
   affirmed(): boolean {
-    return this.findings().every(({ outcome }) => outcome === 'passed' || outcome === 'waived')
+    return this.#ids().every((id) => {
+      const outcome = this.outcome(id)
+      return outcome === 'passed' || outcome === 'waived'
+    })
   }
 
   /** Every declared check, in the order of declaration. */
   findings(): Finding<Id>[] {
-    return (Object.keys(this.#declared) as Id[]).map((id) => {
-      const { outcome, detail } = this.#entries.get(id) ?? { outcome: 'unreached', detail: undefined }
+    return this.#ids().map((id) => {
+      const { outcome, detail } = this.#entries.get(id) ?? unreached
       return detail === undefined ? { id, outcome } : { id, outcome, detail }
     })
+  }
+
+  #ids(): Id[] {
+    return Object.keys(this.#declared) as Id[]
   }
 
   #record(id: Id, entry: Entry): void {

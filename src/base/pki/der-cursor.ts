@@ -1,5 +1,5 @@
 import { MalformedError } from '../errors.ts'
-import { lengthOf, requireDer } from './der.ts'
+import { contentOffset, lengthOf, requireDer } from './der.ts'
 import { timeOfDer } from './der-time.ts'
 import { dottedIdentifier } from './object-identifier.ts'
 
@@ -91,8 +91,7 @@ export class DerCursor {
     const at = this.#at
     const bytes = this.#bytes
     if (at >= this.#end || (identifier !== undefined && bytes[at] !== identifier)) throw this.unstructured()
-    const first = bytes[at + 1] ?? 0
-    const start = first < 0x80 ? at + 2 : at + 2 + (first & 0x7f)
+    const start = contentOffset(bytes, at)
     this.#at = start + lengthOf(bytes, at + 1)
     return start
   }
@@ -125,8 +124,7 @@ export class DerCursor {
   /** A cursor over the elements in `element`, which this cursor gave. */
   inside(element: Uint8Array): DerCursor {
     const start = element.byteOffset - this.#bytes.byteOffset
-    const view = new DerCursor(this.#bytes, this.path, start, start + element.length)
-    return view.enter(view.next())
+    return new DerCursor(this.#bytes, this.path, contentOffset(this.#bytes, start), start + element.length)
   }
 
   /** Reads all elements that are left. */

@@ -83,6 +83,17 @@ export function lengthOf(bytes: Uint8Array, at: number): number {
   return length
 }
 
+/** Where the content of the element at `at` begins, in bytes that `requireDer` judged. */
+export function contentOffset(bytes: Uint8Array, at: number): number {
+  const first = bytes[at + 1] ?? 0
+  return first < 0x80 ? at + 2 : at + 2 + (first & 0x7f)
+}
+
+/** Where the element at `at` ends, in bytes that `requireDer` judged. */
+export function endOffset(bytes: Uint8Array, at: number): number {
+  return contentOffset(bytes, at) + lengthOf(bytes, at + 1)
+}
+
 /** Judges the element at `start`, which must end within `limit`; gives its end. */
 function endOfElement(scan: Scan, start: number, limit: number, depth: number): number {
   const { bytes } = scan

@@ -1,4 +1,5 @@
 import { MalformedError } from '../errors.ts'
+import { contentOffset, endOffset } from './der.ts'
 import { type DerCursor, identifiers, openDer } from './der-cursor.ts'
 
 export interface NameAttribute {
@@ -42,14 +43,20 @@ const textTypes = new Set<number>([identifiers.utf8String, identifiers.printable
 /** Reads the Name that comes next. Its structure is judged here; attributes are decoded when they are asked for. */
 export function readName(cursor: DerCursor): DistinguishedName {
   const der = cursor.element(identifiers.sequence)
-  requireNameForm(cursor.inside(der))
+  // The walk that knows offsets for errors makes an object for each attribute.
+  const count = countAttributes(der)
+  if (count < 0 || count > maximumAttributes) readAttributes(cursor.inside(der))
   return new ReadName(der, cursor)
 }
+
+/** Content octets of the object identifier above those of all attributes here, 2.5.4, and the arc of the common name. */
+const [attributeArcs, commonNameArc] = [Uint8Array.of(0x55, 0x04), 3]
 
 class ReadName implements DistinguishedName {
   readonly der: Uint8Array
   readonly #cursor: DerCursor
   #attributes: readonly NameAttribute[] | null = null
+  #commonName: string | null | undefined
 
   /** `der` is an element that `cursor` gave. */
   constructor(der: Uint8Array, cursor: DerCursor) {
@@ -61,20 +68,45 @@ class ReadName implements DistinguishedName {
     this.#attributes ??= readAttributes(this.#cursor.inside(this.der))
     return this.#attributes
   }
+
+  /** Nearly all readers ask for nothing else. */
+  get commonName(): string | null {
+    if (this.#commonName === undefined) this.#commonName = onlyText(readCommonNames(this.#cursor.inside(this.der)))
+    return this.#commonName
+  }
 }
 
-function requireNameForm(relativeNames: DerCursor): void {
-  let count = 0
+function readCommonNames(relativeNames: DerCursor): (string | null)[] {
+  const texts: (string | null)[] = []
   while (!relativeNames.atEnd) {
     const relative = relativeNames.enter(identifiers.set)
-    for (; !relative.atEnd; count++) {
+    while (!relative.atEnd) {
       const attribute = relative.enter()
-      attribute.skip(identifiers.objectIdentifier)
-      attribute.skip()
-      attribute.requireEnd()
+      if (attribute.arcBelow(attributeArcs) === commonNameArc) texts.push(readText(attribute))
     }
-    if (count > maximumAttributes) throw new MalformedError({ path: relative.path }, 'has a name that is too long')
   }
+  return texts
+}
+
+/** Attributes of a Name, strict DER; -1 where something else stands in the place of one. */
+function countAttributes(der: Uint8Array): number {
+  let count = 0
+  for (let at = contentOffset(der, 0); at < der.length; at = endOffset(der, at)) {
+    if (der[at] !== identifiers.set) return -1
+    const end = endOffset(der, at)
+    for (let item = contentOffset(der, at); item < end; item = endOffset(der, item), count++) {
+      if (!isAttribute(der, item)) return -1
+    }
+  }
+  return count
+}
+
+/** An object identifier and one value. */
+function isAttribute(der: Uint8Array, at: number): boolean {
+  const [start, end] = [contentOffset(der, at), endOffset(der, at)]
+  if (der[at] !== identifiers.sequence || start === end || der[start] !== identifiers.objectIdentifier) return false
+  const value = endOffset(der, start)
+  return value < end && endOffset(der, value) === end
 }
 
 function readAttributes(relativeNames: DerCursor): NameAttribute[] {
@@ -82,14 +114,25 @@ function readAttributes(relativeNames: DerCursor): NameAttribute[] {
   while (!relativeNames.atEnd) {
     const relative = relativeNames.enter(identifiers.set)
     while (!relative.atEnd) attributes.push(readAttribute(relative.enter()))
+    if (attributes.length > maximumAttributes) {
+      throw new MalformedError({ path: relative.path }, 'has a name that is too long')
+    }
   }
   return attributes
 }
 
 function readAttribute(attribute: DerCursor): NameAttribute {
   const type = attribute.objectIdentifier()
-  const identifier = attribute.next()
-  return { type, text: textTypes.has(identifier) ? attribute.text(identifier) : null }
+  const text = readText(attribute)
+  attribute.requireEnd()
+  return { type, text }
+}
+
+function readText(value: DerCursor): string | null {
+  const identifier = value.next()
+  if (textTypes.has(identifier)) return value.text(identifier)
+  value.skip()
+  return null
 }
 
 /** Parses a DER Name to its last byte; throws only `MalformedError`. */
@@ -104,7 +147,10 @@ export function attributeTexts(name: DistinguishedName, type: string): (string |
 
 /** The only common name, or null where there is none, more than one, or one that is empty or not text. */
 export function commonNameOf(name: DistinguishedName): string | null {
-  const [first, ...others] = attributeTexts(name, attributeTypes.commonName)
+  return name instanceof ReadName ? name.commonName : onlyText(attributeTexts(name, attributeTypes.commonName))
+}
+
+function onlyText([first, ...others]: readonly (string | null)[]): string | null {
   return first && others.length === 0 ? first : null
 }
 

@@ -61,24 +61,20 @@ export function readExtensions(cursor: DerCursor): Extensions {
   const list = cursor.enter()
   // An empty list has to be left out.
   if (list.atEnd) throw cursor.uncanonical()
-  const entries = list.each(readExtension)
-  const place = { path: cursor.path }
-  if (entries.length > maximumExtensions) throw new MalformedError(place, `has ${entries.length} extensions`)
   const extensions = new Map<string, Extension>()
-  for (const [id, extension] of entries) {
-    if (extensions.has(id)) throw new MalformedError(place, `has extension ${id} twice`)
-    extensions.set(id, extension)
+  let count = 0
+  let repeated: string | null = null
+  for (; !list.atEnd; count++) {
+    const parts = list.enter()
+    const id = parts.objectIdentifier()
+    if (extensions.has(id)) repeated ??= id
+    extensions.set(id, { critical: parts.flag(), value: parts.content(identifiers.octetString) })
+    parts.requireEnd()
   }
+  const place = { path: cursor.path }
+  if (count > maximumExtensions) throw new MalformedError(place, `has ${count} extensions`)
+  if (repeated !== null) throw new MalformedError(place, `has extension ${repeated} twice`)
   return extensions
-}
-
-function readExtension(list: DerCursor): [string, Extension] {
-  const extension = list.enter()
-  const id = extension.objectIdentifier()
-  const critical = extension.flag()
-  const value = extension.content(identifiers.octetString)
-  extension.requireEnd()
-  return [id, { critical, value }]
 }
 
 type Refuse = (problem: string) => MalformedError
@@ -92,39 +88,43 @@ function decoded<T>(
   const extension = extensions.get(extensionIds[id])
   if (!extension) return null
   const place = `${path}.${id}`
-  return read(
-    openDer(extension.value, place, maximumElements),
-    (problem) => new MalformedError({ path: place }, problem),
-  )
+  const value = openDer(extension.value, place, maximumElements)
+  return read(value, (problem) => new MalformedError({ path: place }, problem))
 }
 
-export function basicConstraintsOf(
-  extensions: Extensions,
-  path: string,
-): { readonly ca: boolean; readonly pathLength: number | null } | null {
-  return decoded(extensions, 'basicConstraints', path, (value, refuse) => {
-    const parts = value.enter()
-    const ca = parts.flag()
-    if (parts.atEnd) return { ca, pathLength: null }
-    const pathLength = parts.smallInteger(255)
-    parts.requireEnd()
-    if (!ca) throw refuse('a path length without the CA bit')
-    if (pathLength === null) throw refuse('path length is not 0 to 255')
-    return { ca, pathLength }
-  })
+export interface BasicConstraints {
+  readonly ca: boolean
+  readonly pathLength: number | null
+}
+
+export function basicConstraintsOf(extensions: Extensions, path: string): BasicConstraints | null {
+  return decoded(extensions, 'basicConstraints', path, readBasicConstraints)
+}
+
+function readBasicConstraints(value: DerCursor, refuse: Refuse): BasicConstraints {
+  const parts = value.enter()
+  const ca = parts.flag()
+  if (parts.atEnd) return { ca, pathLength: null }
+  const pathLength = parts.smallInteger(255)
+  parts.requireEnd()
+  if (!ca) throw refuse('a path length without the CA bit')
+  if (pathLength === null) throw refuse('path length is not 0 to 255')
+  return { ca, pathLength }
 }
 
 export function keyUsageOf(extensions: Extensions, path: string): ReadonlySet<KeyUsage> | null {
-  return decoded(extensions, 'keyUsage', path, (value, refuse) => {
-    const bits = value.content(identifiers.bitString)
-    const [unused, last] = [bits[0] ?? 0, bits.length > 1 ? (bits[bits.length - 1] ?? 0) : 0]
-    if (bits.length > 3 || ((last >> unused) & 1) === 0) throw refuse('is empty or has trailing zero bits')
-    const usages = new Set<KeyUsage>()
-    keyUsageNames.forEach((name, bit) => {
-      if (((bits[1 + (bit >> 3)] ?? 0) & (0x80 >> (bit & 7))) !== 0) usages.add(name)
-    })
-    return usages
+  return decoded(extensions, 'keyUsage', path, readKeyUsage)
+}
+
+function readKeyUsage(value: DerCursor, refuse: Refuse): ReadonlySet<KeyUsage> {
+  const bits = value.content(identifiers.bitString)
+  const [unused, last] = [bits[0] ?? 0, bits.length > 1 ? (bits[bits.length - 1] ?? 0) : 0]
+  if (bits.length > 3 || ((last >> unused) & 1) === 0) throw refuse('is empty or has trailing zero bits')
+  const usages = new Set<KeyUsage>()
+  keyUsageNames.forEach((name, bit) => {
+    if (((bits[1 + (bit >> 3)] ?? 0) & (0x80 >> (bit & 7))) !== 0) usages.add(name)
   })
+  return usages
 }
 
 export function extendedKeyUsageOf(extensions: Extensions, path: string): readonly string[] | null {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { MalformedError } from '../errors.ts'
-import { encodePem, findPem, parsePem, parsePemBlocks } from './pem.ts'
+import { type DecodedBlock, encodePem, findPem, parsePem, parsePemBlocks } from './pem.ts'
 
 const content = Uint8Array.from({ length: 100 }, (_, at) => at)
 const pem = encodePem(content, 'CERTIFICATE')
@@ -66,7 +66,7 @@ describe('several blocks', () => {
   })
 
   it('that are equal are one array, and a damaged one beside them is still refused', () => {
-    const known = new Map<string, Uint8Array>()
+    const known: DecodedBlock[] = []
     const [first, second] = parsePemBlocks(pem + pem, 'CERTIFICATE', {}, known)
     const [third] = parsePemBlocks(pem, 'CERTIFICATE', {}, known)
     expect(first).toEqual(content)

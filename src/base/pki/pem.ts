@@ -7,6 +7,12 @@ export interface PemLimits {
   readonly blocks?: number
 }
 
+/** A block that was decoded: few are compared, and comparing takes less than hashing such texts. */
+export interface DecodedBlock {
+  readonly lines: string
+  readonly bytes: Uint8Array
+}
+
 const longestLine = 76
 
 /**
@@ -15,14 +21,14 @@ const longestLine = 76
  * characters; the base64 is canonical. Bytes in gaps could carry a second meaning for another parser.
  * Throws `MalformedError`, also for no block at all and above the limits (64 Ki characters, 16 blocks).
  *
- * `known` has blocks that were decoded before by their base64, and takes those that are new: equal blocks of several
- * texts are then one array. Strict base64 has one form for the same bytes.
+ * `known` has blocks that were decoded before by their lines, and takes those that are new: equal blocks of several
+ * texts are then one array.
  */
 export function parsePemBlocks(
   text: string,
   label: string,
   limits: PemLimits = {},
-  known: Map<string, Uint8Array> = new Map(),
+  known: DecodedBlock[] = [],
 ): Uint8Array[] {
   requireSize(text, label, limits)
   const { blocks: maximum = 16 } = limits
@@ -77,23 +83,22 @@ function skipFilling(text: string, start: number): number {
 const evenLine = 64
 
 /** Decodes such lines if their base64 is strict; null leaves everything else to the rules for any lines. */
-function decodeEvenLines(text: string, start: number, stop: number, known: Map<string, Uint8Array>): Uint8Array | null {
-  let base64 = ''
-  let at = start
-  for (; at + evenLine < stop; at += evenLine + 1) {
-    if (text.charCodeAt(at + evenLine) !== feed) return null
-    base64 += text.slice(at, at + evenLine)
-  }
-  if (at === stop - 1) return null
-  base64 += text.slice(at, Math.max(at, stop - 1))
-  const before = known.get(base64)
-  if (before !== undefined) return before
-  const bytes = Buffer.from(base64, 'base64')
-  // Line ends and everything else that is not base64 are missing from what encodes the bytes again.
-  if (base64 === '' || bytes.toString('base64') !== base64) return null
+function decodeEvenLines(text: string, start: number, stop: number, known: DecodedBlock[]): Uint8Array | null {
+  const lines = text.slice(start, stop)
+  const before = known.find((block) => block.lines === lines)
+  if (before !== undefined) return before.bytes
+  const bytes = Buffer.from(lines, 'base64')
+  if (!areEvenLines(lines, bytes.toString('base64'))) return null
   const block = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
-  known.set(base64, block)
+  known.push({ lines, bytes: block })
   return block
+}
+
+/** Whether `lines` are this base64, which is not empty, and nothing else: what the decoder left out is missing from it. */
+function areEvenLines(lines: string, base64: string): boolean {
+  if (base64 === '' || lines.length !== base64.length + Math.ceil(base64.length / evenLine)) return false
+  for (let end = evenLine; end < lines.length; end += evenLine + 1) if (lines.charCodeAt(end) !== feed) return false
+  return lines.endsWith('\n') && lines.replaceAll('\n', '') === base64
 }
 
 /**

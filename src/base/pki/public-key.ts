@@ -1,5 +1,5 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
-import { equalBytes, toBase64url } from '../bytes.ts'
+import { samePublicBytes, toBase64url } from '../bytes.ts'
 
 export type CertificateKey =
   | { readonly type: 'rsa'; readonly bits: number; readonly exponent: bigint; readonly key: KeyObject }
@@ -27,13 +27,13 @@ const p256Prefix = new Uint8Array(Buffer.from('3059301306072a8648ce3d020106082a8
  * curve throws inside OpenSSL (TDX-263) and is a problem here, not an exception.
  */
 export function readPublicKey(spki: Uint8Array): KeyReading {
-  if (spki.length === spkiSizes['P-256'] && equalBytes(spki.subarray(0, p256Prefix.length), p256Prefix)) {
+  if (spki.length === spkiSizes['P-256'] && samePublicBytes(spki.subarray(0, p256Prefix.length), p256Prefix)) {
     return readP256Point(spki.subarray(p256Prefix.length))
   }
   const key = importKey(spki)
   if (!key) return unusable
   // Importing skips trailing bytes and accepts other encodings (TDX-260); exporting writes the one form.
-  if (!equalBytes(new Uint8Array(key.export({ format: 'der', type: 'spki' })), spki)) {
+  if (!samePublicBytes(new Uint8Array(key.export({ format: 'der', type: 'spki' })), spki)) {
     return { usable: false, problem: 'is not encoded in the one accepted form' }
   }
   return key.asymmetricKeyType === 'rsa' ? readRsa(key) : readEc(key, spki)

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { equalBytes } from '../bytes.ts'
+import { samePublicBytes } from '../bytes.ts'
 import { MalformedError } from '../errors.ts'
 import { type DerCursor, identifiers } from './der-cursor.ts'
 import { type SignatureAlgorithm, signatureAlgorithmOf } from './signature.ts'
@@ -30,7 +30,7 @@ export function readAlgorithm(cursor: DerCursor): Uint8Array {
 
 /** The algorithm that both identifiers name; the outer one is not signed, so it must not say anything else. */
 export function commonAlgorithm(inner: Uint8Array, outer: Uint8Array, path: string): SignatureAlgorithm {
-  if (!equalBytes(inner, outer)) {
+  if (!samePublicBytes(inner, outer)) {
     throw new MalformedError({ path: `${path}.signatureAlgorithm` }, 'differs inside and outside of the signed part')
   }
   return signatureAlgorithmOf(inner)

@@ -32,7 +32,9 @@ export interface TrustAnchor {
 }
 
 export function criticalIdsOf(extensions: Extensions): string[] {
-  return [...extensions].filter(([, { critical }]) => critical).map(([id]) => id)
+  const ids: string[] = []
+  for (const [id, { critical }] of extensions) if (critical) ids.push(id)
+  return ids
 }
 
 export function authorityOf(certificate: Certificate): Authority {

@@ -55,9 +55,7 @@ export class Members {
   /** An integer of 0 to `maximum`; whatever is written with a fraction or an exponent, and a string, are errors (tdx.md 3.8.9). */
   integer(member: string, maximum: number): number {
     const value = this.value(member)
-    if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > maximum || Object.is(value, -0)) {
-      throw this.malformed(member, `is not an integer of 0 to ${maximum}`)
-    }
+    if (!isIntegerTo(value, maximum)) throw this.malformed(member, `is not an integer of 0 to ${maximum}`)
     return value
   }
 
@@ -101,6 +99,9 @@ export class Members {
 
   /** The same integer of all objects in a list that has `count` of them. */
   integersOf(list: string, count: number, member: string, maximum: number): number[] {
+    const values = this.value(list)
+    const read = Array.isArray(values) && values.length === count ? integersIn(values, member, maximum) : null
+    if (read !== null) return read
     const items = this.objects(list, 1)
     if (items.length !== count) throw this.malformed(list, `has ${items.length} items, must have ${count}`)
     return items.map((item) => item.integer(member, maximum))
@@ -116,6 +117,21 @@ export class Members {
       return item
     })
   }
+}
+
+function isIntegerTo(value: JsonValue | undefined, maximum: number): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= maximum && !Object.is(value, -0)
+}
+
+/** The integer `member` of each object; null where one of them is something else. */
+function integersIn(items: readonly JsonValue[], member: string, maximum: number): number[] | null {
+  const integers: number[] = []
+  for (const item of items) {
+    const value = isJsonObject(item) && Object.hasOwn(item, member) ? item[member] : undefined
+    if (!isIntegerTo(value, maximum)) return null
+    integers.push(value)
+  }
+  return integers
 }
 
 const dateForm = 'YYYY-MM-DDThh:mm:ssZ'

@@ -69,6 +69,7 @@ const registers = struct({ 0: register, 1: register, 2: register, 3: register })
 
 /** Four registers behind each other. */
 export const rtmrLayout: Layout<Rtmrs> = {
+  fixedSize: 4 * 48,
   read: (reader) => {
     const read = registers.read(reader)
     return [read[0], read[1], read[2], read[3]]

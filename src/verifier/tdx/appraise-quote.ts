@@ -10,7 +10,7 @@ import { judgePck } from './judge-pck.ts'
 import { judgePckValidity, type PckChain } from './pck-chain.ts'
 import type { CollateralFacts, PckFacts, QuoteAppraisal } from './quote-appraisal.ts'
 import { pckChecks, quoteFormChecks, quoteSignatureChecks } from './quote-checks.ts'
-import { quoteClaims } from './quote-claims.ts'
+import { quoteCopies, quoteTree } from './quote-claims.ts'
 import { judgeQuoteForm, type QuoteChecklist } from './quote-form.ts'
 import {
   isDebug,
@@ -140,14 +140,12 @@ function provedBy(judging: Judging, judged: JudgedQuote): Proved {
 function claimsOf({ checklist, inputs }: Judging, { quote, chain }: JudgedQuote, proved: Proved) {
   const { tcb, collateral } = proved
   if (!checklist.affirmed() || tcb === null || collateral === null || chain === null) return {}
-  const { report_data, init_data, ...said } = quoteClaims(quote)
-  const tree = {
-    ...said,
-    ...verificationClaims(tcb, collateral, pckFactsOf(chain)),
+  // A literal that spreads this many members becomes a slow hash table.
+  const tree = Object.assign(quoteTree(quote), verificationClaims(tcb, collateral, pckFactsOf(chain)), {
     report_data_bound: checklist.passed('tdx.reportData'),
-  }
+  })
   const name = quote.body.kind === 'sgx' ? 'sgx' : 'tdx'
-  return { [name]: tree, tcb: tcbClaim(tcb, collateral, inputs.now), report_data, init_data }
+  return { [name]: tree, tcb: tcbClaim(tcb, collateral, inputs.now), ...quoteCopies(quote) }
 }
 
 /**

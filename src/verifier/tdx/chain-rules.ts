@@ -1,8 +1,8 @@
-import { equalBytes } from '../../base/bytes.ts'
+import { samePublicBytes } from '../../base/bytes.ts'
 import type { Certificate } from '../../base/pki/certificate.ts'
 import { commonNameOf, describeName } from '../../base/pki/distinguished-name.ts'
 import { extensionIds } from '../../base/pki/extensions.ts'
-import { criticalIdsOf, type TrustAnchor } from '../../base/pki/trust-anchor.ts'
+import type { TrustAnchor } from '../../base/pki/trust-anchor.ts'
 import { secondOf } from '../../base/pki/whole-second.ts'
 import type { ChainWork } from './chain-work.ts'
 
@@ -12,14 +12,20 @@ const knownCritical: readonly string[] = [extensionIds.basicConstraints, extensi
 
 /** TDX-111 besides what the parser demands: ECDSA with SHA-256, a key on P-256, no unknown critical extension. */
 export function profileProblem(certificate: Certificate, work: ChainWork): string | null {
+  return work.profile(certificate, (one) => problemOfProfile(one, work))
+}
+
+function problemOfProfile(certificate: Certificate, work: ChainWork): string | null {
   const { signatureAlgorithm: algorithm, extensions, subject } = certificate
   const who = () => describeName(subject)
   if (algorithm.kind !== 'ecdsa' || algorithm.hash !== 'sha256') return `${who()}: is not signed by ECDSA with SHA-256`
   const reading = work.key(certificate)
   if (!reading.usable) return `${who()}: the key ${reading.problem}`
   if (reading.publicKey.type !== 'ec' || reading.publicKey.curve !== 'P-256') return `${who()}: the key is not on P-256`
-  const unknown = criticalIdsOf(extensions).find((id) => !knownCritical.includes(id))
-  return unknown === undefined ? null : `${who()}: the critical extension ${unknown} is not known`
+  for (const [id, { critical }] of extensions) {
+    if (critical && !knownCritical.includes(id)) return `${who()}: the critical extension ${id} is not known`
+  }
+  return null
 }
 
 /**
@@ -30,8 +36,8 @@ export function anchorOfRoot(root: Certificate, anchors: readonly TrustAnchor[])
   const found = anchors.find(
     ({ authority, fingerprints }) =>
       fingerprints.includes(root.fingerprint) &&
-      equalBytes(authority.publicKey, root.publicKey) &&
-      equalBytes(authority.subject.der, root.subject.der),
+      samePublicBytes(authority.publicKey, root.publicKey) &&
+      samePublicBytes(authority.subject.der, root.subject.der),
   )
   return found ?? null
 }
@@ -59,7 +65,7 @@ export function leafProblem({ basicConstraints, subject }: Certificate): string 
 /** TDX-114: `certificate` names `issuer` (DER equality) and is signed by its key. */
 export function linkProblem(certificate: Certificate, issuer: Certificate, work: ChainWork): string | null {
   const who = () => describeName(certificate.subject)
-  if (!equalBytes(certificate.issuer.der, issuer.subject.der)) return `${who()} names another issuer`
+  if (!samePublicBytes(certificate.issuer.der, issuer.subject.der)) return `${who()} names another issuer`
   return work.isSigned(certificate, issuer) ? null : `${who()} is not signed by the key of its issuer`
 }
 
@@ -69,7 +75,7 @@ export function linkProblem(certificate: Certificate, issuer: Certificate, work:
  */
 export function rootProblem(root: Certificate, work: ChainWork, isAnchored: boolean): string | null {
   if (!isAnchored) return linkProblem(root, root, work)
-  const isSelfIssued = equalBytes(root.issuer.der, root.subject.der)
+  const isSelfIssued = samePublicBytes(root.issuer.der, root.subject.der)
   return isSelfIssued ? null : `${describeName(root.subject)} names another issuer`
 }
 

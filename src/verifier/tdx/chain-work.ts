@@ -1,7 +1,7 @@
 import { toLatin1 } from '../../base/bytes.ts'
 import { MalformedError } from '../../base/errors.ts'
 import { type Certificate, parseCertificate } from '../../base/pki/certificate.ts'
-import { parsePemBlocks } from '../../base/pki/pem.ts'
+import { type DecodedBlock, parsePemBlocks } from '../../base/pki/pem.ts'
 import { type KeyReading, readPublicKey } from '../../base/pki/public-key.ts'
 import { verifyWithReading } from '../../base/pki/signature.ts'
 import type { Authority } from '../../base/pki/trust-anchor.ts'
@@ -32,21 +32,24 @@ export type PemReading =
  * is never emptied. It holds only what follows from bytes, never from time or trust.
  */
 export class ChainWork {
-  #texts = new Map<string, PemReading>()
-  /** By their base64: equal blocks of several texts are one array. */
-  #blocks = new Map<string, Uint8Array>()
+  /** Few texts: to compare them takes less than to hash each. */
+  #texts: { readonly text: string; readonly reading: PemReading }[] = []
+  /** Equal blocks of several texts are one array. */
+  #blocks: DecodedBlock[] = []
   #certificates = new Map<Uint8Array, Certificate | MalformedError>()
   #keys = new Map<string, KeyReading>()
   /** What `#keys` has, by the array that asked for it. */
   #keysOfArrays = new Map<Uint8Array, KeyReading>()
-  #signatures = new Map<string, boolean>()
+  /** By certificate and the key of its issuer. */
+  #signatures = new Map<Certificate, Map<KeyReading, boolean>>()
+  #profiles = new Map<Certificate, string | null>()
 
   /** The PEM blocks of a chain by the grammar of TDX-110, in order. */
   readPem(text: string): PemReading {
-    // The parser refuses it by its length alone; looking it up would cost a hash over all of it.
-    if (text.length > chainLimits.characters) return readPem(text, this.#blocks)
-    const reading = this.#texts.get(text) ?? readPem(text, this.#blocks)
-    this.#texts.set(text, reading)
+    const known = this.#texts.find((one) => one.text === text)
+    if (known !== undefined) return known.reading
+    const reading = readPem(text, this.#blocks)
+    this.#texts.push({ text, reading })
     return reading
   }
 
@@ -81,17 +84,27 @@ export class ChainWork {
 
   /** Whether the key of `issuer` made the signature of the certificate. Names and roles are not looked at. */
   isSigned(certificate: Certificate, issuer: Pick<Authority, 'publicKey'>): boolean {
-    const name = `${certificate.fingerprint}${toLatin1(issuer.publicKey)}`
-    const known = this.#signatures.get(name)
+    const key = this.key(issuer)
+    const byKey = this.#signatures.get(certificate) ?? new Map<KeyReading, boolean>()
+    const known = byKey.get(key)
     if (known !== undefined) return known
     const { signatureAlgorithm, tbs, signature } = certificate
-    const verdict = verifyWithReading(signatureAlgorithm, this.key(issuer), tbs, signature) === 'valid'
-    this.#signatures.set(name, verdict)
+    const verdict = verifyWithReading(signatureAlgorithm, key, tbs, signature) === 'valid'
+    this.#signatures.set(certificate, byKey.set(key, verdict))
     return verdict
+  }
+
+  /** What `judge` says of the certificate, asked once. */
+  profile(certificate: Certificate, judge: (certificate: Certificate) => string | null): string | null {
+    const known = this.#profiles.get(certificate)
+    if (known !== undefined) return known
+    const problem = judge(certificate)
+    this.#profiles.set(certificate, problem)
+    return problem
   }
 }
 
-function readPem(text: string, known: Map<string, Uint8Array>): PemReading {
+function readPem(text: string, known: DecodedBlock[]): PemReading {
   try {
     return { blocks: parsePemBlocks(text, 'CERTIFICATE', chainLimits, known), problem: null }
   } catch (error) {

@@ -1,4 +1,4 @@
-import { equalBytes } from '../../base/bytes.ts'
+import { samePublicBytes } from '../../base/bytes.ts'
 import type { Certificate } from '../../base/pki/certificate.ts'
 import { serialText } from '../../base/pki/serial-number.ts'
 import type { Collateral } from '../../endorsements/tdx/collateral.ts'
@@ -150,7 +150,7 @@ function judgeListChain(
     },
   })
   if (chain === null) return null
-  const isSame = equalBytes(chain.issuer.publicKey, ca.publicKey)
+  const isSame = samePublicBytes(chain.issuer.publicKey, ca.publicKey)
   checklist.judge('tdx.pckCrl.chain', isSame, () => 'it is of another authority than that of the PCK chain')
   judgeChainValidity(checklist, 'tdx.pckCrl.chainValidity', [chain.issuer, chain.root], context.moment.now)
   return isSame ? chain : null

@@ -1,4 +1,4 @@
-import { equalBytes, toLatin1 } from '../../base/bytes.ts'
+import { samePublicBytes, toLatin1 } from '../../base/bytes.ts'
 import { MalformedError } from '../../base/errors.ts'
 import { parsePem } from '../../base/pki/pem.ts'
 import type { Quote } from '../../evidence/tdx/quote.ts'
@@ -24,9 +24,9 @@ function certificationProblem({ certification: { type, data } }: Quote, chain: P
 /** The leaf stands in the quote as DER or as one PEM block. */
 function isLeaf(data: Uint8Array, { leaf }: PckChain): boolean {
   const { der } = leaf.certificate
-  if (equalBytes(data, der)) return true
+  if (samePublicBytes(data, der)) return true
   try {
-    return equalBytes(parsePem(toLatin1(data), 'CERTIFICATE'), der)
+    return samePublicBytes(parsePem(toLatin1(data), 'CERTIFICATE'), der)
   } catch (error) {
     if (!(error instanceof MalformedError)) throw error
     return false

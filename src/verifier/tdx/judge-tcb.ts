@@ -1,4 +1,4 @@
-import { equalBytes, isFilledWith, toHex } from '../../base/bytes.ts'
+import { isFilledWith, samePublicBytes, toHex } from '../../base/bytes.ts'
 import type { SgxExtension } from '../../endorsements/tdx/sgx-extension.ts'
 import type { TcbInfo } from '../../endorsements/tdx/tcb-info.ts'
 import type { EnclaveTcbLevel } from '../../endorsements/tdx/tcb-level.ts'
@@ -31,9 +31,9 @@ export function judgeTcbInfoFits(checklist: QuoteChecklist, { body }: Quote, tcb
 
 function judgeModuleIdentity(checklist: QuoteChecklist, report: TdReport, { module, id }: ExpectedModule): void {
   const { mrSignerSeam, seamAttributes } = report
-  const signer = equalBytes(mrSignerSeam, module.mrSigner)
+  const signer = samePublicBytes(mrSignerSeam, module.mrSigner)
   checklist.judge('tdx.module.signer', signer, () => `MRSIGNERSEAM is ${toHex(mrSignerSeam)}`, id)
-  const attributes = equalBytes(seamAttributes, module.attributes) && isFilledWith(seamAttributes, 0)
+  const attributes = samePublicBytes(seamAttributes, module.attributes) && isFilledWith(seamAttributes, 0)
   checklist.judge('tdx.module.attributes', attributes, () => `SEAMATTRIBUTES are ${toHex(seamAttributes)}`)
 }
 

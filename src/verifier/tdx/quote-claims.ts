@@ -10,17 +10,22 @@ import { nameAttributes } from '../../evidence/tdx/td-attributes.ts'
  * has `header` and `body` at the top (TDX-251). Both have copies, `report_data` and `init_data` (MRCONFIGID, CONFIGID).
  * They are claims of an affirmed appraisal only: nothing is verified here.
  */
-export function quoteClaims(quote: Pick<Quote, 'signedBytes' | 'header' | 'body'>): JsonObject {
+export function quoteClaims(quote: SignedQuote): JsonObject {
+  return { ...quoteTree(quote), ...quoteCopies(quote) }
+}
+
+type SignedQuote = Pick<Quote, 'signedBytes' | 'header' | 'body'>
+
+/** The claims of a quote without the copies of members of its body. */
+export function quoteTree(quote: SignedQuote): JsonObject {
   const { header, descriptor, body } = nameFields(quote.signedBytes, quote)
-  const reportData = toHex(quote.body.report.reportData)
-  if (quote.body.kind === 'sgx') {
-    return { header, ...descriptor, body, report_data: reportData, init_data: toHex(quote.body.report.configId) }
-  }
-  const { tdAttributes, mrConfigId } = quote.body.report
-  return {
-    quote: { header, ...descriptor, body },
-    td_attributes: nameAttributes(tdAttributes),
-    report_data: reportData,
-    init_data: toHex(mrConfigId),
-  }
+  const fields = { header, ...descriptor, body }
+  if (quote.body.kind === 'sgx') return fields
+  return { quote: fields, td_attributes: nameAttributes(quote.body.report.tdAttributes) }
+}
+
+/** The copies that stand at the top. */
+export function quoteCopies({ body }: SignedQuote): { readonly report_data: string; readonly init_data: string } {
+  const initData = body.kind === 'sgx' ? body.report.configId : body.report.mrConfigId
+  return { report_data: toHex(body.report.reportData), init_data: toHex(initData) }
 }

@@ -1,5 +1,5 @@
-import { createHash, type KeyObject, verify } from 'node:crypto'
-import { equalBytes, isFilledWith } from '../../base/bytes.ts'
+import { hash, type KeyObject, verify } from 'node:crypto'
+import { concatBytes, isFilledWith, toHex } from '../../base/bytes.ts'
 import { readP256Point } from '../../base/pki/public-key.ts'
 import type { Quote } from '../../evidence/tdx/quote.ts'
 import type { QuoteChecklist } from './quote-form.ts'
@@ -11,8 +11,8 @@ function verifyRaw(key: KeyObject, data: Uint8Array, signature: Uint8Array): boo
 
 function judgeBinding(checklist: QuoteChecklist, { attestationKey, qe }: Quote): void {
   const { reportData } = qe.report
-  const digest = createHash('sha256').update(attestationKey).update(qe.authData).digest()
-  const binds = equalBytes(reportData.subarray(0, 32), digest)
+  const digest = hash('sha256', concatBytes(attestationKey, qe.authData), 'hex')
+  const binds = toHex(reportData.subarray(0, 32)) === digest
   checklist.judge('tdx.qe.binding', binds, () => 'the report data of the quoting enclave is of another key')
   const rest = isFilledWith(reportData.subarray(32), 0)
   checklist.judge('tdx.qe.reportData', rest, () => 'bytes 32 to 63 of the report data are not zero')

@@ -1,4 +1,4 @@
-import { equalBytes } from '../../base/bytes.ts'
+import { samePublicBytes } from '../../base/bytes.ts'
 import { MalformedError } from '../../base/errors.ts'
 import { describeName } from '../../base/pki/distinguished-name.ts'
 import { cutCrl, parseCrl, type RevocationList } from '../../base/pki/revocation-list.ts'
@@ -76,10 +76,10 @@ function formProblem({ authorityKeyId, extensions, unsupported, signatureAlgorit
 }
 
 function issuerProblem(list: RevocationList, issuer: ListIssuer, work: ChainWork): string | null {
-  if (!equalBytes(list.issuer.der, issuer.subject.der)) return `the list is that of ${describeName(list.issuer)}`
+  if (!samePublicBytes(list.issuer.der, issuer.subject.der)) return `the list is that of ${describeName(list.issuer)}`
   if (!issuer.keyUsage?.has('cRLSign')) return `${describeName(issuer.subject)} may not sign revocation lists`
   const named = list.authorityKeyId?.keyId
-  if (named && issuer.subjectKeyId && !equalBytes(named, issuer.subjectKeyId)) return 'the list names another key'
+  if (named && issuer.subjectKeyId && !samePublicBytes(named, issuer.subjectKeyId)) return 'the list names another key'
   const verdict = verifyWithReading(list.signatureAlgorithm, work.key(issuer), list.tbs, list.signature)
   return verdict === 'valid' ? null : notByIssuer
 }

@@ -19,16 +19,22 @@ export const moduleSvnOf = (teeTcbSvn: Uint8Array): number => teeTcbSvn[0] ?? 0
 export const firstTdxComponent = (teeTcbSvn: Uint8Array): 0 | 2 => (moduleVersionOf(teeTcbSvn) > 0 ? 2 : 0)
 
 function coversTdx(level: TcbLevel, teeTcbSvn: Uint8Array): boolean {
-  const first = firstTdxComponent(teeTcbSvn)
-  return (level.tdxComponents ?? []).every((need, at) => at < first || need <= (teeTcbSvn[at] ?? 0))
+  const needs = level.tdxComponents ?? []
+  for (let at: number = firstTdxComponent(teeTcbSvn); at < needs.length; at++) {
+    if ((needs[at] ?? 0) > (teeTcbSvn[at] ?? 0)) return false
+  }
+  return true
+}
+
+function coversSgx({ sgxComponents: needs }: TcbLevel, { components }: PlatformSvns): boolean {
+  for (let at = 0; at < needs.length; at++) if ((needs[at] ?? 0) > (components[at] ?? 0)) return false
+  return true
 }
 
 /** Whether a platform is at or above a level; `teeTcbSvn` is null for SGX (TDX-173). */
 export function coversLevel(level: TcbLevel, platform: PlatformSvns, teeTcbSvn: Uint8Array | null): boolean {
   return (
-    level.sgxComponents.every((need, at) => need <= (platform.components[at] ?? 0)) &&
-    level.pceSvn <= platform.pceSvn &&
-    (teeTcbSvn === null || coversTdx(level, teeTcbSvn))
+    coversSgx(level, platform) && level.pceSvn <= platform.pceSvn && (teeTcbSvn === null || coversTdx(level, teeTcbSvn))
   )
 }
 
