@@ -32,6 +32,7 @@ export const registryErrors = declareErrors({
   },
   ak_unknown: {
     kind: 'forbidden',
+    status: 404,
     title: 'the attestation key is not enrolled',
     remedy: 'enrol the attestation key: request a challenge and answer it',
   },
@@ -39,7 +40,7 @@ export const registryErrors = declareErrors({
     kind: 'forbidden',
     title: 'the enrolment is suspended or revoked',
     remedy:
-      'a suspended enrolment can be resumed by the operator of the verifier; after a revocation a new attestation key must be enrolled',
+      'the operator of the verifier can resume a suspended enrolment (attestd registry resume), and release the EK of a revoked one (attestd registry release): then a new attestation key can be enrolled',
   },
   ek_revoked: {
     kind: 'forbidden',
@@ -50,7 +51,8 @@ export const registryErrors = declareErrors({
     kind: 'forbidden',
     status: 409,
     title: 'another TPM is enrolled under this identity',
-    remedy: 'if the instance was replaced, let the operator of the verifier release the old enrolment',
+    remedy:
+      'if the instance was replaced, let the operator of the verifier release the old enrolment (attestd registry release)',
   },
   rollback: {
     kind: 'distrusted',

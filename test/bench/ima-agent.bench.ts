@@ -64,6 +64,7 @@ class Machine implements AsyncDisposable {
       },
       enrolments: {
         require: async () => this.enrolment,
+        keepRefusal: async () => undefined,
         keepProgress: async (_before, { counters, imaCheckpoint }) => {
           this.enrolment = { ...this.enrolment, counters, imaCheckpoint }
         },

@@ -218,8 +218,9 @@ export class EmbeddedMachine {
   #attester(): Pick<TpmAttester, 'identity' | 'activate' | 'selection' | 'collect' | 'readIma'> {
     const simulated = this.#options.simulated ?? false
     return {
-      identity: async () => {
+      identity: async ({ renewKey = false } = {}) => {
         await this.#called('identity')
+        if (renewKey) this.loseKey()
         const { ek, ak } = this.tpm
         const chain = [ekAuthority.certificate.der]
         const shown = { name: nameOf(ek.area), publicArea: encodeSizedPublic(ek.area) }

@@ -6,9 +6,11 @@ import type { GuestEvidence } from '../../evidence/composite.ts'
 import { tpmEvidenceLimits } from '../../evidence/tpm/evidence-json.ts'
 import type { Challenges } from '../../issuer/challenges.ts'
 import { passportErrors } from '../../passport/errors.ts'
+import type { AppraisalOutcome } from '../../registry/appraisal-history.ts'
 import type { Finding } from '../../results/appraisal.ts'
 import type { TokenRequest } from '../../results/token-request.ts'
 import type { GuestAppraisal, GuestInputs, TpmCheckId } from '../../verifier/index.ts'
+import { outcomeOf } from './appraisal-outcome.ts'
 import type { Appraiser } from './appraiser.ts'
 import { embeddedErrors } from './errors.ts'
 import { collectGuest, type Guest, partsOf, planTpmQuote, type TpmPlan, tpmInputsOf } from './guest.ts'
@@ -68,20 +70,24 @@ export async function attestGuest(
   const attesting = { parts, request, plan, signal }
   const start = plan === null ? wholeLog : imaStartFor(plan.enrolment, stages)
   const first = await attestFrom(attesting, start)
-  const { appraisal } = first.again ? await attestFrom(attesting, wholeLog) : first
+  const { appraisal, outcome } = first.again ? await attestFrom(attesting, wholeLog) : first
+  if (!appraisal.affirmed && plan) await guest.tpm?.enrolments.keepRefusal(plan.enrolment, outcome)
   requireAffirmed(parts, appraisal)
   if (guest.tpm && plan && appraisal.tpm) {
-    await guest.tpm.enrolments.keepProgress(plan.enrolment, appraisal.tpm)
+    await guest.tpm.enrolments.keepProgress(plan.enrolment, appraisal.tpm, outcome)
     stages.drop(plan.enrolment.akName)
   }
   return { appraisal, plan, simulated: isSimulated(guest, appraisal), at: secondsOf(clock) }
 }
 
-/** `again`: the log could not be continued from where it began, and says nothing about the machine. */
-async function attestFrom(
-  attesting: Attesting,
-  start: ImaStart,
-): Promise<{ readonly appraisal: GuestAppraisal; readonly again: boolean }> {
+interface Attempt {
+  readonly appraisal: GuestAppraisal
+  readonly outcome: AppraisalOutcome
+  /** The log could not be continued from where it began, and says nothing about the machine. */
+  readonly again: boolean
+}
+
+async function attestFrom(attesting: Attesting, start: ImaStart): Promise<Attempt> {
   const { parts, plan, signal } = attesting
   const collected = await collectParts(attesting, start)
   const collateral = await obtainCollateral(parts.guest, collected.evidence, signal)
@@ -89,7 +95,8 @@ async function attestFrom(
   const again = collected.start.from > 0 && isDiscontinued(appraisal)
   // What was staged fits neither this log nor, in the end, any other one.
   if (plan && (again || !appraisal.affirmed)) parts.stages.drop(plan.enrolment.akName)
-  return { appraisal, again }
+  const outcome = outcomeOf(appraisal, collected.evidence.tpm?.evidence ?? null, parts.clock.now())
+  return { appraisal, outcome, again }
 }
 
 /** How often parts are sent before a log that grows as fast as it is read is taken as it is. */

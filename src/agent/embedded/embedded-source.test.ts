@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import {
   type AttesterCall,
@@ -13,7 +13,10 @@ import { toBase64url } from '../../base/bytes.ts'
 import { AttestdError } from '../../base/errors.ts'
 import { sha256Hex } from '../../base/pki/signed-object.ts'
 import type { TpmEvidence } from '../../evidence/tpm/evidence.ts'
+import { nameOf } from '../../evidence/tpm/public-area.ts'
 import { platformErrors } from '../../platform/errors.ts'
+import { storeErrors } from '../../registry/store-errors.ts'
+import { TpmRegistry } from '../../registry/tpm-registry.ts'
 import type { TokenRequest } from '../../results/token-request.ts'
 import { spkiOfKey } from '../../verifier/tpm/key-certificate.ts'
 
@@ -33,7 +36,8 @@ async function atMachine(options: MachineOptions = {}) {
       return 'issued'
     } catch (error) {
       if (!(error instanceof AttestdError)) throw error
-      return [error.code, error.facts['findings'] ?? error.facts['bound']].filter(Boolean).join(' ')
+      const code = error.facts['upstream_code'] ?? error.code
+      return [code, error.facts['findings'] ?? error.facts['bound']].filter(Boolean).join(' ')
     }
   }
   return { machine, source, keys, obtain, outcome, claims: async (change = {}) => claimsOf(await obtain(change)) }
@@ -332,5 +336,88 @@ describe('simulation (TPM-30, TOK-04)', () => {
       attestd: { simulated: true },
       tpm: { ak_trust: 'ek-pinned' },
     })
+  })
+})
+
+describe('what the operator decides about the enrolment', () => {
+  async function enrolled() {
+    const { machine, outcome, obtain } = await atMachine()
+    const registry = new TpmRegistry({ store: machine.store, clock: machine.clock, random: randomBytes })
+    expect(await outcome()).toBe('issued')
+    const keys = () => ({ ak: machine.tpm.akName, ek: nameOf(machine.tpm.ek.area) })
+    return { machine, outcome, obtain, registry, keys }
+  }
+
+  it('is a verdict on this machine, with the code and remedy of the registry (BRK-47)', async () => {
+    const { obtain, registry, keys } = await enrolled()
+    await registry.suspend(keys().ak)
+    await expect(obtain()).rejects.toMatchObject({
+      code: 'issuer_rejected',
+      message: 'the enrolment is suspended (operator)',
+      facts: { upstream_code: 'enrolment_state', state: 'suspended', reason: 'operator' },
+      remedy: expect.stringContaining('attestd registry resume'),
+    })
+  })
+
+  it('rests until it is resumed', async () => {
+    const { outcome, registry, keys } = await enrolled()
+    await registry.suspend(keys().ak)
+    expect([await outcome(), await outcome()]).toEqual(['enrolment_state', 'enrolment_state'])
+    await registry.resume(keys().ak)
+    expect(await outcome()).toBe('issued')
+  })
+
+  it('ends a key for good; a released TPM enrols with another one, a revoked TPM does not', async () => {
+    const { machine, outcome, registry, keys } = await enrolled()
+    const first = keys()
+    await registry.revoke(first.ak)
+    expect([await outcome(), await outcome()]).toEqual(['enrolment_state', 'enrolment_state'])
+    expect(keys().ak).toEqual(first.ak)
+    await registry.release(first.ek)
+    expect([await outcome(), await outcome()]).toEqual(['issued', 'issued'])
+    expect(keys().ek).toEqual(first.ek)
+    expect(keys().ak).not.toEqual(first.ak)
+    expect(await registry.describe(first.ak)).toMatchObject({ state: { is: 'revoked', reason: 'released' } })
+    expect(await registry.describe(keys().ak)).toMatchObject({ state: { is: 'active' } })
+    expect(machine.calls.filter((call) => call === 'activate')).toHaveLength(2)
+  })
+
+  it('counts behind a restart as well: the key that was released is replaced', async () => {
+    const { machine, registry, keys } = await enrolled()
+    const { ak, ek } = keys()
+    await registry.release(ek)
+    const { source } = await machine.sourceAndKeys()
+    await source.obtainToken(embeddedRequest(), never)
+    expect(keys().ak).not.toEqual(ak)
+  })
+})
+
+describe('the history of a key', () => {
+  it('has every verdict, with what stood against it and what the quote said', async () => {
+    const { machine, outcome } = await atMachine()
+    const registry = new TpmRegistry({ store: machine.store, clock: machine.clock, random: randomBytes })
+    expect(await outcome()).toBe('issued')
+    machine.change = (evidence) => ({ ...evidence, eventLog: null })
+    expect(await outcome()).toBe('EVIDENCE_NOT_AFFIRMED tpm.eventlog.present')
+    machine.change = (evidence) => ({ ...evidence, quotes: [] })
+    expect(await outcome()).toContain('tpm.quotes.count')
+    const [nothing, refused, affirmed, ...others] = await registry.history(machine.tpm.akName)
+    const said = { counters: expect.objectContaining({ resetCount: expect.any(Number) }), evidenceSha256: null }
+    expect(affirmed).toMatchObject({ ...said, at: testNow, affirmed: true, failed: [] })
+    expect(refused).toMatchObject({ ...said, affirmed: false, firmwareVersion: affirmed?.firmwareVersion })
+    expect(refused?.failed).toContain('tpm.eventlog.present')
+    expect(refused?.counters?.clock).toBeGreaterThan(affirmed?.counters?.clock ?? 0n)
+    expect(nothing).toMatchObject({ affirmed: false, counters: null, firmwareVersion: null })
+    expect(others).toEqual([])
+  })
+
+  it('is no condition of a refusal', async () => {
+    const { machine, outcome } = await atMachine()
+    expect(await outcome()).toBe('issued')
+    machine.change = (evidence) => ({ ...evidence, eventLog: null })
+    machine.store.commit = async () => {
+      throw storeErrors.error('registry_storage_full', 'no room')
+    }
+    expect(await outcome()).toBe('EVIDENCE_NOT_AFFIRMED tpm.eventlog.present')
   })
 })

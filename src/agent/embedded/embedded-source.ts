@@ -16,6 +16,7 @@ import { embeddedErrors } from './errors.ts'
 import type { Guest } from './guest.ts'
 import { ImaStages } from './ima-parts.ts'
 import type { LastAppraisals } from './last-appraisal.ts'
+import { asVerdict } from './registry-verdict.ts'
 
 export interface EmbeddedSourceOptions {
   readonly name: string
@@ -52,7 +53,8 @@ export function createEmbeddedSource(options: EmbeddedSourceOptions): TokenSourc
       requireOneAudience(request)
       requireKey(request, options.audiences)
       // One at a time: counters must be compared in the order in which the TPM counted (ENR-12).
-      const affirmed = await turns.take(() => attestGuest({ ...options, stages }, request, signal), signal)
+      const attesting = () => attestGuest({ ...options, stages }, request, signal)
+      const affirmed = await asVerdict(turns.take(attesting, signal))
       return issue(options, request, affirmed)
     },
   }

@@ -7,6 +7,8 @@ import { secondOf } from '../../base/pki/whole-second.ts'
 import type { RandomSource } from '../../base/random.ts'
 import { abandonable } from '../../base/tasks.ts'
 import { type EnrolmentRequest, proveActivation } from '../../evidence/tpm/enrolment.ts'
+import type { AppraisalOutcome } from '../../registry/appraisal-history.ts'
+import { isReleased } from '../../registry/enrolment-record.ts'
 import type { RegistryStore } from '../../registry/registry-store.ts'
 import { TpmRegistry } from '../../registry/tpm-registry.ts'
 import type { TpmAppraisal, TpmEnrolment } from '../../verifier/index.ts'
@@ -34,8 +36,12 @@ export interface EnrolmentParts {
 /** The one that enrols here is this process itself; a verifier service names its peers. */
 const requester = 'local'
 
-/** The registry says so when an enrolment is not there any more; enrolling again is the answer. */
-const gone = new Set(['ak_unknown', 'ek_revoked'])
+/** The registry says so when an enrolment is not there any more, or was given free; enrolling again is the answer. */
+function isGone({ code, facts }: AttestdError): boolean {
+  return (
+    code === 'ak_unknown' || code === 'ek_revoked' || (code === 'enrolment_state' && facts['reason'] === 'released')
+  )
+}
 
 function requestOf({ ek, ak, simulated }: TpmIdentity): EnrolmentRequest {
   const { publicArea, certificate, chain } = ek
@@ -72,7 +78,7 @@ class ProcessEnrolments implements Enrolments {
     try {
       return await this.#registry.requireEnrolment(await known)
     } catch (error) {
-      if (error instanceof AttestdError && gone.has(error.code)) return null
+      if (error instanceof AttestdError && isGone(error)) return null
       throw error
     }
   }
@@ -82,9 +88,19 @@ class ProcessEnrolments implements Enrolments {
     return crlStatus === 'fresh' && crlFreshUntil !== null && secondOf(this.#parts.clock.now()) > crlFreshUntil
   }
 
-  keepProgress(before: TpmEnrolment, { akName, counters, imaCheckpoint }: TpmAppraisal): Promise<void> {
+  keepProgress(before: TpmEnrolment, appraisal: TpmAppraisal, outcome: AppraisalOutcome): Promise<void> {
+    const { akName, counters, imaCheckpoint: checkpoint } = appraisal
     if (akName === null || counters === null) throw new TypeError('an affirmed appraisal without key and counters')
-    return this.#registry.keepProgress(akName, before.counters, { counters, checkpoint: imaCheckpoint })
+    return this.#registry.keepProgress(akName, before.counters, { counters, checkpoint, outcome })
+  }
+
+  async keepRefusal({ akName }: TpmEnrolment, outcome: AppraisalOutcome): Promise<void> {
+    try {
+      await this.#registry.keepOutcome(akName, outcome)
+    } catch (error) {
+      if (!(error instanceof AttestdError)) throw error
+      this.#parts.log.warn({ event: 'refusal_not_kept', code: error.code }, error.message)
+    }
   }
 
   forget(): void {
@@ -103,12 +119,20 @@ class ProcessEnrolments implements Enrolments {
   }
 
   async #enrol(): Promise<Uint8Array> {
-    const { attester, log, ended } = this.#parts
-    const candidate = this.#appraise(requestOf(await attester.identity({}, ended)))
+    const { log } = this.#parts
+    const candidate = this.#appraise(requestOf(await this.#identity()))
     await this.#prove(candidate)
     const { trust, anchor } = candidate
     log.info({ event: 'enrolled', ak_name: toHex(candidate.akName), trust, anchor }, 'attestation key enrolled')
     return candidate.akName
+  }
+
+  /** A key that was released stays dead: the TPM makes another one (ENR-07). Only then, for a new key ends the old one. */
+  async #identity(): Promise<TpmIdentity> {
+    const { attester, ended } = this.#parts
+    const identity = await attester.identity({}, ended)
+    const known = await this.#registry.describe(identity.ak.name)
+    return known !== null && isReleased(known) ? attester.identity({ renewKey: true }, ended) : identity
   }
 
   /** The TPM opens a challenge that only a TPM with both keys can open. One that it fails at is not kept open. */

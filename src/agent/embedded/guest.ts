@@ -4,6 +4,7 @@ import type { GuestEvidence, TpmPart } from '../../evidence/composite.ts'
 import type { TdxEvidence } from '../../evidence/tdx/evidence.ts'
 import type { ImaLogPart, TpmEvidence } from '../../evidence/tpm/evidence.ts'
 import type { TpmReferences } from '../../reference-values/tpm-references.ts'
+import type { AppraisalOutcome } from '../../registry/appraisal-history.ts'
 import type { GuestInputs, GuestPart, TpmAppraisal, TpmEnrolment, TpmRequirements } from '../../verifier/index.ts'
 import type { TdxInputs } from '../../verifier/tdx/inputs.ts'
 import type { PcrBankSelection } from '../../verifier/tpm/inputs.ts'
@@ -13,10 +14,12 @@ export interface Enrolments {
   /** The active enrolment of the key that the attester uses now; enrols it first if it is not known. */
   require(signal: AbortSignal): Promise<TpmEnrolment>
   /**
-   * Keeps counters and IMA checkpoint of an affirmed appraisal, both or neither; refuses if another appraisal was faster
-   * (ENR-12).
+   * Keeps counters, IMA checkpoint and outcome of an affirmed appraisal, all or nothing; refuses if another appraisal was
+   * faster (ENR-12).
    */
-  keepProgress(before: TpmEnrolment, appraisal: TpmAppraisal): Promise<void>
+  keepProgress(before: TpmEnrolment, appraisal: TpmAppraisal, outcome: AppraisalOutcome): Promise<void>
+  /** Keeps the outcome of an appraisal that was refused, for the operator; the refusal stands whether it can or not. */
+  keepRefusal(enrolment: TpmEnrolment, outcome: AppraisalOutcome): Promise<void>
   /** The kept enrolment does not fit the evidence any more: the next `require` enrols again. */
   forget(): void
 }
