@@ -52,6 +52,13 @@ const sound = {
 const withColumns = (changes: Partial<Record<keyof typeof sound, Column | null>>) =>
   headerOf(Object.values({ ...sound, ...changes }).flatMap((column) => column ?? []))
 
+/** `at`: place in the entry of what is too large, its offset or its count. */
+function entryOutside(at: number): Buffer {
+  const header = headerOf([{ tag: 9999, type: 8, values: ['a'] }])
+  header.writeUInt32BE(3, 16 + at)
+  return header
+}
+
 describe('the header of a package', () => {
   it('names its regular files but ghosts', () => {
     expect(parseRpmFiles(withColumns({}))).toEqual([
@@ -92,6 +99,9 @@ describe('the header of a package', () => {
       'no absolute path',
     ],
     ['a column of another type', withColumns({ names: { tag: 1117, type: 6, values: ['a'] } }), 'tag1117: has type 6'],
+    // Of a tag that nobody reads: no later look-up would find it.
+    ['an entry that begins outside of the data', entryOutside(8), 'entry 0 lies outside'],
+    ['an entry with more values than bytes', entryOutside(12), 'entry 0 lies outside'],
     ['a tag twice', headerOf([sound.names, sound.names]), 'tag 1117 is there twice'],
     ['bytes behind its end', Buffer.concat([withColumns({}), Buffer.alloc(1)]), 'left over'],
     ['an end too early', withColumns({}).subarray(0, -1), 'needs'],

@@ -123,6 +123,13 @@ describe('an archive', () => {
     ])
   })
 
+  it('has a header of attributes of 16384 bytes, and none that is longer', () => {
+    const comment = (size: number) => `${size} comment=${'c'.repeat(size - 15)}\n`
+    const withComment = (size: number) => archive({ name: 'x', type: 'x', content: comment(size) }, { name: 'a' })
+    expect(read(withComment(16_384))).toEqual(['a 0 755', '= '])
+    expect(() => read(withComment(16_385))).toThrow('a header of 16385 bytes')
+  })
+
   it.each<[string, Uint8Array, string]>([
     ['a wrong checksum', archive({ name: 'a' }).map((byte, at) => (at === 3 ? 1 : byte)), 'wrong checksum'],
     ['another form', archive({ name: 'a', patch: (bytes) => void bytes.fill(0, 257, 263) }), 'before ustar'],
