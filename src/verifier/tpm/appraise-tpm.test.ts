@@ -285,6 +285,28 @@ describe('waivers', () => {
   })
 })
 
+it('an optional log that replays and breaks another rule is waived with what it broke, and nothing is claimed from it', () => {
+  const machine = new SoftwareTpm({ ek: tpm.ek })
+  machine.measure({ pcr: 4, type: 4, data: new Uint8Array(4) })
+  const given = machine.inputs(nonce)
+  const appraisal = appraiseTpm(machine.evidence(nonce), {
+    ...given,
+    requirements: { ...given.requirements, eventLog: 'optional' },
+  })
+  const waived = appraisal.findings.filter(({ id, outcome }) => outcome === 'waived' && id.startsWith('tpm.eventlog'))
+  expect(waived).toEqual([
+    {
+      id: 'tpm.eventlog.separators',
+      outcome: 'waived',
+      detail: 'requirements.eventLog is optional; event 9 (PCR 4, EV_SEPARATOR) is the second one of its PCR',
+    },
+  ])
+  expect(appraisal.affirmed).toBe(true)
+  const claims = Object.entries(tpmClaims(appraisal)).filter(([name]) => /event|boot_|unaccounted/.test(name))
+  expect(Object.fromEntries(claims)).toMatchObject({ eventlog_present: true, eventlog_verified: false })
+  expect(tpmClaims(appraisal)).not.toHaveProperty('eventlog')
+})
+
 describe('what could not be judged', () => {
   it('for every quote is not passed', () => {
     const second = tpm.quote(new Uint8Array(6), new Map())
