@@ -383,6 +383,12 @@ describe('a simulated TPM (TPM-30)', () => {
     expect(appraiseEnrolment(asked, { ...enrolmentInputs, ...inputs, simulator: true }).candidate?.simulated).toBe(true)
   })
 
+  it('that says so is told even where nothing else is known of it', () => {
+    const asked = { ...withEk({ certificate: null }), simulated: true }
+    expect(shortfall(asked)).toContain('tpm.ek.hardware failed')
+    expect(shortfall({ ...asked, simulated: false })).toContain('tpm.ek.hardware unreached')
+  })
+
   it('does not make a genuine one simulated: the anchor decides', () => {
     const inputs = { ...enrolmentInputs, simulator: true, simulatorAnchors: [anchorOf(stranger.certificate)] }
     expect(appraiseEnrolment(request, inputs).candidate?.simulated).toBe(false)
