@@ -89,3 +89,48 @@ describe('a process that is killed while it commits (ENR-12)', { timeout: 600_00
     expect(readdirSync(directory).sort()).toEqual(['data', 'lock'])
   })
 })
+
+/** What a process acknowledged until it was refused, or until it is killed. */
+async function acknowledgedBy(child: ChildProcess): Promise<readonly number[]> {
+  const done: number[] = []
+  if (!child.stdout) throw new Error('no output')
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line.startsWith('done ')) done.push(Number(line.slice(5)))
+  }
+  return done
+}
+
+describe('two processes on one database', { timeout: 120_000 }, () => {
+  const start = (place: object) =>
+    spawn(process.execPath, [committer, JSON.stringify(place)], { stdio: ['ignore', 'pipe', 'pipe'] })
+
+  it.skipIf(!havePostgres)('never both move the same counters, with PostgreSQL', async () => {
+    await using server = await PostgresServer.start()
+    const urlFile = join(folder, 'shared-url')
+    writeFileSync(urlFile, server.url, { mode: 0o600 })
+    for (let round = 0; round < 5; round++) {
+      const children = [start({ kind: 'postgresql', urlFile }), start({ kind: 'postgresql', urlFile })]
+      for (const child of children)
+        child.once('exit', () => setTimeout(() => void children.map((one) => one.kill('SIGKILL')), 50))
+      const done = (await Promise.all(children.map(acknowledgedBy))).flat()
+      expect(done.length).toBeGreaterThan(0)
+      expect(new Set(done).size).toBe(done.length)
+    }
+  })
+
+  it('are one, embedded: the second is refused', async () => {
+    const place = { kind: 'embedded', directory: join(folder, 'embedded-twice') }
+    const first = start(place)
+    const said = createInterface({ input: first.stdout })
+    await once(said, 'line')
+    const second = start(place)
+    let says = ''
+    second.stderr.setEncoding('utf8').on('data', (text: string) => {
+      says += text
+    })
+    const [code] = await once(second, 'close')
+    expect([code, says]).toEqual([1, expect.stringContaining('registry_in_use')])
+    first.kill('SIGKILL')
+    await once(first, 'close')
+  })
+})

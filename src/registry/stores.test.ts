@@ -56,9 +56,9 @@ const revoked = (reason: 'superseded' | 'operator' | 'released'): EnrolmentState
 })
 const made = (record: EnrolmentRecord): RecordChange => ({ record, expected: null })
 
-describe.for([memory, ...inDatabases])('enrolments in $name', (kind) => {
+describe.for([memory, ...inDatabases])('enrolments in $name', { timeout: 120_000 }, (kind) => {
   let store: RegistryStore
-  beforeAll(async () => kind.possible && (await kind.prepare()))
+  beforeAll(async () => kind.possible && (await kind.prepare()), 180_000)
   afterAll(() => kind.end())
   beforeEach(async ({ skip }) => {
     if (!kind.possible) return skip(`${kind.name} is not installed`)

@@ -42,3 +42,5 @@ for (let number = Number(numbers[0]) + 1; ; number++) {
   say(done ? `done ${number}` : `refused ${number}`)
   if (!done) break
 }
+
+await store[Symbol.asyncDispose]()
