@@ -1,10 +1,12 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { SimulatedGuest } from '../../../test/support/simulated-guest.ts'
 import { SoftwareTpm } from '../../../test/support/software-tpm.ts'
-import { deriveTpmQualifyingData } from '../../evidence/binding.ts'
-import type { GuestEvidence } from '../../evidence/composite.ts'
+import { deriveTpmQualifyingData, digestDevices } from '../../evidence/binding.ts'
+import { devicesOf, type GuestEvidence, tpmPartOf } from '../../evidence/composite.ts'
 import { appraiseGuest, type GuestInputs } from '../../verifier/index.ts'
 import { type Appraiser, createWorkerAppraiser } from './appraiser.ts'
+import { buffersOfResult, buffersOfTask } from './evidence-tasks.ts'
+import { performTask } from './perform-task.ts'
 
 const tpm = new SoftwareTpm()
 const seed = new Uint8Array(48).fill(5)
@@ -139,6 +141,43 @@ describe('an appraiser in a thread', () => {
   it('says so when its thread ends by itself', async () => {
     const appraiser = open(threadThat('process.exit(0)'))
     await expect(appraiser.appraise(evidence, inputs)).rejects.toMatchObject({ code: 'APPRAISAL_TIMEOUT' })
+  })
+})
+
+describe('the bytes of a long log', () => {
+  const log = (size: number) => ({ from: 0, column: 'sha1' as const, data: new Uint8Array(size).fill(7) })
+  const withLog = (size: number) => tpm.evidence(nonce, { ima: log(size) })
+  const bytesOf = threadThat(`
+    const { evidence, part } = job.task
+    const data = (part ?? evidence.tpm?.evidence.ima ?? evidence.ima).data
+    port.postMessage({ id: job.id, value: { part: { evidence: { ima: { data } }, container: null } } }, [data.buffer])`)
+
+  it.each([
+    [65_535, false],
+    [65_536, true],
+  ])('of %i go to the thread without a copy: %s', async (size, given) => {
+    const appraiser = open(bytesOf)
+    const [alone, whole] = [withLog(size), { tdx: null, tpm: { evidence: withLog(size), container: null } }]
+    await appraiser.fixContainer(alone)
+    await appraiser.appraise(whole, inputs)
+    const part = log(size)
+    await appraiser.stageImaPart(part, { ...asked, selection: 'any' })
+    const left = [alone.ima, whole.tpm.evidence.ima, part].map((gone) => gone?.data.length)
+    expect(left).toEqual(new Array(3).fill(given ? 0 : size))
+  })
+
+  it('come back with the container that was made of them, and its digest', () => {
+    const evidence = withLog(100_000)
+    const fixed = performTask({ do: 'fixContainer', evidence })
+    const part = tpmPartOf(evidence)
+    expect(fixed).toEqual({ part, devices: digestDevices(devicesOf({ tdx: null, tpm: part })) })
+    expect(buffersOfResult(fixed)).toHaveLength(2)
+  })
+
+  it('are never those of a shared buffer', () => {
+    const shared = { ...log(0), data: new Uint8Array(new SharedArrayBuffer(100_000)) }
+    const part = { do: 'stageImaPart', part: shared, inputs: { ...asked, selection: 'any' } } as const
+    expect(buffersOfTask(part)).toEqual([])
   })
 })
 

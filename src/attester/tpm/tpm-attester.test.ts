@@ -252,6 +252,28 @@ describe.skipIf(!haveSwtpm)('an attester with a simulated TPM', () => {
       expect((await attester.collect(draw(32), { imaFrom: 5 })).ima).toEqual(part)
     })
 
+    it('of the IMA log as much as is asked for, and says whether it goes on; without a quote too (IMA-24)', async () => {
+      const asked: unknown[] = []
+      const readImaLog = async (from: number, most?: number) => {
+        asked.push([from, most])
+        return { from, column: 'sha1' as const, data: Uint8Array.of(3), continues: most === 100, records: 7 }
+      }
+      const { attester } = machine({ readImaLog })
+      await attester.identity()
+      const cut = await attester.collect(draw(32), { imaFrom: 5, imaMost: 100 })
+      expect([cut.imaContinues, cut.ima]).toEqual([true, { from: 5, column: 'sha1', data: Uint8Array.of(3) }])
+      expect((await attester.collect(draw(32))).imaContinues).toBe(false)
+      connection.codes.length = 0
+      expect(await attester.readIma(12, 100)).toMatchObject({ from: 12, continues: true })
+      expect(connection.codes).toEqual([])
+      expect(asked).toEqual([
+        [5, 100],
+        [0, undefined],
+        [12, 100],
+      ])
+      expect(await machine().attester.readIma(0, 100)).toBeNull()
+    })
+
     it('only those that are wanted and there', async () => {
       const read = async () => Uint8Array.of(1)
       const { attester } = machine({ readEventLog: read, readImaLog: read })
