@@ -132,23 +132,24 @@ describe('an embedded database', { timeout: 300_000 }, () => {
   })
 })
 
-/** A file system that holds little; null where none can be mounted. */
-function smallFileSystem(megabytes: number): string | null {
-  const mounted = mkdtempSync(join(tmpdir(), 'attestd-small-'))
-  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'none', mounted])
-  return status === 0 ? mounted : null
+/** A file system that holds little; null where none can be mounted. Ends with the test. */
+function smallFileSystem(megabytes: number) {
+  const place = mkdtempSync(join(tmpdir(), 'attestd-small-'))
+  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'none', place])
+  const end = () => {
+    if (status === 0) spawnSync('umount', ['-l', place])
+    rmSync(place, { recursive: true, force: true })
+  }
+  if (status !== 0) end()
+  const grow = (size: number) => void spawnSync('mount', ['-o', `remount,size=${size}m`, place])
+  return status === 0 ? { place, grow, [Symbol.dispose]: end } : null
 }
 
 describe('an embedded database without room', { timeout: 300_000 }, () => {
-  const mounted = smallFileSystem(48)
-  afterAll(() => {
-    if (mounted === null) return
-    spawnSync('umount', ['-l', mounted])
-    rmSync(mounted, { recursive: true, force: true })
-  })
-
-  it.skipIf(mounted === null)('says so, keeps what it acknowledged, and goes on when there is room', async () => {
-    const directory = newDatabase('full', mounted ?? '')
+  it('says so, keeps what it acknowledged, and goes on when there is room', async ({ skip }) => {
+    using small = smallFileSystem(48)
+    if (small === null) return skip('no small file system can be mounted')
+    const directory = newDatabase('full', small.place)
     const store = await SqlStore.open(await PgliteEngine.open(directory, { entry }))
     let acknowledged = 0
     const commit = () => codeOf(store.commit([{ record: bigRecord(acknowledged, 150_000), expected: null }]))
@@ -156,7 +157,7 @@ describe('an embedded database without room', { timeout: 300_000 }, () => {
     for (; code === 'done'; code = await commit()) acknowledged += 1
     expect([acknowledged > 5, code]).toEqual([true, 'registry_storage_full'])
     expect(await commit()).toBe('registry_storage_full')
-    spawnSync('mount', ['-o', 'remount,size=300m', mounted ?? ''])
+    small.grow(300)
     const listed = await store.list()
     expect([acknowledged, acknowledged + 1]).toContain(listed.length)
     expect(listed.every(({ record }) => record.checkpoint?.length === 150_000)).toBe(true)
