@@ -2,6 +2,7 @@ import { invalidRequest, workloadApiErrors } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 import { MemberReader, requireKnownMembers } from './members.ts'
 import { encodeProblem } from './problem.ts'
+import { type RegistryActions, registryRoutes } from './registry-routes.ts'
 import type { Route } from './route.ts'
 import { requireAudiences } from './token-parameters.ts'
 
@@ -29,6 +30,8 @@ export interface AdminActions {
   reload(): Promise<readonly string[]>
   /** OpenMetrics text. */
   metrics?(): Promise<string> | string
+  /** Without it there are no routes of the registry. */
+  readonly registry?: RegistryActions
 }
 
 function requireText(reader: MemberReader, name: string): string | null {
@@ -97,12 +100,13 @@ export function adminRoutes(admin: AdminActions): readonly Route[] {
     caller: false,
     handle: async (exchange) => exchange.answer({ status: 200, type, body: await body() }),
   })
-  const { metrics } = admin
+  const { metrics, registry } = admin
   return [
     get('/v1/admin/status', 'application/json', async () => JSON.stringify(await admin.status())),
     post('refresh', refresh),
     post('invalidate', invalidate),
     post('reload', reload),
+    ...(registry ? registryRoutes(registry) : []),
     ...(metrics
       ? [get('/metrics', 'application/openmetrics-text; version=1.0.0; charset=utf-8', async () => metrics.call(admin))]
       : []),

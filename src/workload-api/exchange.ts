@@ -48,6 +48,8 @@ export class Exchange {
   /** Set when the route is known. */
   route = 'none'
   query: string | null = null
+  /** What stands at the place of `{name}` in the path of the route. */
+  parameter: string | null = null
   body: Uint8Array = new Uint8Array(0)
   /** Part of the request that nobody has read: the connection cannot go on behind the answer. */
   bodyUnread = false

@@ -9,7 +9,8 @@ import { Exchange } from './exchange.ts'
 import { readBody } from './request-body.ts'
 import { drawRequestId } from './request-id.ts'
 import type { Route } from './route.ts'
-import { announcesBody, type RouteTable, routeTable, screenRequest, splitTarget } from './screening.ts'
+import { RouteTable } from './route-table.ts'
+import { announcesBody, screenRequest, splitTarget } from './screening.ts'
 import type { WorkloadLog } from './workload-log.ts'
 
 export interface HttpFrontOptions extends DoorOptions {
@@ -42,13 +43,12 @@ export class HttpFront {
   constructor(options: HttpFrontOptions) {
     this.#options = options
     this.door = new Door(options)
-    this.table = routeTable(options.routes)
+    this.table = new RouteTable(options.routes)
   }
 
   /** Fastify decodes and normalises targets; only those that match byte for byte may reach its router (API-25). */
   routedUrl(target: string): string {
-    const { path } = splitTarget(target)
-    return this.table.has(path) ? path : '/'
+    return this.table.find(splitTarget(target).path)?.path ?? '/'
   }
 
   /** Takes a request in, or throws the problem. What comes behind a closing answer is left without one. */
@@ -61,8 +61,10 @@ export class HttpFront {
     }
     const exchange = this.#begin(request, reply, connection, place)
     const { listener, limits } = this.#options
-    const { route, query } = screenRequest(request.raw, request.originalUrl, { listener, limits, table: this.table })
+    const screened = screenRequest(request.raw, request.originalUrl, { listener, limits, table: this.table })
+    const { route, query, parameter } = screened
     exchange.route = route.path
+    exchange.parameter = parameter
     exchange.query = query
     const ownId = request.headers['attestd-request-id']
     exchange.callerRequestId = typeof ownId === 'string' ? ownId : null

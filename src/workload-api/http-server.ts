@@ -49,7 +49,7 @@ function guardConnections(server: http.Server, door: Door): void {
 type App = FastifyInstance<http.Server>
 
 function registerRoutes(app: App, front: HttpFront): void {
-  for (const [path, methods] of front.table) {
+  for (const { path, methods } of front.table.paths) {
     for (const [method, { handle }] of methods) {
       app.route({
         method,

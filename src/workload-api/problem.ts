@@ -15,6 +15,20 @@ const brokerTitles: Readonly<Record<string, string>> = {
   draining: 'the agent is stopping',
 }
 
+/** Titles of what the registry answers administrators. */
+const registryTitles: Readonly<Record<string, string>> = {
+  ak_unknown: 'the attestation key is not enrolled',
+  enrolment_state: 'the enrolment is suspended or revoked',
+  enrolment_conflict: 'other changes of the same enrolment were faster',
+  registry_unavailable: 'the database of the registry does not answer',
+  registry_storage_full: 'the registry has no room to write',
+  registry_access: 'the database of the registry does not let the verifier in',
+  registry_corrupt: 'what the registry holds is damaged',
+  registry_statement: 'the database refused a statement of the registry',
+}
+
+const titles: readonly Readonly<Record<string, string>>[] = [brokerTitles, registryTitles]
+
 const maxDetail = 500
 const maxQuoted = 64
 const maxFact = 256
@@ -49,7 +63,7 @@ function shownDetail(detail: string): string {
 function titleOf(code: string): string | undefined {
   const { declared } = workloadApiErrors
   if (Object.hasOwn(declared, code)) return declared[code as keyof typeof declared].title
-  return Object.hasOwn(brokerTitles, code) ? brokerTitles[code] : undefined
+  return titles.find((named) => Object.hasOwn(named, code))?.[code]
 }
 
 /** Codes that a device error becomes on this surface, by its kind; the remaining kinds are faults of the agent. */

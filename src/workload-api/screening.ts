@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { invalidRequest, workloadApiErrors } from './errors.ts'
 import type { WorkloadLimits } from './limits.ts'
 import type { Route } from './route.ts'
+import type { RouteTable } from './route-table.ts'
 
 /** Signs of a request that somebody relays for somebody else (API-30). */
 const relayHeaders = [
@@ -15,20 +16,6 @@ const relayHeaders = [
 ] as const
 
 const localHost = /^(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?$/
-
-/** Routes of one listener by path and method. */
-export type RouteTable = ReadonlyMap<string, ReadonlyMap<string, Route>>
-
-export function routeTable(routes: readonly Route[]): RouteTable {
-  const table = new Map<string, Map<string, Route>>()
-  for (const route of routes) {
-    const methods = table.get(route.path) ?? new Map<string, Route>()
-    methods.set(route.method, route)
-    if (route.method === 'GET') methods.set('HEAD', route)
-    table.set(route.path, methods)
-  }
-  return table
-}
 
 /** Path and query of a raw target, split at the first `?` and not touched otherwise (API-25). */
 export function splitTarget(target: string): { path: string; query: string | null } {
@@ -83,12 +70,18 @@ function requireTarget(request: IncomingMessage, target: string, limits: Workloa
   }
 }
 
-function requireRoute(request: IncomingMessage, path: string, table: RouteTable): Route {
-  const methods = path === '*' ? new Map<string, Route>() : table.get(path)
-  if (methods === undefined) throw workloadApiErrors.error('not_found', 'there is no such route on this socket')
-  const route = methods.get(request.method ?? '')
-  if (route) return route
-  const allow = path === '*' ? 'GET, HEAD, POST' : [...methods.keys()].join(', ')
+function requireRoute(
+  request: IncomingMessage,
+  path: string,
+  table: RouteTable,
+): Pick<Screened, 'route' | 'parameter'> {
+  const found = path === '*' ? null : table.find(path)
+  if (found === null && path !== '*') {
+    throw workloadApiErrors.error('not_found', 'there is no such route on this socket')
+  }
+  const route = found?.methods.get(request.method ?? '')
+  if (found && route) return { route, parameter: found.parameter }
+  const allow = found === null ? 'GET, HEAD, POST' : [...found.methods.keys()].join(', ')
   throw workloadApiErrors.error('method_not_allowed', `this route has ${allow}`, { facts: { allow } })
 }
 
@@ -126,6 +119,8 @@ function requireHeaders(request: IncomingMessage): void {
 
 export interface Screened {
   readonly route: Route
+  /** What stands at the place of `{name}` in the path of the route. */
+  readonly parameter: string | null
   readonly query: string | null
 }
 
@@ -145,8 +140,8 @@ export function screenRequest(
   if (listener.startsWith('tcp:')) requireLocalHost(request)
   requireTarget(request, target, limits)
   const { path, query } = splitTarget(target)
-  const route = requireRoute(request, path, table)
+  const found = requireRoute(request, path, table)
   requireHeaders(request)
   requireBodyForm(request, limits)
-  return { route, query }
+  return { ...found, query }
 }
