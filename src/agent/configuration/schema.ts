@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { vendorAnchorNames } from '../../endorsements/trust-anchors.ts'
 import { millisecondsOf } from './duration.ts'
+import { imaPolicy } from './ima-section.ts'
 import { registry } from './registry-section.ts'
 import { remotes } from './remote-section.ts'
 import { collateral, tdx, tdxVerifierKeys } from './tdx-sections.ts'
@@ -73,10 +74,16 @@ const verifier = z
       .default('optional')
       .describe('`required` refuses evidence without an IMA log that replays'),
     ima_sha1_padded: z.boolean().default(false).describe('takes banks that an old kernel extended with padded SHA-1'),
+    ima_policy: imaPolicy,
     references: z
       .array(path)
       .default([])
       .describe('documents of reference values, as `attestd reference` makes them: PCRs, measured files, keys'),
+    tpm_firmware: z
+      .array(z.string().regex(/^[0-9a-f]{16}$/, 'must be 16 lower-case hexadecimal digits'))
+      .min(1)
+      .exactOptional()
+      .describe('accepted firmware versions of the TPM, as the claim `tpm.firmware_version` gives them; default: any'),
     ek_vendors: z
       .array(z.enum(vendorAnchorNames))
       .default([])

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { AttestdError } from '../../base/errors.ts'
+import { defaultImaPolicy } from '../../verifier/index.ts'
 import { parseConfiguration } from '../configuration/load.ts'
 import { composeSettings } from './settings.ts'
 
@@ -96,6 +97,34 @@ describe('settings that the schema cannot judge', () => {
     expect(await outcome(text)).toBe('accepted')
   })
 
+  it('asks of IMA logs and firmware what the configuration says', async () => {
+    const policy = [
+      'max_violations = 7',
+      'unlisted_files = "report"',
+      'signed_files = "report"',
+      'invalid_signatures = "report"',
+      'unlisted_keys = "report"',
+      'unknown_templates = "refuse"',
+      'kexec = "refuse"',
+      'boot_aggregate = "required"',
+    ]
+    const firmware = 'tpm_firmware = ["2019102300163636"]'
+    const text = [issuer, '[verifier]', firmware, '[verifier.ima_policy]', ...policy, ''].join('\n')
+    const configuration = parseConfiguration(text, 'attestd.toml')
+    const { requirements } = await composeSettings({ file: 'attestd.toml', text, configuration })
+    expect(requirements.firmwareVersions).toEqual([0x2019102300163636n])
+    expect(requirements.imaPolicy).toEqual({
+      maxViolations: 7,
+      unlistedFiles: 'report',
+      signedFiles: 'report',
+      invalidSignatures: 'report',
+      unlistedKeys: 'report',
+      unknownTemplates: 'refuse',
+      kexec: 'refuse',
+      bootAggregate: 'required',
+    })
+  })
+
   it.each([true, false])(
     'says what the evidence must be: padded SHA-1 values are accepted: %s (IMA-06)',
     async (accept) => {
@@ -108,6 +137,7 @@ describe('settings that the schema cannot judge', () => {
         eventLog: 'required',
         ima: 'required',
         imaPcr: 10,
+        imaPolicy: defaultImaPolicy,
         acceptSha1Padded: accept,
         firmwareVersions: 'any',
       })

@@ -6,7 +6,7 @@ import { CallerRulesError, parseCallerRules } from '../../policies/caller-rules.
 import type { TpmReferences } from '../../reference-values/tpm-references.ts'
 import type { SubjectRule } from '../../results/subject.ts'
 import type { TokenRequest } from '../../results/token-request.ts'
-import type { TpmRequirements } from '../../verifier/index.ts'
+import type { ImaPolicy, TpmRequirements } from '../../verifier/index.ts'
 import type { TokenSettings } from '../../workload-api/token-provider.ts'
 import { invalidAt } from '../configuration/load.ts'
 import type { LoadedConfiguration } from '../configuration/read.ts'
@@ -43,6 +43,19 @@ export interface Settings {
 
 const secondsOf = (duration: string) => Math.floor(requireDuration(duration) / 1000)
 
+function imaPolicyOf({ ima_policy: asked }: Configuration['verifier']): ImaPolicy {
+  return {
+    maxViolations: asked.max_violations,
+    unlistedFiles: asked.unlisted_files,
+    signedFiles: asked.signed_files,
+    invalidSignatures: asked.invalid_signatures,
+    unlistedKeys: asked.unlisted_keys,
+    unknownTemplates: asked.unknown_templates,
+    kexec: asked.kexec,
+    bootAggregate: asked.boot_aggregate,
+  }
+}
+
 function requirementsOf({ verifier, tpm }: Configuration): TpmRequirements {
   return {
     banks: tpm.banks,
@@ -51,7 +64,8 @@ function requirementsOf({ verifier, tpm }: Configuration): TpmRequirements {
     ima: verifier.ima,
     imaPcr: 10,
     acceptSha1Padded: verifier.ima_sha1_padded,
-    firmwareVersions: 'any',
+    imaPolicy: imaPolicyOf(verifier),
+    firmwareVersions: verifier.tpm_firmware?.map((hex) => BigInt(`0x${hex}`)) ?? 'any',
   }
 }
 
