@@ -7,6 +7,7 @@ import { passportErrors } from '../passport/errors.ts'
 import { remoteErrors } from '../passport/remote/errors.ts'
 import { nativeErrors, platformErrors } from '../platform/errors.ts'
 import { registryErrors } from '../registry/errors.ts'
+import { storeErrors } from '../registry/store-errors.ts'
 import { relyingPartyErrors, tokenChecks } from '../relying-party/index.ts'
 import type { CheckDeclaration } from '../results/appraisal.ts'
 import { resultsErrors } from '../results/errors.ts'
@@ -74,7 +75,7 @@ export const errorVocabularies: readonly ErrorTable[] = [
   { room: 'native', declared: nativeErrors.declared },
   { room: 'platform', declared: platformErrors.declared },
   { room: 'relying party', declared: relyingPartyErrors.declared },
-  { room: 'registry', declared: registryErrors.declared },
+  { room: 'registry', declared: { ...registryErrors.declared, ...storeErrors.declared } },
   { room: 'issuer', declared: issuerErrors.declared },
   { room: 'passport', declared: { ...passportErrors.declared, ...remoteErrors.declared } },
   { room: 'workload API', declared: workloadApiErrors.declared },

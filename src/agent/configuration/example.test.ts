@@ -34,8 +34,14 @@ describe('systemd/attestd.toml', () => {
       max_characters: undefined,
       simulator_socket: undefined,
       region: undefined,
+      tpm_firmware: undefined,
+      directory: undefined,
+      url_file: undefined,
     }
-    const sections = ['agent', 'listen', 'tpm', 'tdx', 'verifier', 'collateral', 'issuer', 'callers', 'broker'] as const
+    const sections = [
+      ...(['agent', 'listen', 'tpm', 'tdx', 'verifier', 'registry'] as const),
+      ...(['collateral', 'issuer', 'callers', 'broker'] as const),
+    ]
     for (const section of sections) {
       const shown = section === 'listen' ? all[section] : { ...all[section], ...pick(examples, all[section]) }
       expect(JSON.parse(JSON.stringify(shown)), section).toEqual(JSON.parse(JSON.stringify(shipped[section])))
