@@ -7,6 +7,7 @@ import { type Broker, createBroker } from '../passport/broker.ts'
 import type { TokenSource } from '../passport/token-source.ts'
 import { openPeerCredentials, type PeerCredentials } from '../platform/peer-credentials.ts'
 import { ServiceManager } from '../platform/service-manager.ts'
+import { TpmRegistry } from '../registry/tpm-registry.ts'
 import type { AdminActions, EntrySelector } from '../workload-api/admin-routes.ts'
 import { ConnectionLedger } from '../workload-api/connection-ledger.ts'
 import { defaultLimits, type WorkloadLimits } from '../workload-api/limits.ts'
@@ -16,6 +17,8 @@ import { type AgentStatus, describeGuest } from './agent-status.ts'
 import type { LoadedConfiguration } from './configuration/read.ts'
 import { LastAppraisals } from './embedded/last-appraisal.ts'
 import { agentErrors } from './errors.ts'
+import { AgentRegistryActions } from './registry-actions.ts'
+import { invalidateSelected } from './selected-entries.ts'
 import { earliestNowS, version } from './version.ts'
 import { type GuestWiring, wireGuest } from './wiring/guest.ts'
 import type { Host } from './wiring/host.ts'
@@ -55,6 +58,7 @@ export class Agent {
   readonly #guest: GuestWiring
   readonly #issuing: IssuingWiring
   readonly #sources: SourceFactory
+  readonly #registry: AgentRegistryActions
   readonly #broker: Broker
   readonly #peers: PeerCredentials
   readonly #listeners: Listeners
@@ -76,6 +80,8 @@ export class Agent {
     const { clock, random, libc } = host
     const sources = this.#sources.sourcesFor(settings, 1)
     this.#broker = createBroker({ sources, clock, random, warm: settings.warm, limits: { builtAtS: earliestNowS } })
+    const registry = new TpmRegistry({ store, clock, random })
+    this.#registry = new AgentRegistryActions({ registry, renewTokens: (hard) => this.#renewLocal(hard), log })
     this.#peers = openPeerCredentials()
     this.#listeners = openListeners(loaded.configuration, host)
     const warn = ({ code, message }: AttestdError) => log.warn({ code }, message)
@@ -111,7 +117,10 @@ export class Agent {
         (signal) => this.#broker.keepFresh(signal),
         ...this.#issuing.tasks,
         ...this.#guest.tasks,
-        this.#sources.keepRechecked(() => this.#renewTrust()),
+        this.#sources.keepRechecked(
+          () => this.#renewTrust(),
+          () => this.#renewLocal(true),
+        ),
         this.#serveAll(),
         (signal) => this.#manager.keepWatchdog(() => true, signal),
       )
@@ -197,7 +206,7 @@ export class Agent {
     this.#guest.adopt(settings)
     log.level = settings.configuration.agent.log_level
     this.#broker.replaceSources(sources, settings.warm)
-    if (changesLists(before, settings)) this.#broker.invalidate({ issuer: localIssuer, hard: false })
+    if (changesLists(before, settings)) this.#renewLocal(false)
     log.info({ event: 'reloaded', generation }, 'the new configuration is in force')
     return []
   }
@@ -222,13 +231,19 @@ export class Agent {
     return ready ? `ready; issuer ${localIssuer} ok; devices ${this.#guest.place}` : `not ready: ${reasons.join(', ')}`
   }
 
+  /** Tokens of the bundled verifier are obtained anew; `hard`: what is at hand is not served meanwhile. */
+  #renewLocal(hard: boolean): number {
+    return this.#broker.invalidate({ issuer: localIssuer, hard })
+  }
+
   #admin(): AdminActions {
-    const act = (entries: EntrySelector, hard: boolean) => invalidate(this.#broker, entries, hard)
+    const act = (entries: EntrySelector, hard: boolean) => invalidateSelected(this.#broker, entries, hard)
     return {
       status: () => this.status(),
       refresh: (entries) => void act(entries, false),
       invalidate: (entries, { hard }) => act(entries, hard),
       reload: () => this.reload(),
+      registry: this.#registry,
     }
   }
 
@@ -278,11 +293,4 @@ export class Agent {
 
 async function untilAborted(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
-}
-
-function invalidate(broker: Broker, entries: EntrySelector, hard: boolean): number {
-  if ('audience' in entries) {
-    return entries.audience.reduce((sum, audience) => sum + broker.invalidate({ ...entries, audience, hard }), 0)
-  }
-  return broker.invalidate({ ...entries, hard })
 }

@@ -79,6 +79,11 @@ export const agentErrors = declareErrors({
     remedy:
       'look at the failed findings and the last errors that `attestd status` shows; `attestd doctor` looks at the machine',
   },
+  ENROLMENT_ABSENT: {
+    kind: 'distrusted',
+    title: 'there is no such enrolment',
+    remedy: '`attestd registry list` names all attestation keys, `attestd registry show` the endorsement key of one',
+  },
   HOST_CANNOT_ATTEST: {
     kind: 'unsupported',
     title: 'this machine cannot attest as it is',

@@ -25,6 +25,7 @@ const commands: Readonly<Record<string, (io: CommandIo) => Promise<Command>>> = 
   inspect: async (io) => (await import('./commands/inspect.ts')).inspectCommand(io),
   verify: async (io) => (await import('./commands/verify.ts')).verifyCommand(io),
   status: async (io) => (await import('./commands/status.ts')).statusCommand(io),
+  registry: async (io) => (await import('./commands/registry.ts')).registryCommand(io),
   doctor: async (io) => (await import('./commands/doctor.ts')).doctorCommand(io),
 }
 

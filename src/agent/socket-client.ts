@@ -1,6 +1,8 @@
 import { Client } from 'undici'
-import { AttestdError, type ErrorKind, errorKinds } from '../base/errors.ts'
+import { AttestdError, type ErrorDeclaration, type ErrorKind, errorKinds } from '../base/errors.ts'
 import { type JsonObject, parseJsonObject } from '../base/json.ts'
+import { registryErrors } from '../registry/errors.ts'
+import { storeErrors } from '../registry/store-errors.ts'
 import { agentErrors } from './errors.ts'
 
 export interface SocketAnswer {
@@ -19,7 +21,11 @@ export interface SocketRequest {
 
 const maximumAnswer = 1 << 20
 
-function kindOf(status: number): ErrorKind {
+/** Codes of the registry, whose statuses do not tell their kinds. */
+const declared: Readonly<Record<string, ErrorDeclaration>> = { ...registryErrors.declared, ...storeErrors.declared }
+
+function kindOf(code: string, status: number): ErrorKind {
+  if (Object.hasOwn(declared, code)) return declared[code]?.kind ?? 'refused'
   const kinds = Object.keys(errorKinds) as ErrorKind[]
   return kinds.find((kind) => errorKinds[kind].status === status) ?? (status >= 500 ? 'unavailable' : 'refused')
 }
@@ -36,14 +42,15 @@ export function problemError({ status, body }: SocketAnswer): AttestdError {
     const value = problem[member]
     return typeof value === 'string' ? value : otherwise
   }
+  const code = text('code', 'internal')
   const declaration = {
-    kind: kindOf(status),
+    kind: kindOf(code, status),
     title: text('title', 'refused'),
     remedy: text('remedy', 'see docs/errors.md'),
     retryable: problem['retryable'] === true,
     status,
   }
-  return new AttestdError(text('code', 'internal'), declaration, text('detail', `status ${status}`))
+  return new AttestdError(code, declaration, text('detail', `status ${status}`))
 }
 
 /**

@@ -22,6 +22,7 @@ import {
 import { registryErrors } from './errors.ts'
 import {
   type KeptOutcome,
+  pageLength,
   type RecordChange,
   type RegistryStore,
   recordsIn,
@@ -148,6 +149,12 @@ export class TpmRegistry {
   async keepOutcome(akName: Uint8Array, outcome: AppraisalOutcome): Promise<boolean> {
     const stored = await this.#store.findByAk(toHex(akName))
     return stored !== null && this.#store.commit([], [keptOutcome(stored.record, outcome)])
+  }
+
+  /** At most `pageLength` records in the order of their AK names, those after `after`; `next` is null on the last page. */
+  async list(after = ''): Promise<{ readonly records: readonly EnrolmentRecord[]; readonly next: string | null }> {
+    const records = (await this.#store.list(after)).map(({ record }) => record)
+    return { records, next: records.length < pageLength ? null : (records.at(-1)?.akName ?? null) }
   }
 
   /** What became of the last appraisals of a key, newest first, whatever its state; at most `historyLength`. */

@@ -38,6 +38,7 @@ let clock: FakeClock
 let trust: EnrolmentInputs
 let registry: TpmRegistry
 let reads: number
+let dropped: number
 let failing: Error | null
 let lines: object[]
 let stop: AbortController
@@ -46,7 +47,7 @@ let ended: Promise<void>
 beforeEach(async () => {
   clock = new FakeClock(testNow)
   trust = required
-  ;[reads, failing, lines, stop] = [0, null, [], new AbortController()]
+  ;[reads, dropped, failing, lines, stop] = [0, 0, null, [], new AbortController()]
   const random = (size: number) => new Uint8Array(randomBytes(size))
   const judge = recordJudge(() => ({ ...trust, now: clock.now() }))
   registry = new TpmRegistry({ store: new MemoryStore(), clock, random, judge })
@@ -63,7 +64,8 @@ function start(): void {
     if (failing) throw failing
     return trust
   }
-  ended = dailyRecheck({ registry, inputs, clock, log: { info: keep, warn: keep } as never })(stop.signal)
+  const suspended = () => void dropped++
+  ended = dailyRecheck({ registry, inputs, suspended, clock, log: { info: keep, warn: keep } as never })(stop.signal)
 }
 
 async function finish(): Promise<void> {
@@ -85,10 +87,11 @@ describe('enrolments, day after day (ENR-10)', () => {
     await clock.advance(72 * hour)
     expect(reads).toBe(5)
     expect(await stateOf()).toEqual({ is: 'active' })
+    expect(dropped).toBe(0)
     await finish()
   })
 
-  it('are suspended by a list that was replaced meanwhile', async () => {
+  it('are suspended by a list that was replaced meanwhile, and their tokens end', async () => {
     start()
     await clock.advance(23 * hour)
     trust = { ...required, crls: lists(leaf.serial) }
@@ -96,6 +99,9 @@ describe('enrolments, day after day (ENR-10)', () => {
     await clock.advance(hour)
     expect(await stateOf()).toMatchObject({ is: 'suspended', reason: 'certificate_revoked' })
     expect(lines.at(-1)).toEqual({ event: 'enrolments_rechecked', suspended: 1 })
+    expect(dropped).toBe(1)
+    await clock.advance(24 * hour)
+    expect(dropped).toBe(1)
     await finish()
   })
 

@@ -14,6 +14,8 @@ export interface DailyRecheckParts {
    * again by lists of yesterday. `now` is ignored.
    */
   readonly inputs: () => Promise<EnrolmentInputs>
+  /** Called after enrolments were suspended: no token of them may be served any more. */
+  readonly suspended: () => void
   readonly clock: Pick<Clock, 'now' | 'boottime' | 'sleep'>
   readonly log: Pick<Logger, 'info' | 'warn'>
 }
@@ -27,10 +29,11 @@ export function recordJudge(inputs: () => EnrolmentInputs): RecordJudge {
   return (record) => recheckEnrolment(record, inputs())
 }
 
-async function recheckNow({ registry, inputs, clock, log }: DailyRecheckParts): Promise<boolean> {
+async function recheckNow({ registry, inputs, suspended: drop, clock, log }: DailyRecheckParts): Promise<boolean> {
   try {
     const trust = await inputs()
     const suspended = await registry.recheck(recordJudge(() => ({ ...trust, now: clock.now() })))
+    if (suspended > 0) drop()
     const event = { event: 'enrolments_rechecked', suspended }
     if (suspended > 0) log.warn(event, 'enrolments suspended: what vouched for their EK ended')
     else log.info(event, 'enrolments checked again')

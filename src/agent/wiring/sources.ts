@@ -33,8 +33,11 @@ export interface SourceParts {
 export interface SourceFactory extends AsyncDisposable {
   /** The bundled verifier and issuer under these settings, and the remote verifiers. */
   sourcesFor(settings: Settings, generation: number): readonly TokenSource[]
-  /** Judges all enrolments once a day by what `renew` gives: settings whose files were read again (ENR-10). */
-  keepRechecked(renew: () => Promise<Settings>): Task
+  /**
+   * Judges all enrolments once a day by what `renew` gives: settings whose files were read again (ENR-10). Calls `suspended`
+   * after it suspended some: no token of them may be served any more.
+   */
+  keepRechecked(renew: () => Promise<Settings>, suspended: () => void): Task
 }
 
 function guestTd({ watchedTd, collateral }: GuestWiring, settings: Settings): GuestTd | null {
@@ -116,10 +119,10 @@ export function wireSources(parts: SourceParts): SourceFactory {
       localSource(settings, generation),
       ...remotesOf(parts, settings, generation),
     ],
-    keepRechecked: (renew) => {
+    keepRechecked: (renew, suspended) => {
       if (wired.tpm === null) return async () => {}
       const inputs = async () => enrolmentInputs(await renew(), clock.now())
-      return dailyRecheck({ registry: new TpmRegistry({ store, clock, random }), inputs, clock, log })
+      return dailyRecheck({ registry: new TpmRegistry({ store, clock, random }), inputs, suspended, clock, log })
     },
     [Symbol.asyncDispose]: async () => {
       stop.abort()
