@@ -12,7 +12,7 @@ export interface DigestTable {
   /** Paths, counted as often as they were given. */
   readonly entries: number
   /** Open addressing with linear probing: hash of the path, place of the entry plus 1; both zero where a slot is free. */
-  readonly slots: Uint32Array
+  readonly slots: Int32Array
   /** Entries behind each other: u32 length of the path, u32 length of the digests, path, digests; little endian. */
   readonly arena: Uint8Array
 }
@@ -23,7 +23,7 @@ export type DigestVerdict = 'allowed' | 'changed' | 'unknown'
 type Entries = Iterable<readonly [MeasuredName, DigestSet]>
 
 const entryHeader = 8
-const maximumArena = 2 ** 31
+const maximumArena = 2 ** 31 - 2
 const minimumSlots = 16
 
 /** No name of a file in Linux is longer than `PATH_MAX`; what is longer is never found. */
@@ -62,7 +62,7 @@ function measure(entries: Entries): Extent {
   return extent
 }
 
-function place(slots: Uint32Array, hash: number, at: number): void {
+function place(slots: Int32Array, hash: number, at: number): void {
   const mask = slots.length / 2 - 1
   let slot = hash & mask
   while (slots[2 * slot + 1] !== 0) slot = (slot + 1) & mask
@@ -77,7 +77,7 @@ function place(slots: Uint32Array, hash: number, at: number): void {
  */
 export function buildDigestTable(entries: Entries, seed: readonly [number, number]): DigestTable {
   const extent = measure(entries)
-  const slots = new Uint32Array(new SharedArrayBuffer(8 * slotsFor(extent.entries)))
+  const slots = new Int32Array(new SharedArrayBuffer(8 * slotsFor(extent.entries)))
   const arena = Buffer.from(new SharedArrayBuffer(extent.bytes))
   const view = new DataView(arena.buffer)
   let at = 0
@@ -96,7 +96,7 @@ export function buildDigestTable(entries: Entries, seed: readonly [number, numbe
 
 /** Looks up names and digests where they stand in a log, without making an object for each; for one thread. */
 export class DigestLookup {
-  #slots: Uint32Array
+  #slots: Int32Array
   #arena: Uint8Array
   #view: DataView
   #mask: number
@@ -121,24 +121,26 @@ export class DigestLookup {
   find(start: number, end: number, code: number, digest: number): DigestVerdict {
     if (end - start > maximumPath) return 'unknown'
     const hash = keyedHash(this.#logView, start, end, this.#seed)
+    const slots = this.#slots
+    const mask = this.#mask
     let verdict: DigestVerdict = 'unknown'
-    for (let slot = hash & this.#mask; ; slot = (slot + 1) & this.#mask) {
-      const entry = this.#slots[2 * slot + 1] ?? 0
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+      const entry = slots[2 * slot + 1] ?? 0
       if (entry === 0) return verdict
-      if (this.#slots[2 * slot] !== hash || !this.#isPath(entry - 1, start, end)) continue
+      if (slots[2 * slot] !== hash || !this.#isPath(entry - 1, start, end)) continue
       if (this.#hasDigest(entry - 1, code, digest)) return 'allowed'
       verdict = 'changed'
     }
   }
 
   #isPath(entry: number, start: number, end: number): boolean {
-    const length = this.#view.getUint32(entry, true)
+    const length = this.#view.getInt32(entry, true)
     return length === end - start && this.#equals(entry + entryHeader, start, length)
   }
 
   #hasDigest(entry: number, code: number, digest: number): boolean {
-    let at = entry + entryHeader + this.#view.getUint32(entry, true)
-    const end = at + this.#view.getUint32(entry + 4, true)
+    let at = entry + entryHeader + this.#view.getInt32(entry, true)
+    const end = at + this.#view.getInt32(entry + 4, true)
     while (at < end) {
       const own = this.#arena[at] ?? 0
       const size = sizes[own] ?? end

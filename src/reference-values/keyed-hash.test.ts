@@ -35,7 +35,7 @@ function reference(bytes: Uint8Array, [k0, k1]: readonly [number, number]): numb
   }
   v[2] = (v[2] ^ 0xff) >>> 0
   for (let i = 0; i < 3; i++) round()
-  return (v[1] ^ v[3]) >>> 0
+  return v[1] ^ v[3]
 }
 
 describe('the hash of names', () => {

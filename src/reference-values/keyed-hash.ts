@@ -1,5 +1,5 @@
 /**
- * HalfSipHash-1-3 of the bytes from `start` to `end`: 32 bits under a key of 64 (Aumasson, Bernstein: SipHash). Who does
+ * HalfSipHash-1-3 of the bytes from `start` to `end`: 32 bits under a key of 64, as a signed integer (Aumasson, Bernstein: SipHash). Who does
  * not know the key cannot find texts whose hashes agree, so that names from a guest cannot make a table slow.
  */
 export function keyedHash(view: DataView, start: number, end: number, key: readonly [number, number]): number {
@@ -25,7 +25,7 @@ export function keyedHash(view: DataView, start: number, end: number, key: reado
     v2 = (v2 << 16) | (v2 >>> 16)
     v0 ^= word
   }
-  return (v1 ^ v3) >>> 0
+  return v1 ^ v3
 }
 
 /** The bytes that fill no word, little endian, with the length of all in the highest byte. */

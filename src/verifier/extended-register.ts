@@ -1,6 +1,11 @@
 import { toLatin1 } from '../base/bytes.ts'
 import { digestText, type HashName, hashAlgorithms } from '../evidence/tpm/algorithms.ts'
 
+/** For texts as short as a digest a loop is faster than `Buffer.write`. */
+function writeLatin1(bytes: Uint8Array, text: string, at: number): void {
+  for (let index = 0; index < text.length; index++) bytes[at + index] = text.charCodeAt(index)
+}
+
 /**
  * A register of one bank as a log leads to it: it begins with zeros or a given value, and every extension replaces it
  * by H(value ‖ digest). A log may have a million entries, so digests may come as text of one character a byte, as
@@ -32,9 +37,9 @@ export class ExtendedRegister {
 
   /** `digest` has the size of the bank, or in every extension of this register the same smaller one, and is padded. */
   extend(digest: Uint8Array | string): void {
-    if (typeof digest === 'string') this.#both.write(digest, this.#size, 'latin1')
+    if (typeof digest === 'string') writeLatin1(this.#both, digest, this.#size)
     else this.#both.set(digest, this.#size)
     this.#text = digestText(this.bank, this.#both)
-    this.#both.write(this.#text, 0, 'latin1')
+    writeLatin1(this.#both, this.#text, 0)
   }
 }
