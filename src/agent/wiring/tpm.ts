@@ -4,6 +4,7 @@ import { AttestdError } from '../../base/errors.ts'
 import type { Task } from '../../base/tasks.ts'
 import type { HashName } from '../../evidence/tpm/algorithms.ts'
 import { ImaLogFile } from '../../platform/ima-log-file.ts'
+import { readKernelCommandLine } from '../../platform/kernel-command-line.ts'
 import { readEventLog } from '../../platform/log-files.ts'
 import { TpmConnection, type TpmConnectionState } from '../../platform/tpm-connection.ts'
 import { planTpm } from '../../platform/tpm-plan.ts'
@@ -78,6 +79,8 @@ export function wireTpm(configuration: Configuration, host: Host, warn: LogWarni
     banks: tpm.banks as readonly HashName[],
     pcrs: tpm.pcrs,
     readEventLog: optionalLog(verifier.event_log, () => readEventLog(tpm.event_log), warn),
+    // That of a machine whose TPM is played has nothing to do with the boot that is played.
+    ...(plan.simulated ? {} : { readKernelCmdline: () => readKernelCommandLine() }),
     readImaLog: readIma,
   })
   const state = () => connection?.state() ?? null

@@ -245,6 +245,17 @@ describe.skipIf(!haveSwtpm)('an attester with a simulated TPM', () => {
       expect(order.indexOf('IMA from 0')).toBeGreaterThan(order.indexOf('quote'))
     })
 
+    it('the command line goes with the event log, as a hint (ELOG-20)', async () => {
+      const collected = async (text: string | null, log: Uint8Array | null) => {
+        const { attester } = machine({ readEventLog: async () => log, readKernelCmdline: async () => text })
+        await attester.identity()
+        return attester.collect(draw(32))
+      }
+      expect(await collected('root=/dev/vda1', Uint8Array.of(1))).toMatchObject({ kernelCmdline: 'root=/dev/vda1' })
+      expect(await collected(null, Uint8Array.of(1))).not.toHaveProperty('kernelCmdline')
+      expect(await collected('root=/dev/vda1', null)).not.toHaveProperty('kernelCmdline')
+    })
+
     it('from the record that is asked for', async () => {
       const part = { from: 5, column: 'sha256' as const, data: Uint8Array.of(3) }
       const { attester } = machine({ readImaLog: async (from) => ({ ...part, from }) })

@@ -37,6 +37,8 @@ export interface TpmAttesterOptions {
   readonly pcrs: readonly number[]
   /** `binary_bios_measurements` to its end; null where the machine has none (TPM-08). */
   readonly readEventLog?: () => Promise<Uint8Array | null>
+  /** What the kernel was started with, as a hint beside the event log; null where nobody knows (ELOG-20). */
+  readonly readKernelCmdline?: () => Promise<string | null>
   /**
    * The binary IMA log from the record `from` on (counted since boot), or from its beginning; about `most` bytes of
    * it, where that is given. Bytes alone mean the whole log with its SHA-1 column. Null where the kernel keeps none
@@ -120,7 +122,7 @@ export function createTpmAttester(options: TpmAttesterOptions): TpmAttester {
   return new TurnwiseAttester(options)
 }
 
-type Logs = Pick<TpmCollection, 'eventLog' | 'ima' | 'imaContinues'>
+type Logs = Pick<TpmCollection, 'eventLog' | 'ima' | 'imaContinues' | 'kernelCmdline'>
 
 const never = new AbortController().signal
 
@@ -211,8 +213,11 @@ class TurnwiseAttester implements TpmAttester {
 
   async #readLogs({ eventLog = true, imaFrom = 0, imaMost }: CollectOptions): Promise<Logs> {
     const ima = imaFrom === null ? null : await this.#readIma(imaFrom, imaMost)
+    const log = (eventLog ? await this.#options.readEventLog?.() : null) ?? null
+    const kernelCmdline = log === null ? null : ((await this.#options.readKernelCmdline?.()) ?? null)
     return {
-      eventLog: (eventLog ? await this.#options.readEventLog?.() : null) ?? null,
+      eventLog: log,
+      ...(kernelCmdline === null ? {} : { kernelCmdline }),
       ima: ima && { from: ima.from, column: ima.column, data: ima.data },
       imaContinues: ima?.continues ?? false,
     }
