@@ -38,6 +38,7 @@ export class ImaRun {
   #hashes: readonly HashName[]
   #digests: string[]
   #columnDigest = ''
+  #hashed: Uint8Array = new Uint8Array()
   #registers: ImaRegisters
   #number: number
 
@@ -65,7 +66,8 @@ export class ImaRun {
     this.isViolation = cursor.isViolation()
     if (this.isViolation) this.violations++
     else {
-      this.#columnDigest = digestText(this.#column, cursor.hashed())
+      this.#hashed = cursor.hashed()
+      this.#columnDigest = digestText(this.#column, this.#hashed)
       if (!cursor.hasColumn(this.#columnDigest)) this.wrongColumn ??= this.#number
     }
     const { pending } = this.#inputs
@@ -96,10 +98,9 @@ export class ImaRun {
 
   #hash(): void {
     if (this.isViolation || this.#hashes.length === 0) return
-    const hashed = this.cursor.hashed()
     for (let at = 0; at < this.#hashes.length; at++) {
       const name = this.#hashes[at]
-      if (name !== undefined) this.#digests[at] = digestText(name, hashed)
+      if (name !== undefined) this.#digests[at] = digestText(name, this.#hashed)
     }
   }
 
