@@ -75,11 +75,16 @@ export class ImaCursor {
     return true
   }
 
-  /** Whether the column is this digest, one character a byte. */
-  hasColumn(digest: string): boolean {
+  /** Whether the column is this digest, one character a byte, of its size; writes the digest to `copy` on the way. */
+  hasColumn(digest: string, copy: Uint8Array): boolean {
     const at = this.columnAt
-    for (let i = 0; i < this.columnSize; i++) if (this.bytes[at + i] !== digest.charCodeAt(i)) return false
-    return digest.length === this.columnSize
+    let difference = 0
+    for (let i = 0; i < this.columnSize; i++) {
+      const byte = digest.charCodeAt(i)
+      copy[i] = byte
+      difference |= byte ^ this.view.getUint8(at + i)
+    }
+    return difference === 0
   }
 
   malformed(problem: string, offset: number): MalformedError {

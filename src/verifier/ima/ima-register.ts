@@ -42,7 +42,7 @@ export class ImaRegister {
   }
 
   /** `digest`: of the template by `templateHash`. */
-  extend(digest: string): void {
+  extend(digest: Uint8Array | string): void {
     this.#register.extend(digest)
   }
 

@@ -37,7 +37,8 @@ export class ImaRun {
   /** Hashes of templates besides that of the column, and the digests of the record by them. */
   #hashes: readonly HashName[]
   #digests: string[]
-  #columnDigest = ''
+  /** By the hash of the column. */
+  #columnDigest: Uint8Array
   #hashed: Uint8Array = new Uint8Array()
   #registers: ImaRegisters
   #number: number
@@ -47,6 +48,7 @@ export class ImaRun {
     this.cursor = new ImaCursor(data, column, maximumImaRecords)
     this.#inputs = inputs
     this.#column = column
+    this.#columnDigest = new Uint8Array(this.cursor.columnSize)
     this.#registers = registers
     this.#hashes = registers.templateHashes.filter((name) => name !== column)
     this.#digests = this.#hashes.map(() => '')
@@ -67,8 +69,8 @@ export class ImaRun {
     if (this.isViolation) this.violations++
     else {
       this.#hashed = cursor.hashed()
-      this.#columnDigest = digestText(this.#column, this.#hashed)
-      if (!cursor.hasColumn(this.#columnDigest)) this.wrongColumn ??= this.#number
+      const digest = digestText(this.#column, this.#hashed)
+      if (!cursor.hasColumn(digest, this.#columnDigest)) this.wrongColumn ??= this.#number
     }
     const { pending } = this.#inputs
     if (pending !== null && this.#number < pending.end) pending.see(this.#number, cursor, this.isViolation)
