@@ -80,7 +80,7 @@ export const agentErrors = declareErrors({
       'look at the failed findings and the last errors that `attestd status` shows; `attestd doctor` looks at the machine',
   },
   ENROLMENT_ABSENT: {
-    kind: 'distrusted',
+    kind: 'forbidden',
     title: 'there is no such enrolment',
     remedy: '`attestd registry list` names all attestation keys, `attestd registry show` the endorsement key of one',
   },

@@ -21,7 +21,9 @@ describe.skipIf(!haveSwtpm)('attestd registry', () => {
   let audiences = 0
 
   beforeAll(async () => {
-    agent = await AgentProcess.start(new AgentHome(join(folder, 'agent'), machine(), { registry: ['store = "embedded"'] }))
+    agent = await AgentProcess.start(
+      new AgentHome(join(folder, 'agent'), machine(), { registry: ['store = "embedded"'] }),
+    )
   })
   afterAll(() => agent?.stop())
 
@@ -97,6 +99,22 @@ describe.skipIf(!haveSwtpm)('attestd registry', () => {
     const { out, code } = await registry('resume', akName.slice(0, 16))
     expect([code, out]).toEqual([0, expect.stringContaining('state      active\n')])
     await agent.until(issues(request), 'issuing again')
+  })
+
+  it('suspends while a quote is under way: what it was for is refused', async () => {
+    const { akName } = await active()
+    machine().freeze()
+    const waiting = agent.askToken(other())
+    await agent.until(async () => (await agent.status()).broker.flights === 1, 'at the TPM')
+    expect(await registry('suspend', akName)).toMatchObject({ code: 0 })
+    machine().thaw()
+    const { status, body } = await waiting
+    expect([status, JSON.parse(status === 200 ? '{}' : body)]).toEqual([
+      502,
+      expect.objectContaining(ended('suspended')),
+    ])
+    expect(await registry('resume', akName)).toMatchObject({ code: 0 })
+    await agent.until(issues(other()), 'issuing again')
   })
 
   it('revokes: no token, not even one from the cache; the key stays dead', async () => {

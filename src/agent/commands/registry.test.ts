@@ -168,7 +168,7 @@ describe('attestd registry show', () => {
   it('refuses a beginning of several names, of none, and what is no name', async () => {
     const { run } = await openRegistry([one, two])
     expect((await run('show', one.akName.slice(0, 10))).error).toMatchObject({ code: 'USAGE', exitCode: 78 })
-    expect((await run('show', '000bffff')).error).toMatchObject({ code: 'ENROLMENT_ABSENT', exitCode: 1 })
+    expect((await run('show', '000bffff')).error).toMatchObject({ code: 'ENROLMENT_ABSENT', exitCode: 77 })
     expect((await run('show', recordFor(9, 9).akName)).error).toMatchObject({ code: 'ak_unknown', exitCode: 77 })
     for (const text of ['000ba00', one.akName.toUpperCase(), '../status', `${one.akName}\n`, '']) {
       await expect(run('show', text)).rejects.toThrow(/must be the name of a key/)
@@ -223,7 +223,7 @@ describe('attestd registry release', () => {
     const { run, renewed, store } = await openRegistry([one, revoked])
     expect((await run('release', revoked.ekName)).out).toBe('released 1 enrolment; 2 tokens are obtained anew\n')
     expect((await store.findByAk(revoked.akName))?.record.state).toMatchObject({ reason: 'released' })
-    expect((await run('release', revoked.ekName)).error).toMatchObject({ code: 'ENROLMENT_ABSENT', exitCode: 1 })
+    expect((await run('release', revoked.ekName)).error).toMatchObject({ code: 'ENROLMENT_ABSENT', exitCode: 77 })
     expect((await run('release', recordFor(9, 9).ekName)).error).toMatchObject({ code: 'ENROLMENT_ABSENT' })
     expect(renewed).toEqual([true])
     await expect(run('release', one.ekName.slice(0, 40))).rejects.toThrow(/must be the whole name/)
