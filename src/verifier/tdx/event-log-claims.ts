@@ -20,8 +20,15 @@ function textOf(bytes: Uint8Array): string | null {
   }
 }
 
-/** Boot loaders hash the command line without its label, so that the label alone does not prove what the text is. */
-function commandLineOf({ bound, data }: JudgedEvent): string | null {
+/** The register of boot loaders and of what they start. */
+const loaderRtmr = 2
+
+/**
+ * Boot loaders hash the command line without its label, so that the label alone does not prove what the text is. In
+ * another register than theirs no loader measured it, whatever the label.
+ */
+function commandLineOf({ bound, data, rtmr }: JudgedEvent): string | null {
+  if (rtmr !== loaderRtmr) return null
   const { label, text } = grubTextOf(data)
   const isKernel = label === 'kernel_cmdline: ' || label === 'grub_kernel_cmdline '
   return bound === 'grub' && isKernel ? textOf(text) : null

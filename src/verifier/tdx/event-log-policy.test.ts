@@ -164,6 +164,10 @@ describe('named content (TDX-238)', () => {
     expect(claimsOf({ ...commandLine, type: 5 })).toEqual(nothing)
   })
 
+  it.each([1, 2, 4])('is no command line in measurement register %i, where no boot loader measures one', (register) => {
+    expect(claimsOf({ ...commandLine, register })).toEqual(nothing)
+  })
+
   it.each(['kernel_cmdline: ', 'grub_kernel_cmdline '])(
     'is a command line behind "%s", with or without a NUL',
     (label) => {
