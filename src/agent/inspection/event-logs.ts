@@ -7,7 +7,7 @@ import { evEventTag, isAaelData, parseAaelData } from '../../evidence/tdx/aael.t
 import { parseCcEventLog } from '../../evidence/tdx/cc-event-log.ts'
 import { type HashName, hashNameOf } from '../../evidence/tpm/algorithms.ts'
 import { type BootChain, bootChainOf, type MeasuredItem } from '../../verifier/event-log/boot-chain.ts'
-import { bindEvent, coveredBytes, type EventBinding } from '../../verifier/event-log/event-binding.ts'
+import { bindEvent, coveredBytes, type EventBinding, LoadOptionsHint } from '../../verifier/event-log/event-binding.ts'
 import { payloadProblems, separatorProblems, typeProblems } from '../../verifier/event-log/event-log-rules.ts'
 import { bindEventLog, type JudgedEventLog, provingBanks } from '../../verifier/event-log/judged-event-log.ts'
 import { type EventLogReplay, replayEventLog } from '../../verifier/event-log/replay-event-log.ts'
@@ -168,9 +168,11 @@ function chainFields(chain: BootChain): InspectedField[] {
     ...itemFields('driver', drivers),
     ...itemFields('image', images),
     ...itemFields('list of owner keys', mokLists),
-    ...sections.map(({ name, bank, digest }) => heading(`section ${name}`, 1, `${bank}:${toHex(digest)}`)),
+    ...sections.map(({ name, bank, digest }) =>
+      heading(name === null ? 'section without a name' : `section ${name}`, 1, `${bank}:${toHex(digest)}`),
+    ),
     ...itemFields('file', files),
-    ...labelledCommandLines.map(({ text }) => heading('command line', 1, text ?? '(not bound)')),
+    ...labelledCommandLines.map(({ text }) => heading('command line', 1, text ?? '(not bound in PCR 8)')),
     ...loadOptions.map(({ text }) => heading('load options of the kernel', 1, text ?? '(not in the log)')),
   ]
 }
@@ -197,7 +199,7 @@ export function inspectEventLog(
   const log = parseEventLog(bytes)
   const replay = replayEventLog(log)
   const banks = [...replay.registers.keys()]
-  const loadOptions = kernelCmdline === undefined ? null : Buffer.from(kernelCmdline, 'utf16le')
+  const loadOptions = kernelCmdline === undefined ? null : new LoadOptionsHint(kernelCmdline)
   const judged = bindEventLog(log, { banks: provingBanks(replay, replay.registers), present: banks }, { loadOptions })
   const boundOf = ({ index }: LoggedEvent) => judged.bounds[index] ?? 'none'
   const fields = [

@@ -18,8 +18,8 @@ export interface MeasuredItem {
 
 /** A section of a unified kernel image: its name is measured, and its content behind it. */
 export interface KernelSection {
-  /** Without the dot: `linux`, `initrd`, `cmdline`. */
-  readonly name: string
+  /** Without the dot: `linux`, `initrd`, `cmdline`. Null where no measured name stands in front of it. */
+  readonly name: string | null
   readonly digest: Uint8Array
   readonly bank: HashName
 }
@@ -40,11 +40,14 @@ export interface BootChain {
   readonly files: readonly MeasuredItem[]
   /** PCR 14: lists of owners' keys that shim measured. */
   readonly mokLists: readonly MeasuredItem[]
-  /** PCR 11. */
+  /** PCR 11: all that is no name. Whoever forges the log can leave names out, so that none may be left out here. */
   readonly sections: readonly KernelSection[]
   /** PCR 8 and 12: every event. */
   readonly loaderTexts: readonly LoaderText[]
-  /** Events that carry the label of a command line, in any register (ELOG-17). */
+  /**
+   * Events that carry the label of a command line, in any register (ELOG-17). Text only of those in PCR 8, where GRUB
+   * measures: others begin or end with what anybody puts there, and no list of texts shows them.
+   */
   readonly labelledCommandLines: readonly LoaderText[]
   /** Load options that the kernel measured and a hint says (ELOG-20); null for those that it does not say. */
   readonly loadOptions: readonly LoaderText[]
@@ -113,19 +116,23 @@ class Sections {
   take({ bound, bytes, digest, bank }: MeasuredEvent): void {
     const name = this.#name
     this.#name = null
-    if (name !== null) this.found.push({ name, digest, bank })
-    else if (bound === 'section-name' && bytes !== null) {
+    if (name === null && bound === 'section-name' && bytes !== null) {
       this.#name = sectionName.exec(decoded(utf8, bytes) ?? '')?.[1] ?? null
     }
+    if (this.#name === null) this.found.push({ name, digest, bank })
   }
 }
+
+/** The register of the texts of GRUB. */
+const grubTexts = 8
 
 const isCommandLineLabel = (label: string | null) => label === 'kernel_cmdline: ' || label === 'grub_kernel_cmdline '
 
 function takeTexts(draft: Draft, measured: MeasuredEvent): void {
   const { event, bound } = measured
   if (event.type === eventTypes.ipl && isCommandLineLabel(grubTextOf(event.data).label)) {
-    draft.labelledCommandLines.push({ event, text: bound === 'grub' ? loaderText(measured) : null })
+    const isOfGrub = bound === 'grub' && event.pcr === grubTexts
+    draft.labelledCommandLines.push({ event, text: isOfGrub ? loaderText(measured) : null })
   }
   if (event.pcr === 9 && event.type === eventTypes.eventTag && taggedEventOf(event.data)?.id === loadOptionsTag) {
     const text = bound === 'load-options' && measured.bytes ? decoded(utf16, measured.bytes) : null

@@ -14,7 +14,7 @@ import { parseEventLog } from '../../evidence/event-log/event-log.ts'
 import { eventTypes } from '../../evidence/event-log/event-types.ts'
 import { digestOf, type HashName } from '../../evidence/tpm/algorithms.ts'
 import { bootChainOf } from './boot-chain.ts'
-import { bindEvent, coveredBytes } from './event-binding.ts'
+import { bindEvent, coveredBytes, LoadOptionsHint } from './event-binding.ts'
 import { bindEventLog, provingBanks } from './judged-event-log.ts'
 import { replayEventLog } from './replay-event-log.ts'
 import { judgeSecureBoot } from './secure-boot.ts'
@@ -26,7 +26,7 @@ const { ipl, variableBoot, variableBoot2, variableAuthority, variableDriverConfi
 function bound(measured: MeasuredEvent, bank: HashName = 'sha256', hint?: string): [string, string | null] {
   const [logged] = parseEventLog(measuredBoot([measured]).log).events
   if (logged === undefined) throw new TypeError('no event')
-  const options = hint === undefined ? {} : { loadOptions: wide(hint) }
+  const options = hint === undefined ? {} : { loadOptions: new LoadOptionsHint(hint) }
   const verdict = bindEvent(logged, bank, options)
   const covered = coveredBytes(logged, verdict, options)
   return [verdict, covered && toHex(covered)]
@@ -151,5 +151,8 @@ it('secure boot that contradicts itself has no state, and without a separator th
 it('the content behind the name of a section is its own, also where it stands in the log', () => {
   const events = [event(11, ipl, wide('.uname\0'), bytes('.uname\0')), event(11, ipl, '6.12'), event(11, ipl, '6.13')]
   const sections = bootChainOf(judged(events)).sections.map(({ name, digest }) => [name, toHex(digest)])
-  expect(sections).toEqual([['uname', toHex(digestOf('sha384', bytes('6.12')))]])
+  expect(sections).toEqual([
+    ['uname', toHex(digestOf('sha384', bytes('6.12')))],
+    [null, toHex(digestOf('sha384', bytes('6.13')))],
+  ])
 })

@@ -27,9 +27,31 @@ export type EventBinding =
   | 'load-options'
   | 'none'
 
+const wideNul = new Uint8Array(2)
+
+/**
+ * A command line that came beside the log, unauthenticated until bound. Hashed once for each bank: a log has room for
+ * thirty thousand events of which it may be the content, and it is longer than any of them.
+ */
+export class LoadOptionsHint {
+  /** UTF-16LE, without a terminator. */
+  readonly bytes: Uint8Array
+  #digests = new Map<HashName, string>()
+
+  constructor(text: string) {
+    this.bytes = new Uint8Array(Buffer.from(text, 'utf16le'))
+  }
+
+  /** Of the text and its terminator, as `digestText` gives it. */
+  digest(bank: HashName): string {
+    const digest = this.#digests.get(bank) ?? digestText(bank, concatBytes(this.bytes, wideNul))
+    this.#digests.set(bank, digest)
+    return digest
+  }
+}
+
 export interface BindingOptions {
-  /** UTF-16LE text of a command line that came beside the log, without a terminator. Unauthenticated until bound. */
-  readonly loadOptions?: Uint8Array | null
+  readonly loadOptions?: LoadOptionsHint | null
 }
 
 /** UTF-16LE text without its terminator, of which the logged copy may lack a byte; null where it is none. */
@@ -86,7 +108,7 @@ export function coveredBytes(event: LoggedEvent, bound: EventBinding, options: B
   if (bound === 'grub') return grubTextOf(data).text
   if (bound === 'utf16') return wideTextOf(data)
   if (bound === 'section-name') return sectionNameOf(data)
-  return bound === 'load-options' && isLoadOptions(event) ? (options.loadOptions ?? null) : null
+  return bound === 'load-options' && isLoadOptions(event) ? (options.loadOptions?.bytes ?? null) : null
 }
 
 /** Verdicts that a type allows beside `data`, which any event may have. */
@@ -104,14 +126,12 @@ function isAllowed(bound: EventBinding, type: number, bank: HashName): boolean {
 }
 
 const nul = new Uint8Array(1)
-const wideNul = new Uint8Array(2)
 
 /** What is hashed behind the covered bytes, where it is not in the log or not sure to be. */
 const terminators: Partial<Record<EventBinding, readonly Uint8Array[]>> = {
   grub: [new Uint8Array(), nul],
   utf16: [new Uint8Array(), wideNul],
   'section-name': [nul],
-  'load-options': [wideNul],
 }
 
 /** What may have been hashed where covered bytes stand under a verdict. */
@@ -139,9 +159,9 @@ export function bindEvent(event: LoggedEvent, bank: HashName, options: BindingOp
   const bound = verdicts.find((verdict) => {
     const bytes = isAllowed(verdict, event.type, bank) ? coveredBytes(event, verdict, options) : null
     if (bytes === null) return false
-    // A form as long as the data is the data, which were hashed already; a hint is none of their bytes.
-    const isNew = (form: Uint8Array) => verdict === 'load-options' || form.length !== data.length
-    return hashedForms(verdict, bytes, data).some((form) => isNew(form) && isCovered(form))
+    if (verdict === 'load-options') return equalsLatin1(digest, options.loadOptions?.digest(bank) ?? '')
+    // A form as long as the data is the data, which were hashed already.
+    return hashedForms(verdict, bytes, data).some((form) => form.length !== data.length && isCovered(form))
   })
   return bound ?? 'none'
 }

@@ -45,12 +45,22 @@ type Part = readonly [name: string, value: unknown]
 /** Reading certificates is what takes longest of all; a machine has four or five in a list. */
 const mostCertificates = 64
 
+function subjectOf(der: Uint8Array): string | null {
+  const certificate = certificateOf(der)
+  return certificate === null ? null : describeName(certificate.subject)
+}
+
 function subjectsOf(certificates: readonly Uint8Array[]): readonly string[] | 'too many' {
   if (certificates.length > mostCertificates) return 'too many'
-  return certificates.flatMap((der) => {
-    const certificate = certificateOf(der)
-    return certificate === null ? [] : [describeName(certificate.subject)]
-  })
+  return certificates.flatMap((der) => subjectOf(der) ?? [])
+}
+
+const unknownAuthority = 'unknown'
+
+/** An authority that is hidden under another type stays in this list, too: all of it is for a policy to accept. */
+function authoritySubjects(authorities: readonly Authority[]): readonly string[] | 'too many' {
+  if (authorities.filter(({ name }) => name !== null).length > mostCertificates) return 'too many'
+  return authorities.flatMap((one) => (one.name === null ? unknownAuthority : (subjectOf(authorityBytes(one)) ?? [])))
 }
 
 interface Database {
@@ -100,21 +110,34 @@ function authorityBytes({ name, value }: Authority): Uint8Array {
 /** Every event behind the separator has an item, so that nothing that was added is left out of the list. */
 function authorityParts({ state, authorities }: SecureBoot): Part[] {
   if (state === 'unknown') return []
-  const known = authorities.filter(({ name }) => name !== null)
   const names = authorities.map((one) =>
-    one.name === null ? 'unknown' : `${one.name}:${sha256Hex(authorityBytes(one))}`,
+    one.name === null ? unknownAuthority : `${one.name}:${sha256Hex(authorityBytes(one))}`,
   )
   return [
     ['authorities', names],
-    ['authority_subjects', subjectsOf(known.map(authorityBytes))],
+    ['authority_subjects', authoritySubjects(authorities)],
   ]
 }
 
 /** Name → digests; a name occurs again where an image has several profiles. */
 function sectionsOf({ sections }: BootChain): Claims {
   const byName = new Map<string, string[]>()
-  for (const section of sections) byName.set(section.name, [...(byName.get(section.name) ?? []), digestName(section)])
+  for (const section of sections) {
+    if (section.name === null) continue
+    const digests = byName.get(section.name) ?? []
+    digests.push(digestName(section))
+    byName.set(section.name, digests)
+  }
   return Object.fromEntries(byName)
+}
+
+/** The number of those without a name goes with the others: root can hide names, and add sections (ELOG-17). */
+function sectionParts(chain: BootChain): Part[] {
+  if (chain.sections.length === 0) return []
+  return [
+    ['kernel_sections_unnamed', chain.sections.filter(({ name }) => name === null).length],
+    ['kernel_sections', sectionsOf(chain)],
+  ]
 }
 
 /** The number of those that are no text goes with the others: a policy that judges all of them needs it (ELOG-17). */
@@ -134,7 +157,7 @@ function partsOf(secureBoot: SecureBoot, chain: BootChain): Part[] {
     ...authorityParts(secureBoot),
     ['boot_images', chain.images.map(digestName)],
     ['boot_drivers', chain.drivers.map(digestName)],
-    ['kernel_sections', sectionsOf(chain)],
+    ...sectionParts(chain),
     ['mok_lists', chain.mokLists.map(digestName)],
     ['boot_files', chain.files.map(digestName)],
     ...found.flatMap(certificateParts),
@@ -173,6 +196,11 @@ function commandLineClaims(chain: BootChain): Claims {
   return text === null || text.length > commandLineLimit ? {} : { kernel_cmdline: text }
 }
 
+/** PCR 0 alone proves where it started: no digest covers the event that says so. */
+function localityClaims({ startupLocality, judged }: EventLogFacts): Claims {
+  return startupLocality === null || !judged.banks.has(0) ? {} : { startup_locality: startupLocality }
+}
+
 function secureBootClaims({ state, setupMode }: SecureBoot): Claims {
   return {
     ...(state === 'unknown' ? {} : { secure_boot: state === 'enabled' }),
@@ -202,7 +230,7 @@ export function eventLogClaims(isPresent: boolean, facts: EventLogFacts | null):
     eventlog_verified: true,
     events_unbound: unboundCount(facts),
     unaccounted_pcrs: facts.unaccounted,
-    ...(facts.startupLocality === null ? {} : { startup_locality: facts.startupLocality }),
+    ...localityClaims(facts),
     ...secureBootClaims(facts.secureBoot),
     ...commandLineClaims(chain),
     eventlog: contentOf(partsOf(facts.secureBoot, chain)),

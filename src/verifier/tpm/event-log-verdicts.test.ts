@@ -379,7 +379,10 @@ describe('what was loaded', () => {
       profile: [named('one'), named('two')],
     })
     const unnamed = [event(11, eventTypes.ipl, wide('.linux\0'), bytes('.initrd\0')), ...section('.linux', 'kernel')]
-    expect(content(claimed([...healthy, ...unnamed]))['kernel_sections']).toEqual({ linux: [named('kernel')] })
+    expect(content(claimed([...healthy, ...unnamed]))).toMatchObject({
+      kernel_sections: { linux: [named('kernel')] },
+      kernel_sections_unnamed: 1,
+    })
   })
 
   it('has the texts of boot loaders in UTF-16, and counts what is no text', () => {

@@ -1,5 +1,6 @@
 import { type EventLog, parseEventLog } from '../../evidence/event-log/event-log.ts'
 import type { HashName } from '../../evidence/tpm/algorithms.ts'
+import { LoadOptionsHint } from '../event-log/event-binding.ts'
 import { payloadProblems, separatorProblems, typeProblems } from '../event-log/event-log-rules.ts'
 import { bindEventLog, type JudgedEventLog, provingBanks } from '../event-log/judged-event-log.ts'
 import { type EventLogReplay, matchRegisters, replayEventLog } from '../event-log/replay-event-log.ts'
@@ -54,7 +55,7 @@ function withoutSha1(quoted: PcrValues): PcrValues {
 function boundLog(log: EventLog, replay: EventLogReplay, quoted: PcrValues, hint: string | null): JudgedEventLog {
   const banks = provingBanks(replay, withoutSha1(quoted))
   const present = [...quoted.keys()].filter((bank) => replay.registers.has(bank))
-  return bindEventLog(log, { banks, present }, { loadOptions: hint === null ? null : Buffer.from(hint, 'utf16le') })
+  return bindEventLog(log, { banks, present }, { loadOptions: hint === null ? null : new LoadOptionsHint(hint) })
 }
 
 function bindingDetail({ log, bounds }: JudgedEventLog): string {
