@@ -174,7 +174,7 @@ async function compareAppraisals(name: string, one: Case): Promise<void> {
       { name: 'two verifications of a known platform', role: 'floor', run: verifying(ofQuote, { ready: false }) },
       { name: 'parseQuote', role: 'ours', run: () => parseQuote(quote) },
     ],
-    { ms: 6000 },
+    { ms: 15_000, inARow: 50 },
   )
 }
 
