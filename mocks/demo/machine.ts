@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { configurationSchema } from '../../src/agent/configuration/schema.ts'
 import { openHost } from '../../src/agent/wiring/host.ts'
 import { wireTpm } from '../../src/agent/wiring/tpm.ts'
@@ -35,6 +37,15 @@ const hasTpm = () => existsSync(deviceOfThisMachine)
 const hasTd = () => existsSync(tdOfThisMachine)
 export const hasDevice = () => hasTpm() || hasTd()
 
+/** What this machine measured while it was in the wanted state becomes what is asked of it from now on. */
+async function learnReferences(imaLog: string, folder: string): Promise<string> {
+  const document = join(folder, 'references.jsonl')
+  const program = new URL('../../src/agent/main.js', import.meta.url).pathname
+  const learning = ['reference', 'learn', 'evidence', imaLog, '--name', 'demonstration', '--output', document]
+  await promisify(execFile)(process.execPath, [program, ...learning])
+  return document
+}
+
 /** A TPM made by swtpm, with an EK certificate of its own authority and a simulated boot in its registers. */
 async function simulatedTpm(folder: string): Promise<Pick<DemoMachine, 'tpm' | 'verifier' | 'stop'>> {
   const provisioned = await provisionSwtpm({ folder: join(folder, 'swtpm'), name: 'attestd-demonstration' })
@@ -48,6 +59,7 @@ async function simulatedTpm(folder: string): Promise<Pick<DemoMachine, 'tpm' | '
   } finally {
     await client.close()
   }
+  const references = await learnReferences(imaLog, folder)
   return {
     tpm: [`tcti = "${swtpm.tcti}"`, 'simulator = true', `event_log = "${eventLog}"`, `ima_log = "${imaLog}"`],
     verifier: [
@@ -55,6 +67,7 @@ async function simulatedTpm(folder: string): Promise<Pick<DemoMachine, 'tpm' | '
       `ek_intermediates = ["${provisioned.issuerCertificate}"]`,
       'event_log = "required"',
       'ima = "required"',
+      `references = ["${references}"]`,
     ],
     stop: () => swtpm.stop(),
   }
