@@ -8,7 +8,7 @@ import type { RandomSource } from '../../base/random.ts'
 import { abandonable } from '../../base/tasks.ts'
 import { type EnrolmentRequest, proveActivation } from '../../evidence/tpm/enrolment.ts'
 import type { AppraisalOutcome } from '../../registry/appraisal-history.ts'
-import { isReleased } from '../../registry/enrolment-record.ts'
+import { isReleased, type RevocationReason, type SuspensionReason } from '../../registry/enrolment-record.ts'
 import type { RegistryStore } from '../../registry/registry-store.ts'
 import { TpmRegistry } from '../../registry/tpm-registry.ts'
 import type { TpmAppraisal, TpmEnrolment } from '../../verifier/index.ts'
@@ -36,11 +36,20 @@ export interface EnrolmentParts {
 /** The one that enrols here is this process itself; a verifier service names its peers. */
 const requester = 'local'
 
-/** The registry says so when an enrolment is not there any more, or was given free; enrolling again is the answer. */
+/**
+ * Reasons of an enrolment that is not active which enrolling again answers: by what this agent trusts. Another one with
+ * the same registry may trust other makers and pin other keys. What its lists say is revoked stays so: they may be newer.
+ */
+const answeredByEnrolling: ReadonlySet<unknown> = new Set<SuspensionReason | RevocationReason>([
+  'released',
+  'certificate_untrusted',
+  'certificate_expired',
+])
+
+/** The registry says so when an enrolment is not there any more, or rests for what only another enrolment can mend. */
 function isGone({ code, facts }: AttestdError): boolean {
-  return (
-    code === 'ak_unknown' || code === 'ek_revoked' || (code === 'enrolment_state' && facts['reason'] === 'released')
-  )
+  if (code === 'ak_unknown' || code === 'ek_revoked') return true
+  return code === 'enrolment_state' && answeredByEnrolling.has(facts['reason'])
 }
 
 function requestOf({ ek, ak, simulated }: TpmIdentity): EnrolmentRequest {
