@@ -76,8 +76,9 @@ export class ChallengeTable {
     return registryErrors.error('enrolment_challenge_refused', `the answer is wrong; ${left} more are taken`)
   }
 
-  #requireRoom({ ekName }: EnrolmentCandidate): void {
-    const sameEk = [...this.#open.values()].filter(({ candidate }) => equalBytes(candidate.ekName, ekName))
+  /** By its key: the sender chooses the rest of a public area, so that one certificate is good for any number of names. */
+  #requireRoom({ ekSpkiSha256 }: EnrolmentCandidate): void {
+    const sameEk = [...this.#open.values()].filter(({ candidate }) => candidate.ekSpkiSha256 === ekSpkiSha256)
     if (sameEk.length < challengeLimits.openPerEk && this.#open.size < challengeLimits.total) return
     const what = sameEk.length < challengeLimits.openPerEk ? 'in all' : 'for this endorsement key'
     const count = sameEk.length < challengeLimits.openPerEk ? this.#open.size : sameEk.length

@@ -10,6 +10,7 @@ import { flipBit } from '../../test/support/test-ca-schema.ts'
 import { toHex } from '../base/bytes.ts'
 import { AttestdError } from '../base/errors.ts'
 import { type EnrolmentChallenge, proveActivation } from '../evidence/tpm/enrolment.ts'
+import { nameOf } from '../evidence/tpm/public-area.ts'
 import type { EnrolmentCandidate } from '../verifier/tpm/enrolment.ts'
 import type { TpmCounters } from '../verifier/tpm/inputs.ts'
 import type { AppraisalOutcome } from './appraisal-history.ts'
@@ -211,6 +212,14 @@ describe('a challenge (ENR-02, ENR-05)', () => {
     expect(await codeOf(() => registry.openChallenge(candidate, 'peer'))).toBe('done')
   })
 
+  it('is open four times for an EK, whatever name the rest of its public area gives it', async () => {
+    for (let at = 0; at < challengeLimits.openPerEk; at++) {
+      const area = { ...candidate.ek, authPolicy: Uint8Array.of(at) }
+      registry.openChallenge({ ...candidate, ek: area, ekName: nameOf(area) }, 'peer')
+    }
+    expect(await codeOf(() => registry.openChallenge(candidate, 'peer'))).toBe('enrolment_challenges_exhausted')
+  })
+
   it('gives its place back when its requester, and nobody else, gives it up', async () => {
     const open = Array.from({ length: 4 }, () => registry.openChallenge(candidate, 'peer'))
     const [first = registry.openChallenge(candidate, 'x')] = open
@@ -226,8 +235,7 @@ describe('a challenge (ENR-02, ENR-05)', () => {
 
   it('is open a bounded number of times in all', async () => {
     for (let at = 0; at < challengeLimits.total; at++) {
-      const ekName = Uint8Array.of(0, 0x0b, at >> 8, at & 0xff)
-      registry.openChallenge({ ...candidate, ekName }, 'peer')
+      registry.openChallenge({ ...candidate, ekSpkiSha256: String(at) }, 'peer')
     }
     expect(await codeOf(() => registry.openChallenge(candidate, 'peer'))).toBe('enrolment_challenges_exhausted')
   })
