@@ -67,4 +67,9 @@ describe('an enrolment that is checked again', () => {
   it('without certificates is untrusted', () => {
     expect(recheckEnrolment({ ...candidate, certificates: [] }, enrolmentInputs)).toBe('certificate_untrusted')
   })
+
+  it.each([0, 1])('with a certificate %i that cannot be read is untrusted, and does not end the check', (at) => {
+    const certificates = candidate.certificates.map((der, index) => (index === at ? der.subarray(1) : der))
+    expect(recheckEnrolment({ ...candidate, certificates }, enrolmentInputs)).toBe('certificate_untrusted')
+  })
 })

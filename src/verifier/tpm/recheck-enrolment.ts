@@ -1,6 +1,7 @@
 import { parseCertificate } from '../../base/pki/certificate.ts'
 import { checkChain } from '../../base/pki/chain.ts'
 import type { ChainProblemCode } from '../../base/pki/chain-problem.ts'
+import { attempt } from './each-quote.ts'
 import type { EnrolmentCandidate, EnrolmentInputs } from './enrolment.ts'
 
 /** Why an EK that was trusted at its enrolment is no longer. */
@@ -19,7 +20,9 @@ export function recheckEnrolment(remembered: Remembered, inputs: EnrolmentInputs
     const isPinned = inputs.pinnedEks?.some(({ spkiSha256 }) => spkiSha256 === ekSpkiSha256) ?? false
     return isPinned ? null : 'certificate_untrusted'
   }
-  const [leaf, ...pool] = certificates.map((der) => parseCertificate(der))
+  const { value } = attempt(() => certificates.map((der) => parseCertificate(der)))
+  // One record that cannot be read must not keep the check from all others.
+  const [leaf, ...pool] = value ?? []
   if (!leaf) return 'certificate_untrusted'
   const anchors = [...inputs.anchors, ...(inputs.simulator ? (inputs.simulatorAnchors ?? []) : [])]
   return worstOf(checkChain({ ...inputs, leaf, pool, anchors }).problems.map(({ code }) => code))
