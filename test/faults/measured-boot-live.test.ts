@@ -104,14 +104,17 @@ describe.skipIf(!haveSwtpm)('a measured boot', () => {
     }
   }
 
-  async function appraise(requirements: Partial<TpmRequirements> = {}): Promise<TpmAppraisal> {
+  async function appraise(
+    requirements: Partial<TpmRequirements> = {},
+    before: Partial<TpmEnrolment> = {},
+  ): Promise<TpmAppraisal> {
     if (identity === null) throw new Error('the machine was not started')
     const qualifyingData = draw(32)
     const evidence = await attester.collect(qualifyingData)
     return appraiseTpm(evidence, {
       now: 0,
       expected: { qualifyingData, selection: 'any' },
-      enrolment: enrolmentOf(identity),
+      enrolment: { ...enrolmentOf(identity), ...before },
       requirements: { ...defaultTpmRequirements, pcrs, ima: 'required', ...requirements },
       references,
       simulator: true,
@@ -214,7 +217,7 @@ describe.skipIf(!haveSwtpm)('a measured boot', () => {
         await boot({ commandLine: 'root=/dev/vdb' })
         said.ima = ima
       },
-      ['tpm.ima.replay'],
+      ['tpm.ima.replay', 'tpm.ima.bootAggregate'],
       /none of the prefixes/,
     ],
     'PCR 10 was extended behind the log': [
@@ -298,6 +301,40 @@ describe.skipIf(!haveSwtpm)('a measured boot', () => {
     await measure(await bootAggregate())
     expect((await appraise()).claims['ima']).toMatchObject({ kexec_count: 1 })
     expect(failed(await appraise({ imaPolicy: { kexec: 'refuse' } }))).toEqual(['tpm.ima.kexec'])
+  })
+
+  /** What the log says then; the checks that fail; what the appraisal tells beside a verifier that judged it before. */
+  const troubles: readonly (readonly [string, Change, RegExp])[] = [
+    [
+      'an entry that was judged is dropped',
+      () => say(records.toSpliced(2, 1)),
+      /first 5 records are not those .* dropped, exchanged or changed$/,
+    ],
+    [
+      'two entries that were judged are exchanged',
+      () => say([...records.slice(0, 2), ...records.slice(2, 4).reverse(), ...records.slice(4)]),
+      /first 5 records are not those .* dropped, exchanged or changed$/,
+    ],
+    [
+      'the log is cut to what it was long ago',
+      () => say(records.slice(0, 3)),
+      /was cut: 5 records were judged earlier/,
+    ],
+    [
+      'an entry that is new is missing',
+      () => say(records.slice(0, -1)),
+      /first 5 records are as they were .* something else extended the PCR$/,
+    ],
+  ]
+  it.each(troubles)('that was judged before tells where the trouble is: %s', async (_, change, tells) => {
+    const { imaCheckpoint } = await appraise()
+    await measure(file('/init', 'init'), file('/init', 'init'))
+    await change()
+    const appraisal = await appraise({}, { imaCheckpoint })
+    expect(failed(appraisal)).toEqual(['tpm.ima.replay'])
+    expect(detailOf(appraisal, 'tpm.ima.replay')).toMatch(tells)
+    say(records)
+    expect(failed(await appraise({}, { imaCheckpoint }))).toEqual([])
   })
 
   it('without secure boot claims that, where no reference value asks for it', async () => {

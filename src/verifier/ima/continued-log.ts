@@ -20,6 +20,8 @@ export interface ImaContinuation {
   readonly before: ImaProgress | null
   readonly pending: (ImaPending & { readonly first: number }) | null
   readonly problem: string | null
+  /** What was judged earlier in this boot of a log that comes whole again; for saying what is wrong with it. */
+  readonly known: ImaProgress | null
   /** The boot in which `before` began, by its reset count; null where that is the one that is judged. */
   readonly base: number | null
   /** Number of the record from which the log is wanted: 0 is the whole log. */
@@ -55,7 +57,10 @@ function bootProblem(kept: ImaStage | ImaCheckpoint, { akName, resetCount }: Ima
   return isSame ? null : 'the machine was started again'
 }
 
-const fromStart: ImaContinuation = { before: null, pending: null, problem: null, base: null, wanted: 0 }
+const fromStart: ImaContinuation = {
+  ...{ before: null, pending: null, problem: null },
+  ...{ known: null, base: null, wanted: 0 },
+}
 
 const refuse = (wanted: number, problem: string): ImaContinuation => ({ ...fromStart, problem, wanted })
 
@@ -67,12 +72,12 @@ function pendingOf(checkpoint: ImaCheckpoint): ImaContinuation['pending'] {
 function fromCheckpoint(from: number, checkpoint: ImaCheckpoint, present: ImaPresent): ImaContinuation {
   const otherBoot = bootProblem(checkpoint, present)
   const pending = otherBoot === null ? pendingOf(checkpoint) : null
-  if (from === 0) return { ...fromStart, pending }
+  if (from === 0) return { ...fromStart, pending, known: otherBoot === null ? checkpoint : null }
   const problem = otherBoot ?? progressProblem(checkpoint, present)
   if (problem !== null) return refuse(0, problem)
   const { records } = checkpoint
   if (from !== records) return refuse(records, `begins at record ${from}, not at record ${records}`)
-  return { before: checkpoint, pending, problem: null, base: checkpoint.resetCount, wanted: records }
+  return { ...fromStart, before: checkpoint, pending, base: checkpoint.resetCount, wanted: records }
 }
 
 /** IMA-24. The parts before were judged as this one is, and the quote now covers all of them or none. */
@@ -80,7 +85,7 @@ function fromStage(from: number, stage: ImaStage, present: ImaPresent): ImaConti
   const problem = bootProblem(stage, present) ?? progressProblem(stage, present)
   if (problem !== null) return refuse(0, problem)
   if (from !== stage.records) return refuse(stage.records, `begins at record ${from}, not at record ${stage.records}`)
-  return { before: stage, pending: null, problem: null, base: stage.resetCount, wanted: stage.records }
+  return { ...fromStart, before: stage, base: stage.resetCount, wanted: stage.records }
 }
 
 /**

@@ -3,7 +3,7 @@ import type { HashName } from '../../evidence/tpm/algorithms.ts'
 import type { ImaLogPart } from '../../evidence/tpm/evidence.ts'
 import type { ImaReferences } from '../../reference-values/tpm-references.ts'
 import type { ImaPending } from './checkpoint.ts'
-import type { ImaProgress } from './ima-progress.ts'
+import type { ImaBootAggregate, ImaProgress } from './ima-progress.ts'
 import { ImaRegisters, type QuotedValues } from './ima-registers.ts'
 import { ImaRun } from './ima-run.ts'
 import { ContentJudge } from './judge-records.ts'
@@ -42,6 +42,8 @@ export interface ImaLogVerdict {
   readonly wrongColumn: number | null
   /** IMA-12. */
   readonly firstProblem: string | null
+  /** The digest of the first record of the boot, covered or not; null where it is no boot_aggregate. */
+  readonly bootAggregate: ImaBootAggregate | null
   /** IMA-07. */
   readonly templateProblem: string | null
   /** IMA-09. */
@@ -128,6 +130,7 @@ export function judgeImaLog(part: ImaLogPart, inputs: ImaLogInputs): ImaLogVerdi
     isSha1Padded: covered !== null && (!isReached || [...registers.forms.values()].includes('sha1-padded')),
     wrongColumn: run.wrongColumn,
     firstProblem: judge.firstProblem,
+    bootAggregate: judge.bootAggregate,
     templateProblem: judge.templateProblem,
     pendingProblem: comparison?.problem() ?? null,
     bufferProblem: judge.bufferProblem,

@@ -17,8 +17,11 @@ const unless = (problem: string | null, detail: string): LogVerdict => (problem 
 /** More than the name of a number: `3 files`, `1 file`. */
 const counted = (count: number, thing: string) => `${count} ${thing}${count === 1 ? '' : 's'}`
 
-function replayVerdict({ covered, records, pending }: ImaLogVerdict): LogVerdict {
-  if (covered === null) return fail(`none of the prefixes of ${records} records leads to the quoted PCR`)
+function replayVerdict({ covered, records, pending }: ImaLogVerdict, mismatch: string | null): LogVerdict {
+  if (covered === null) {
+    const says = `none of the prefixes of ${records} records leads to the quoted PCR`
+    return fail(mismatch === null ? says : `${says}; ${mismatch}`)
+  }
   return pass(`${covered} records are covered by the quote, ${pending?.records ?? records - covered} are pending`)
 }
 
@@ -38,23 +41,35 @@ function bootAggregateVerdict(match: BootAggregateMatch | null, policy: ImaPolic
   return { waived: `imaPolicy.bootAggregate is if-quoted; ${lack}` }
 }
 
+/** Of a log that leads nowhere: is it that of another boot? Where the quote does not tell, nothing is judged. */
+function otherBootVerdict({ pcrs, problem }: BootAggregateMatch): ImaVerdicts {
+  if (pcrs === null && problem === null) return []
+  return [
+    [
+      'tpm.ima.bootAggregate',
+      pcrs === null ? fail(`${problem}: the log may be of another boot`) : pass(`over PCR ${pcrs}`),
+    ],
+  ]
+}
+
 /**
  * The checks of the log itself (failure class F): where one fails nothing is claimed. Checks that have nothing to judge,
- * because no prefix of the log is covered, are left out.
+ * because no prefix of the log is covered, are left out. `mismatch` is what else is known of such a log.
  */
 export function structureVerdicts(
   verdict: ImaLogVerdict,
   bootAggregate: BootAggregateMatch | null,
   policy: ImaPolicy,
+  mismatch: string | null,
 ): ImaVerdicts {
   const { wrongColumn, progress } = verdict
   const column = wrongColumn === null ? null : `the template hash of record ${wrongColumn} is not that of its data`
   const always: ImaVerdicts = [
-    ['tpm.ima.replay', replayVerdict(verdict)],
+    ['tpm.ima.replay', replayVerdict(verdict, mismatch)],
     ['tpm.ima.column', unless(column, `${verdict.records} records`)],
     ...(verdict.covered === null ? [] : [['tpm.ima.sha1', sha1Verdict(verdict)] as const]),
   ]
-  if (progress === null) return always
+  if (progress === null) return [...always, ...(bootAggregate === null ? [] : otherBootVerdict(bootAggregate))]
   return [
     ...always,
     ['tpm.ima.template', unless(verdict.templateProblem, `${progress.counts.unknownTemplates} of unknown templates`)],

@@ -2,6 +2,7 @@ import type { ImaLogPart } from '../../evidence/tpm/evidence.ts'
 import { matchBootAggregate } from '../ima/boot-aggregate.ts'
 import { encodeImaCheckpoint } from '../ima/checkpoint.ts'
 import { continueImaLog, type ImaContinuation } from '../ima/continued-log.ts'
+import { explainMismatch } from '../ima/explain-mismatch.ts'
 import { type ImaLogVerdict, imaBanks } from '../ima/judge-ima-log.ts'
 import { imaCheckIds, type TpmImaCheckId } from './ima-checks.ts'
 import { type ImaPolicy, imaBasisOf, imaPolicyOf } from './ima-policy.ts'
@@ -61,12 +62,12 @@ function judgeVerdict(
   checks: LogChecks,
   verdict: ImaLogVerdict,
   quotes: ProvedQuotes,
-  policy: ImaPolicy,
+  { policy, mismatch }: { readonly policy: ImaPolicy; readonly mismatch: string | null },
 ): Pick<ImaFacts, 'report' | 'shown' | 'checkpoint'> & { readonly judged: readonly TpmImaCheckId[] } {
-  const first = verdict.progress?.bootAggregate ?? null
+  const first = verdict.progress?.bootAggregate ?? verdict.bootAggregate
   const bootAggregate = first === null ? null : matchBootAggregate(first, quotes.values)
   const shown = imaReportOf(verdict, bootAggregate)
-  const structure = structureVerdicts(verdict, bootAggregate, policy)
+  const structure = structureVerdicts(verdict, bootAggregate, policy, mismatch)
   const content = shown === null ? [] : contentVerdicts(shown, policy)
   const holds = recordAll(checks, structure) && shown !== null
   recordAll(checks, content)
@@ -96,7 +97,8 @@ function judgeLog(
     return nothing
   }
   checks.record('tpm.ima.wellFormed', { ok: true, detail: `${verdict.records - ima.from} records` })
-  const { judged, ...facts } = judgeVerdict(checks, verdict, quotes, imaPolicyOf(inputs))
+  const mismatch = verdict.covered === null ? explainMismatch(ima, verdict.records, from.known) : null
+  const { judged, ...facts } = judgeVerdict(checks, verdict, quotes, { policy: imaPolicyOf(inputs), mismatch })
   skipOthers(checks, [...known, ...judged])
   return { ...facts, wanted: null }
 }

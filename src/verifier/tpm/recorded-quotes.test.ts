@@ -102,6 +102,7 @@ describe.skipIf(!haveVectors)('three boots of one machine, nine quotes by four k
     expect(failedOf(appraiseTpm(evidence, inputsOf(stepNamed('s2'))))).toEqual([
       'tpm.eventlog.replay',
       'tpm.ima.replay',
+      'tpm.ima.bootAggregate',
     ])
   })
 
