@@ -100,6 +100,16 @@ describe('attestd registry list', () => {
     expect((await run('list', '--json')).out).toBe('{"enrolments":[]}\n')
   })
 
+  it('cuts names that are longer than names are; `show` has all of them', async () => {
+    const long = 'n'.repeat(129)
+    const record = recordFor(1, 1, { anchor: long, identity: long.slice(1), instanceId: long })
+    const { run } = await openRegistry([record])
+    const cut = { anchor: `${long.slice(1)}…`, identity: long.slice(1), instanceId: `${long.slice(1)}…` }
+    expect(JSON.parse((await run('list', '--json')).out).enrolments).toEqual([expect.objectContaining(cut)])
+    const { enrolment } = JSON.parse((await run('show', record.akName, '--json')).out)
+    expect(enrolment).toMatchObject({ anchor: long, identity: long.slice(1), instanceId: long })
+  })
+
   it('gives a page that a client takes, whatever stands in certificates, and no blobs', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(anyFacts, { minLength: 1, maxLength: 3 }), async (facts) => {
