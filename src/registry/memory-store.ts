@@ -29,6 +29,10 @@ export class MemoryStore implements RegistryStore {
     return this.#where(({ record }) => record.ekName === ekName)
   }
 
+  async findByEkKey(ekSpkiSha256: string): Promise<readonly StoredRecord[]> {
+    return this.#where(({ record }) => record.ekSpkiSha256 === ekSpkiSha256)
+  }
+
   async findByIdentity(identity: string): Promise<readonly StoredRecord[]> {
     return this.#where(({ record }) => record.identity === identity)
   }

@@ -66,6 +66,8 @@ const migrations: readonly (readonly string[])[] = [
       evidence_sha256 text,
       PRIMARY KEY (ak_name, id))`,
   ],
+  // All names of one EK: they are what their senders say, its key is certified.
+  ['CREATE INDEX enrolments_ek_key ON attestd.enrolments (ek_spki_sha256)'],
 ]
 
 /** Asked of the tables themselves: what names a session remembers may be from before it waited for the lock. */

@@ -5,6 +5,7 @@ import { havePostgres, PostgresServer } from '../../test/support/postgres-server
 import { selfSigned } from '../../test/support/self-signed.ts'
 import { recordFor } from '../../test/support/stored-records.ts'
 import { AttestdError } from '../base/errors.ts'
+import { schemaVersion } from './migrations.ts'
 import { parsePostgresAddress } from './postgres-address.ts'
 import { PostgresEngine, type PostgresPem } from './postgres-engine.ts'
 import { SqlRefusal } from './sql-engine.ts'
@@ -116,7 +117,7 @@ describe.skipIf(!havePostgres)('a PostgreSQL server', { timeout: 120_000 }, () =
     const stores = await Promise.all(Array.from({ length: 6 }, () => openStore(server.url)))
     const done = await Promise.all(stores.map((store) => store.commit([made])))
     expect(done.filter(Boolean)).toHaveLength(1)
-    expect(server.command('SELECT count(*) FROM attestd.schema_versions')).toBe('1')
+    expect(server.command('SELECT count(*) FROM attestd.schema_versions')).toBe(String(schemaVersion))
     for (const store of stores) await store.close()
   })
 

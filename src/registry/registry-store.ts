@@ -30,6 +30,8 @@ export interface KeptOutcome {
 export interface RegistryStore {
   findByAk(akName: string): Promise<StoredRecord | null>
   findByEk(ekName: string): Promise<readonly StoredRecord[]>
+  /** By the SHA-256 of the key of the EK: the rest of its public area, and so its name, is what its sender says. */
+  findByEkKey(ekSpkiSha256: string): Promise<readonly StoredRecord[]>
   findByIdentity(identity: string): Promise<readonly StoredRecord[]>
   /** The first `pageLength` records whose AK name comes after this one, in the order of their AK names. */
   list(after?: string): Promise<readonly StoredRecord[]>

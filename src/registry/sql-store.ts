@@ -32,6 +32,7 @@ const attempts = 5
 
 const byAk = `SELECT ${recordColumns} FROM attestd.enrolments WHERE ak_name = $1`
 const byEk = `SELECT ${recordColumns} FROM attestd.enrolments WHERE ek_name = $1 ORDER BY created, ak_name`
+const byEkKey = `SELECT ${recordColumns} FROM attestd.enrolments WHERE ek_spki_sha256 = $1 ORDER BY created, ak_name`
 const byIdentity = `SELECT ${recordColumns} FROM attestd.enrolments WHERE identity_key = $1 ORDER BY created, ak_name`
 const page = `SELECT ${recordColumns} FROM attestd.enrolments WHERE ak_name > $1
   ORDER BY ak_name LIMIT ${pageLength}`
@@ -85,6 +86,10 @@ export class SqlStore implements RegistryStore, AsyncDisposable {
 
   findByEk(ekName: string): Promise<readonly StoredRecord[]> {
     return this.#records(byEk, ekName)
+  }
+
+  findByEkKey(ekSpkiSha256: string): Promise<readonly StoredRecord[]> {
+    return this.#records(byEkKey, ekSpkiSha256)
   }
 
   async findByIdentity(identity: string): Promise<readonly StoredRecord[]> {

@@ -75,6 +75,8 @@ describe.for([memory, ...inDatabases])('enrolments in $name', { timeout: 120_000
         const stored = { record, version: 1 }
         expect(await store.findByAk(record.akName)).toEqual(stored)
         expect(await store.findByEk(record.ekName)).toEqual([stored])
+        expect(await store.findByEkKey(record.ekSpkiSha256)).toEqual([stored])
+        expect(await store.findByEkKey(`${record.ekSpkiSha256} `)).toEqual([])
         expect(await store.list()).toEqual([stored])
         if (record.identity !== null) expect(await store.findByIdentity(record.identity)).toEqual([stored])
         expect(await store.history(record.akName)).toEqual([...entries].reverse())

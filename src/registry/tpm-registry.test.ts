@@ -335,6 +335,26 @@ describe('states (ENR-07)', () => {
     expect(await registry.describe(candidate.akName)).toMatchObject({ state: { is: 'revoked', reason: 'released' } })
   })
 
+  it('is that of the key of an EK: with another public area it is the same TPM', async () => {
+    // Nothing certifies the rest of the area, and the TPM opens what was made for it.
+    const anonymous = { subject: { O: 'Example' } }
+    const [first, second] = ['00', '11'].map((digit) => {
+      const area = { ...ek.area, authPolicy: new Uint8Array(32).fill(Number.parseInt(digit, 16)) }
+      return candidateFor(makeEnrollingTpm({ ek: { ...ek, area } }, anonymous))
+    })
+    if (!first || !second) throw new TypeError('two candidates')
+    expect([first.identity, first.ekSpkiSha256]).toEqual([null, second.ekSpkiSha256])
+    expect(first.ekName).not.toEqual(second.ekName)
+    await enrol(first)
+    expect(await codeOf(() => enrol(second))).toBe('done')
+    expect(await registry.describe(first.akName)).toMatchObject({ state: { is: 'revoked', reason: 'superseded' } })
+    await registry.revoke(second.akName)
+    expect(await codeOf(() => enrol({ ...first, akName: secondAk.akName, ak: secondAk.ak }))).toBe('enrolment_state')
+    expect(await registry.release(first.ekName)).toBe(1)
+    expect(await registry.release(second.ekName)).toBe(1)
+    expect(await codeOf(() => enrol({ ...first, akName: secondAk.akName, ak: secondAk.ak }))).toBe('done')
+  })
+
   it('releasing what is not there, or again, changes nothing', async () => {
     expect(await registry.release(candidate.ekName)).toBe(0)
     await enrol(candidate)

@@ -92,7 +92,7 @@ export class TpmRegistry {
 
   /**
    * Takes the answer to a challenge and enrols its candidate (ENR-05 to ENR-09); the record is durable when this
-   * resolves. Another AK of the same EK is superseded. The same AK keeps its counters: enrolling it again must not
+   * resolves. Another AK of the same EK, by its key, is superseded. The same AK keeps its counters: enrolling it again must not
    * let an older state of its TPM pass. Throws `enrolment_challenge_expired`, `enrolment_challenge_refused`,
    * `enrolment_state` and `identity_conflict`.
    */
@@ -100,7 +100,7 @@ export class TpmRegistry {
     const candidate = this.#challenges.redeem(id, answer, requester)
     const made = recordOf(candidate, this.#clock.now())
     return this.#change(async () => {
-      const sameEk = await this.#store.findByEk(made.ekName)
+      const sameEk = await this.#store.findByEkKey(made.ekSpkiSha256)
       const sameAk = await this.#store.findByAk(made.akName)
       await this.#requireIdentity(made)
       requireEnrollable(made, sameEk, sameAk)

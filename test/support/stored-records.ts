@@ -8,7 +8,13 @@ export function recordFor(ak: number, ek: number, changes: Partial<EnrolmentReco
   const name = (kind: string, index: number) => `000b${kind}${index.toString(16).padStart(62, '0')}`
   return {
     ...{ akName: name('a0', ak), ekName: name('e0', ek), akPublic: Uint8Array.of(0, 1, 2), ekPublic: Uint8Array.of(3) },
-    ...{ ekSpkiSha256: 'aa'.repeat(32), ekCertSha256: null, ekNotAfter: null, certificates: [], anchor: null },
+    ...{
+      ekSpkiSha256: ek.toString(16).padStart(64, '0'),
+      ekCertSha256: null,
+      ekNotAfter: null,
+      certificates: [],
+      anchor: null,
+    },
     ...{ identity: null, instanceId: null, crlStatus: null, crlFreshUntil: null, trust: 'ek-certificate' },
     ...{ simulated: false, created: 1_790_000_000_000, lastSeen: 1_790_000_000_000, counters: null, checkpoint: null },
     ...{ firmwareVersion: null, state: { is: 'active' } },

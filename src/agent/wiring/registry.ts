@@ -44,6 +44,7 @@ class LateStore implements OpenRegistryStore {
 
   findByAk: RegistryStore['findByAk'] = async (akName) => (await this.#opened()).findByAk(akName)
   findByEk: RegistryStore['findByEk'] = async (ekName) => (await this.#opened()).findByEk(ekName)
+  findByEkKey: RegistryStore['findByEkKey'] = async (ekSpkiSha256) => (await this.#opened()).findByEkKey(ekSpkiSha256)
   findByIdentity: RegistryStore['findByIdentity'] = async (identity) => (await this.#opened()).findByIdentity(identity)
   list: RegistryStore['list'] = async (after) => (await this.#opened()).list(after)
   commit: RegistryStore['commit'] = async (changes, outcomes) => (await this.#opened()).commit(changes, outcomes)
