@@ -84,6 +84,7 @@ describe('the routes of the registry', () => {
     [request('GET', `${registry}/${name}0`), 404],
     [request('GET', `${registry}/${name}/`), 404],
     [request('GET', `${registry}//${name}`), 404],
+    [request('GET', `/x${registry}/${name}`), 404],
     [request('GET', `${registry}/../registry/${name}`), 404],
     [request('GET', `${registry}/%30${name.slice(1)}`), 404],
     [request('GET', `${registry}/0004${'5a'.repeat(19)}`), 404],
