@@ -166,7 +166,7 @@ describe('a log', () => {
   })
 
   it('with any number of templates names a few', () => {
-    const ids = ['sig', 'buf', 'modsig', 'evmsig', 'xattrvalues', 'xattrnames']
+    const ids = ['sig', 'd-modsig', 'modsig', 'evmsig', 'xattrvalues', 'xattrnames']
     const names = ids.flatMap((a) => ids.filter((b) => b !== a).flatMap((b) => [`${a}|${b}`, `${a}|${b}|iuid`]))
     const log = concatBytes(
       ...names.map((template) => recordOf('', { template, data: new Uint8Array(template.split('|').length * 4) })),

@@ -18,6 +18,7 @@ export class ImaCursor {
   /** Of `bytes`. */
   readonly view: DataView
   readonly columnSize: number
+  #column: HashName
   /** Position in this part of the log, from 0. */
   index = -1
   start = 0
@@ -37,6 +38,7 @@ export class ImaCursor {
   constructor(bytes: Uint8Array, column: HashName, maxRecords: number) {
     this.bytes = bytes
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.#column = column
     this.columnSize = hashAlgorithms[column].size
     this.#headSize = 8 + this.columnSize
     this.#maxRecords = maxRecords
@@ -61,6 +63,19 @@ export class ImaCursor {
     if (this.#isLegacy) this.#readLegacy()
     else this.#readData()
     return true
+  }
+
+  /** Of the record behind this one; null where the log has none. */
+  get nextPcr(): number | null {
+    return this.bytes.length - this.end < 4 ? null : this.view.getUint32(this.end, true)
+  }
+
+  /** Of all records behind this one and in front of the next one of `pcr`; stays where it is. */
+  pcrsUpTo(pcr: number): ReadonlySet<number> {
+    const found = new Set<number>()
+    const ahead = this.#copy()
+    while (ahead.nextPcr !== pcr && ahead.next()) found.add(ahead.pcr)
+    return found
   }
 
   /** What the template hash is computed over; for the legacy template good until the next call. */
@@ -89,6 +104,13 @@ export class ImaCursor {
 
   malformed(problem: string, offset: number): MalformedError {
     return new MalformedError({ path: `ima.records.${this.index}`, offset }, problem)
+  }
+
+  #copy(): ImaCursor {
+    const copy = new ImaCursor(this.bytes, this.#column, this.#maxRecords)
+    copy.index = this.index
+    copy.end = this.end
+    return copy
   }
 
   #require(at: number, size: number): void {

@@ -245,6 +245,14 @@ describe('templates', () => {
     'n|n-ng',
     'd-ng|d-ngv2',
     'sig|sig',
+    'n-ng',
+    'n-ng|d-ng',
+    'sig|d-ng',
+    'modsig|n-ng|d',
+    'd-ng|sig|n-ng',
+    'd-ng|n-ng|sig|buf',
+    'd-ng|n-ng|buf|sig',
+    'd-ng|buf',
     'd|n|sig|buf|d-modsig|modsig|evmsig|xattrnames|xattrlengths|xattrvalues|iuid|igid|imode|sig|sig|sig',
   ])('%j is not known: no fields and a reason (IMA-07)', (template) => {
     expect(imaFieldIds(template)).toBeNull()
@@ -258,7 +266,8 @@ describe('templates', () => {
   })
 
   it('a custom name may be of one field', () => {
-    expect(fieldsOf('n-ng', nNg)).toMatchObject({ digest: null, name: latin1('/usr/bin/env') })
+    expect(fieldsOf('d-ng', dNg)).toMatchObject({ digest: { algorithm: 'sha256' }, name: null })
+    expect(fieldsOf('sig', nNg)).toMatchObject({ digest: null, name: null })
   })
 
   // The name of a template is covered by no digest: what is known by another name must not gain a meaning.

@@ -191,8 +191,20 @@ const templates: ReadonlyMap<string, readonly ImaFieldId[]> = new Map([
 const isFieldId = (text: string): text is ImaFieldId => Object.hasOwn(fieldReaders, text)
 
 /**
+ * Where the fields stand by which a record is judged, in every template of the kernel's own. A record under the name of
+ * another template keeps them there, so that no attribute of a file, whose bytes the guest chooses, is read as its digest
+ * or as its name, nor its attributes as a buffer that was measured.
+ */
+function isInPlace(targets: readonly string[]): boolean {
+  const [digest, name, buffer] = ['d', 'n', 'buf'].map((target) => targets.indexOf(target))
+  const isBuffer = buffer === 2 && targets.length === 3
+  return (digest === -1 || digest === 0) && (name === -1 || name === 1) && (buffer === -1 || isBuffer)
+}
+
+/**
  * The fields of a template: of one of the kernel's own, or the identifiers in a custom name (`d-ng|n-ng|imode`). Null
- * for a name that is neither, and for one that would give a field two values.
+ * for a name that is neither, for one that would give a field two values, and for one that has a digest elsewhere than
+ * first, a name elsewhere than second, or a buffer elsewhere than third and last.
  */
 export function imaFieldIds(template: string): readonly ImaFieldId[] | null {
   const known = templates.get(template)
@@ -200,7 +212,7 @@ export function imaFieldIds(template: string): readonly ImaFieldId[] | null {
   const ids = template.split('|')
   if (!ids.every(isFieldId)) return null
   const targets = ids.map((id) => (id.startsWith('d-ng') ? 'd' : id === 'n-ng' ? 'n' : id))
-  return new Set(targets).size === ids.length ? ids : null
+  return new Set(targets).size === ids.length && isInPlace(targets) ? ids : null
 }
 
 /** The legacy template in the log: digest (20), name length u32, name without a NUL. */

@@ -122,8 +122,8 @@ describe('a line', () => {
   })
 
   it('of a record without a file has no inode', () => {
-    const fields = (mode: string) => Buffer.from(`02000000${Buffer.from('a\0').toString('hex')}${mode}`, 'hex')
-    const lineOf = (data: Buffer, text: string) => `10 ${toHex(digestOf('sha1', data))} n-ng|imode a ${text}`
+    const fields = (mode: string) => Buffer.from(`01000000ab${mode}`, 'hex')
+    const lineOf = (data: Buffer, text: string) => `10 ${toHex(digestOf('sha1', data))} sig|imode ab ${text}`
     expect(parseLines(lineOf(fields('00000000'), ''))).toHaveLength(1)
     expect(parseLines(lineOf(fields('02000000ed81'), '33261'))).toHaveLength(1)
     expect(parseLines(lineOf(fields('020000000000'), '0'))).toHaveLength(1)
@@ -148,9 +148,9 @@ describe('a line', () => {
     ['a column of no known hash', good.replace(column, 'ab'.repeat(28)), 'a template hash of 28 bytes'],
     ['a PCR that is no number', good.replace('10 ', 'xx '), 'is not a record'],
     ['nothing', '', 'is not a record'],
-    ['fields that text does not give', `10 ${column} n-ng|xattrnames a b`, 'a field xattrnames'],
-    ['a mode that does not fit', `10 ${column} n-ng|imode a 65536`, 'imode: is not a number of 2 bytes'],
-    ['a mode with a leading zero', `10 ${column} n-ng|imode a 0755`, 'imode: is not a number of 2 bytes'],
+    ['fields that text does not give', `10 ${column} sig|xattrnames ab b`, 'a field xattrnames'],
+    ['a mode that does not fit', `10 ${column} sig|imode ab 65536`, 'imode: is not a number of 2 bytes'],
+    ['a mode with a leading zero', `10 ${column} sig|imode ab 0755`, 'imode: is not a number of 2 bytes'],
     ['a legacy digest of another length', `10 ${column} ima ${'ab'.repeat(32)} /a`, 'template ima'],
     ['a legacy name above 255 bytes', `10 ${column} ima ${'ab'.repeat(20)} ${'a'.repeat(256)}`, 'template ima'],
   ])('with %s is refused', (_what, line, problem) => {

@@ -63,9 +63,13 @@ export class ImaRegisters {
 
   /** The first quoted register beside that of IMA to which the records do not lead; null: they lead to all. */
   get strayRegister(): ImaRegister | null {
-    if (this.#registers.size < 2) return null
-    const others = [...this.#registers.values()].flat().filter((register) => register.pcr !== this.pcr)
-    return others.find((register) => register.isQuoted && this.#isCounted(register) && !register.isReached) ?? null
+    for (const [pcr, registers] of this.#registers) {
+      if (pcr === this.pcr) continue
+      for (const register of registers) {
+        if (register.isQuoted && this.#isCounted(register) && !register.isReached) return register
+      }
+    }
+    return null
   }
 
   /** True for a register of this PCR that is quoted in a bank, and so covered. */

@@ -89,13 +89,34 @@ export class ImaRun {
    */
   reach(): boolean {
     const { cursor } = this
-    const { judge } = this.#inputs
     while (this.next()) {
       this.extendRegisters()
-      if (judge !== null) judge.judge(cursor, this.#number, this.isViolation, this.#registers.isQuoted(cursor.pcr))
+      this.#judge()
       if (cursor.pcr === this.#registers.pcr && this.#registers.isReached) return true
     }
     return false
+  }
+
+  /**
+   * Goes on behind the covered records of IMA as long as a quoted register beside it is not reached (IMA-19): the quote
+   * covers these records too. The kernel writes and extends one record after the other, so that none of them stands
+   * behind a record of IMA that is not covered.
+   */
+  reachOthers(): void {
+    const { cursor } = this
+    const registers = this.#registers
+    // From here on the registers of these records are asked about, also those of which no record came before.
+    for (const pcr of cursor.pcrsUpTo(registers.pcr)) registers.of(pcr)
+    while (registers.strayRegister !== null && cursor.nextPcr !== registers.pcr && this.next()) {
+      this.extendRegisters()
+      this.#judge()
+    }
+  }
+
+  #judge(): void {
+    const { cursor } = this
+    const isQuoted = this.#registers.isQuoted(cursor.pcr)
+    this.#inputs.judge?.judge(cursor, this.#number, this.isViolation, isQuoted)
   }
 
   #hash(): void {

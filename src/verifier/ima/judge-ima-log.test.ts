@@ -179,8 +179,8 @@ describe('the records', () => {
     const between = kernel.quoted(['sha256'], at, { pcrs })
     between.get('sha256')?.set(11, kernel.value('sha256', 11))
     const verdict = judge(kernel, { quoted: between })
-    expect(verdict).toMatchObject({ covered: at, registerProblem: null })
-    expect(verdict.progress?.running.map(({ pcr }) => pcr)).toEqual([10])
+    expect(verdict).toMatchObject({ covered: at + 1, registerProblem: null })
+    expect(verdict.progress?.running.map(({ pcr }) => pcr)).toEqual([10, 11])
   })
 
   it('that are cut are refused with their place (IMA-01)', () => {

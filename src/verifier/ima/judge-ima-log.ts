@@ -75,14 +75,10 @@ export function progressOf(
   return { judgedBy, pcr, records, running: registers.running(), ...left }
 }
 
-/** Goes over the records that no quote covers: they are only hashed, and extend what is not yet reached beside IMA. */
-function readPending(run: ImaRun, registers: ImaRegisters): ImaPending | null {
+/** Goes over the records that no quote covers: they are only hashed. */
+function readPending(run: ImaRun): ImaPending | null {
   const digest = new PendingDigest()
-  while (run.next()) {
-    digest.add(run.cursor, run.isViolation)
-    const isOther = run.cursor.pcr !== registers.pcr
-    if (isOther && registers.strayRegister?.pcr === run.cursor.pcr) run.extendRegisters()
-  }
+  while (run.next()) digest.add(run.cursor, run.isViolation)
   return digest.finish()
 }
 
@@ -121,9 +117,10 @@ export function judgeImaLog(part: ImaLogPart, inputs: ImaLogInputs): ImaLogVerdi
   const run = new ImaRun({ data, column, from, registers, judge, pending: comparison })
   // Where nothing came since the last quote, its values are there before the first record.
   const isReached = (before !== null && registers.isReached) || run.reach()
+  if (isReached) run.reachOthers()
   const covered = isReached ? run.records : paddedPrefix(part, inputs)
   const progress = isReached ? progressOf(basis, run.records, registers, judge) : null
-  const pending = isReached ? readPending(run, registers) : null
+  const pending = isReached ? readPending(run) : null
   return {
     records: run.records,
     covered,

@@ -77,14 +77,16 @@ export class ContentJudge implements ImaRecordJudge {
   }
 
   judge(cursor: ImaCursor, number: number, isViolation: boolean, isQuoted: boolean): void {
-    if (number === 0) this.#judgeFirst(cursor, isViolation)
+    if (number === 0) this.#judgeFirst(cursor, isViolation, isQuoted)
     else if (!isQuoted) this.counts.unquoted++
     else if (isViolation) this.#countViolation(cursor)
     else if (this.#read(cursor)) this.#judgeContent(cursor, number)
   }
 
-  #judgeFirst(cursor: ImaCursor, isViolation: boolean): void {
-    if (isViolation) this.firstProblem = 'record 0 is a violation'
+  #judgeFirst(cursor: ImaCursor, isViolation: boolean, isQuoted: boolean): void {
+    // Nothing covers it: it would be what anybody has written in front of the list.
+    if (!isQuoted) this.firstProblem = `record 0 is of PCR ${cursor.pcr}, which is not quoted`
+    else if (isViolation) this.firstProblem = 'record 0 is a violation'
     else if (this.#read(cursor)) {
       if (this.#isBootAggregate(cursor)) this.bootAggregate = this.#digest(cursor)
       else this.firstProblem = `record 0 is not ${bootAggregate}`
@@ -167,8 +169,10 @@ export class ContentJudge implements ImaRecordJudge {
 
   #judgeBuffer(cursor: ImaCursor, number: number): void {
     const fields = this.#fields.fieldsOf(cursor)
-    const verdict = fields === null ? 'not-verifiable' : judgeMeasuredBuffer(fields, this.#lists, this.ring).verdict
+    if (fields === null) throw new TypeError('a record with a buffer that has no fields')
+    const { kind, verdict } = judgeMeasuredBuffer(fields, this.#lists, this.ring)
     this.counts.buffers++
+    if (kind === 'file' && this.#files !== null) this.counts.unjudged++
     if (verdict === 'wrong-digest') this.bufferProblem ??= `the digest of record ${number} is not that of its buffer`
     if (verdict === 'unlisted') {
       this.counts.buffersUnlisted++

@@ -118,7 +118,7 @@ describe('a buffer', () => {
     expect(verdictOf({ ...record('label'), digest: sm3 })).toBe('not-verifiable')
     for (const member of ['digest', 'name', 'buffer'] as const) {
       expect(judgeMeasuredBuffer({ ...record('label'), [member]: null }, lists('label', right), ring())).toEqual({
-        kind: 'data',
+        kind: 'file',
         verdict: 'not-verifiable',
         sha256: '',
       })
@@ -150,6 +150,19 @@ describe('a buffer', () => {
   it('with a path for a name is a file by another template, and never off the lists', () => {
     expect(verdictOf(record('/usr/bin/evil'))).toBe('not-allowed')
     expect(verdictOf(record('/usr/bin/evil'), lists('/usr/bin/evil', right))).toBe('not-allowed')
+  })
+
+  it('that begins like a signature may be that file by its bare name, unless it is listed', () => {
+    const judged = (name: string, start: string, known = lists('label', right)) => {
+      const { kind, verdict } = judgeMeasuredBuffer(record(name, latin1(`${start}x`)), known, ring())
+      return [kind, verdict]
+    }
+    for (const start of ['\x03', '\x05', '\x06']) {
+      for (const name of ['script', '.script', 'label']) expect(judged(name, start)).toEqual(['file', 'not-allowed'])
+      const own = hexDigest('sha256', hex('sha256', latin1(`${start}x`)))
+      expect(judged('label', start, lists('label', own))).toEqual(['data', 'allowed'])
+    }
+    for (const start of ['', '\x04', '\x30']) expect(judged('script', start)).toEqual(['data', 'unlisted'])
   })
 
   it('of a keyring is known by the name of one, or by its list', () => {
