@@ -149,6 +149,7 @@ describe('a crypto-agile event log', () => {
 
   it.each([
     ['is above 23', 24, evEfiAction, 'register 24 of event 0 is above 23'],
+    ['is above 23, for EV_NO_ACTION', 24, evNoAction, 'register 24 of event 0 is above 23'],
     ['is none, for an event that extends', 0xffffffff, evEfiAction, 'register 4294967295'],
     ['is none, for EV_NO_ACTION', 0xffffffff, evNoAction, 'none'],
   ])('whose register %s (ELOG-04)', (_what, pcr, type, problem) => {
@@ -216,6 +217,12 @@ describe('a legacy event log (ELOG-01)', () => {
     const bytes = header()
     bytes[32] = 0x73
     expect(parseEventLog(bytes).format).toBe('legacy')
+  })
+
+  it('is what begins with an entry of another type, whatever its data: that one is extended', () => {
+    const bytes = header()
+    bytes[4] = 0x05
+    expect(parseEventLog(bytes)).toMatchObject({ format: 'legacy', events: [{ type: 5 }] })
   })
 
   it('of 2 MiB of events that begin with zeros, and one that does not end so, is read in one pass', () => {

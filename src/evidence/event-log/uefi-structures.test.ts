@@ -93,6 +93,7 @@ describe('signature lists', () => {
     ['have entries of zero bytes', head(28, 0, 0), 'signatures of 0 bytes'],
     ['are shorter than their head', head(27, 0, 20), 'a list of 27 bytes'],
     ['are shorter than their header', head(40, 13, 20), 'a list of 40 bytes'],
+    ['are shorter by just one entry', head(28, 20, 20), 'a list of 28 bytes'],
     ['are no whole number of entries', head(28 + 41, 0, 20), 'a list of 69 bytes'],
     ['have SHA-256 of 31 bytes', head(28 + 47, 0, 47, sha256List), 'a sha256 digest has 31 bytes'],
     ['are larger than all bytes', head(0xffffffff, 0, 0xffffffe3), 'needs 4294967267'],

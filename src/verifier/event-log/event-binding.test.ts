@@ -108,6 +108,17 @@ function judged(
   return bindEventLog(log, { banks: provingBanks(replayEventLog(log), kept), present: kept.keys() })
 }
 
+it('an event of a register that is not quoted is bound in the strongest quoted bank that the log has', () => {
+  const value = bytes('v')
+  const events = [event(7, variableDriverConfig, variableData(globalGuid, 'X', value), value)]
+  const { log: sent } = measuredBoot(events, ['sha1', 'sha256'])
+  const log = parseEventLog(sent)
+  const boundIn = (...present: readonly HashName[]) => bindEventLog(log, { banks: new Map(), present }).bounds
+  expect([boundIn('sha1'), boundIn('sha256'), boundIn('sha1', 'sha256'), boundIn('sha256', 'sha1'), boundIn()]).toEqual(
+    [['variable-data'], ['none'], ['none'], ['none'], ['none']],
+  )
+})
+
 it('an event is bound in a bank that is quoted for its register, whatever a stronger one says', () => {
   const { log: sent, quoted } = measuredBoot(
     [event(0, efiAction, 'x'), event(4, efiAction, 'real')],

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { concatBytes } from '../../base/bytes.ts'
+import { encodeSpecIdHeader } from '../../evidence/event-log/spec-id.ts'
 import { type AaelEvent, encodeAaelHeader, encodeAaelRecord } from '../../evidence/tdx/aael.ts'
 import type { Rtmrs } from '../../evidence/tdx/td-report.ts'
 import { Checklist } from '../../results/checklist.ts'
@@ -33,11 +34,17 @@ const bootVariable = 0x80000002
 const noAction = 3
 const tag = 6
 
-function encodeLog(...entries: readonly Entry[]): Uint8Array {
+const endOfLog = new Uint8Array(8).fill(0xff)
+
+function encodeEntries(...entries: readonly Entry[]): Uint8Array {
   const encoded = entries.map(({ register, type, data, digest = sha384(data) }) =>
     concatBytes(u32(register), u32(type), u32(1), Uint8Array.of(0x0c, 0), digest, u32(data.length), data),
   )
-  return concatBytes(encodeAaelHeader(), ...encoded, new Uint8Array(8).fill(0xff))
+  return concatBytes(...encoded)
+}
+
+function encodeLog(...entries: readonly Entry[]): Uint8Array {
+  return concatBytes(encodeAaelHeader(), encodeEntries(...entries), endOfLog)
 }
 
 /** The registers of a TD that made these entries. */
@@ -108,6 +115,18 @@ describe('an event log beside quoted registers (TDX-236)', () => {
     expect(judge(encodeLog(...good, statement), rtmrsOf(...good, statement)).affirmed).toBe(true)
     expect(judge(encodeLog(...good, statement), rtmrsOf(...good)).affirmed).toBe(false)
     expect(judge(encodeLog(...good, statement), rtmrsOf(...good, statement, statement)).affirmed).toBe(false)
+  })
+
+  it('says nothing where an event has no SHA-384 digest, also where the log is optional (TDX-234)', () => {
+    const algorithms = [
+      { id: 0x0b, size: 32 },
+      { id: 0x0c, size: 48 },
+    ]
+    const weak = concatBytes(u32(3), u32(ipl), u32(1), Uint8Array.of(0x0b, 0), new Uint8Array(32), u32(0))
+    const log = concatBytes(encodeSpecIdHeader(1, algorithms), weak, encodeEntries(...good), endOfLog)
+    const { affirmed, claims, outcomes } = judge(log, rtmrsOf(...good), { requirement: 'optional' })
+    expect([affirmed, outcomes]).toEqual([true, ['passed', 'passed', 'waived', 'passed']])
+    expect(claims).toEqual({ eventlog_present: true, eventlog_verified: false })
   })
 
   it('never extends EV_NO_ACTION, and lists what is about MRTD (TDX-233, TDX-237)', () => {

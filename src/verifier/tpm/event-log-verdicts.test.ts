@@ -9,10 +9,13 @@ import {
   ipl,
   measuredBoot,
   secureBootEvents,
+  sha256List,
   shimGuid,
+  signatureList,
   taggedData,
   variableData,
   wide,
+  x509List,
 } from '../../../test/support/measured-boot.ts'
 import type { MeasuredEvent } from '../../../test/support/measured-logs.ts'
 import { concatBytes, toHex } from '../../base/bytes.ts'
@@ -300,10 +303,12 @@ describe('the claims of a verified log', () => {
       event(7, eventTypes.variableAuthority, concatBytes(shim, bytes('123456')), concatBytes(shim, bytes('12345'))),
       event(7, eventTypes.variableAuthority, variableData(shimGuid, 'db', bytes('x'))),
       event(7, eventTypes.efiAction, 'x'),
+      event(7, eventTypes.variableAuthority, variableData(databaseGuid, 'Shim', bytes('x'))),
+      event(7, eventTypes.noAction, 'never extended'),
     ]
     const digest = toHex(digestOf('sha256', bytes('certificate')))
     const authorities = content(claimed([...healthy, ...added]))['authorities'] as string[]
-    expect(authorities.slice(1)).toEqual([`Shim:${digest}`, 'unknown', 'unknown'])
+    expect(authorities.slice(1)).toEqual([`Shim:${digest}`, 'unknown', 'unknown', 'unknown'])
   })
 })
 
@@ -320,6 +325,12 @@ describe('the command line (ELOG-17, ELOG-20)', () => {
   it.each<[string, readonly MeasuredEvent[], string | undefined, string | undefined]>([
     ['of one event with a label', healthy, undefined, '/vmlinuz ro'],
     ['of one with the older label', [...without, ipl(8, 'grub_kernel_cmdline /k', '/k\0')], undefined, '/k'],
+    [
+      'of one event with a label, and one of another type',
+      [...healthy, event(8, eventTypes.efiAction, 'kernel_cmdline: x')],
+      undefined,
+      '/vmlinuz ro',
+    ],
     ['of two events is none', [...healthy, ipl(8, 'kernel_cmdline: x', 'x')], undefined, undefined],
     ['of two, one unbound, is none', [...healthy, ipl(8, 'kernel_cmdline: x', 'y')], undefined, undefined],
     ['of an unbound event is none', [...without, ipl(8, 'kernel_cmdline: x', 'y')], undefined, undefined],
@@ -368,6 +379,12 @@ describe('what was loaded', () => {
     expect(images).toHaveLength(5)
   })
 
+  it('has a file of four bytes that are not those of a separator', () => {
+    const files = [event(9, eventTypes.ipl, '1234'), event(9, eventTypes.separator, zeros(4)), event(9, 1, zeros(3))]
+    const three = `sha256:${toHex(digestOf('sha256', zeros(3)))}`
+    expect(content(claimed([...healthy, ...files]))['boot_files']).toEqual([named('the kernel'), named('1234'), three])
+  })
+
   it('has the sections of a kernel image, each with its measured name', () => {
     const section = (name: string, measured: string): MeasuredEvent[] => [
       event(11, eventTypes.ipl, wide(`${name}\0`), bytes(`${name}\0`)),
@@ -394,6 +411,26 @@ describe('what was loaded', () => {
     ]
     const { loader_texts, loader_texts_unbound } = content(claimed([...healthy, ...texts]))
     expect([loader_texts, loader_texts_unbound]).toEqual([['linux /vmlinuz ro', '/vmlinuz ro', 'quiet', 'ro'], 2])
+  })
+})
+
+describe('databases of keys', () => {
+  const sha384List = 'ff3e5307-9fd0-48c9-85f1-8ad56c701e01'
+  const contentOf = (db: Uint8Array) => content(claimed(healthyBoot({ db })))
+
+  it('have digests of every kind', () => {
+    const lists = concatBytes(signatureList(sha256List, [zeros(32)]), signatureList(sha384List, [zeros(48)]))
+    expect(contentOf(lists)['db_digests']).toEqual([`sha256:${'00'.repeat(32)}`, `sha384:${'00'.repeat(48)}`])
+  })
+
+  it('have the subjects of at most 64 certificates, and say where they have more', () => {
+    const junk = (count: number) =>
+      signatureList(
+        x509List,
+        Array.from({ length: count }, () => zeros(2)),
+      )
+    expect(contentOf(junk(64))).not.toHaveProperty('too_long')
+    expect(contentOf(junk(65))).toMatchObject({ db_certificates: { length: 65 }, too_long: ['db_subjects'] })
   })
 })
 
