@@ -515,6 +515,23 @@ describe('a store under contention', () => {
   })
 })
 
+describe('the daily check beside an operator', () => {
+  it.each(['suspend', 'revoke'] as const)('changes nothing of what the operator decided meanwhile: %s', async (act) => {
+    class Slow extends MemoryStore {
+      override async list(after?: string): ReturnType<MemoryStore['list']> {
+        const page = await super.list(after)
+        await new TpmRegistry({ store: this, clock, random })[act](candidate.akName)
+        return page
+      }
+    }
+    registry = new TpmRegistry({ store: new Slow(), clock, random })
+    await enrol(candidate)
+    expect(await registry.recheck(() => 'certificate_untrusted')).toBe(0)
+    const state = (await registry.describe(candidate.akName))?.state
+    expect(state).toMatchObject({ is: act === 'suspend' ? 'suspended' : 'revoked', reason: 'operator' })
+  })
+})
+
 describe('any sequence of changes', () => {
   it('does what the model does', () => requireModelled(async () => new MemoryStore(), 60))
 })
