@@ -24,7 +24,7 @@ const slow = [
   'src/registry/{durability,pglite-engine,postgres-engine,stores}.test.ts',
   'src/verifier/tdx/{appraise-quote,collateral-mutants-*,quote-memo,quote-mutants,recorded-quotes,replay-cc-event-log,tcb-oracle}.test.ts',
   'src/verifier/ima/ima-evmctl.test.ts',
-  'src/verifier/ima/{checkpoint,judge-ima-log}.test.ts',
+  'src/verifier/ima/{checkpoint,judge-ima-log,known-templates}.test.ts',
   'src/verifier/tpm/{appraise-tpm,judge-ima,event-log-attacks,event-log-verdicts,enrolment,make-credential,recorded-quotes}.test.ts',
   'src/reference-values/reference-document.test.ts',
   'src/relying-party/token-bytes.test.ts',

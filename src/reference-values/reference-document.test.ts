@@ -346,6 +346,7 @@ describe('reference values for appraisals', () => {
     expect(references.id).toBe(referenceValuesId(values))
     expect(references.ima).toMatchObject({ exclude: values.excludes, patterns: [], keys: [], buffers: [] })
     expect(references.ima?.files.entries).toBe(1)
+    expect(references.ima?.templates?.['ima-sig'].filter((word) => word !== 0).length).toBeGreaterThan(4)
     // To another thread and back, without a copy of the table.
     expect(structuredClone(references)).toEqual(references)
     expect(structuredClone(references).ima?.files.arena.buffer).toBeInstanceOf(SharedArrayBuffer)

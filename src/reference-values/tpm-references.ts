@@ -9,10 +9,13 @@ import type {
   PatternReference,
   ReferenceValues,
 } from './reference-values.ts'
+import { buildTemplateTable, type TemplateTable } from './template-table.ts'
 
 /** What the records of an IMA log are compared with. All of it is plain data that goes to another thread. */
 export interface ImaReferences {
   readonly files: DigestTable
+  /** Records that `files` allow, to be known by their hash; left out, all are read, with the same result. */
+  readonly templates?: TemplateTable
   readonly patterns: readonly PatternReference[]
   readonly exclude: readonly ExcludeRule[]
   readonly keys: readonly KeyReference[]
@@ -42,6 +45,7 @@ function asksAboutIma({ files, patterns, keys, buffers }: ReferenceValues): bool
 export function tpmReferences(values: ReferenceValues, seed: readonly [number, number]): TpmReferences {
   const { files, patterns, excludes, keys, buffers, pcrs } = values
   requirePatterns(values, 'reference values')
-  const ima = { files: buildDigestTable(files, seed), patterns, exclude: excludes, keys, buffers }
+  const tables = { files: buildDigestTable(files, seed), templates: buildTemplateTable(files) }
+  const ima = { ...tables, patterns, exclude: excludes, keys, buffers }
   return { id: referenceValuesId(values), pcrs, ima: asksAboutIma(values) ? ima : null }
 }

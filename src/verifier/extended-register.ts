@@ -1,8 +1,8 @@
 import { toLatin1 } from '../base/bytes.ts'
 import { digestText, type HashName, hashAlgorithms } from '../evidence/tpm/algorithms.ts'
 
-/** For texts as short as a digest a loop is faster than `Buffer.write`. */
-function writeLatin1(bytes: Uint8Array, text: string, at: number): void {
+/** Writes text of one character a byte. For texts as short as a digest a loop is faster than `Buffer.write`. */
+export function writeLatin1(bytes: Uint8Array, text: string, at: number): void {
   for (let index = 0; index < text.length; index++) bytes[at + index] = text.charCodeAt(index)
 }
 

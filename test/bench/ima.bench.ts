@@ -4,8 +4,9 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Worker } from 'node:worker_threads'
 import type { HashName } from '../../src/evidence/tpm/algorithms.ts'
 import type { ImaLogPart } from '../../src/evidence/tpm/evidence.ts'
-import { hexDigest } from '../../src/reference-values/digest-set.ts'
-import { buildDigestTable, type DigestTable } from '../../src/reference-values/digest-table.ts'
+import { type DigestSet, hexDigest } from '../../src/reference-values/digest-set.ts'
+import { buildDigestTable } from '../../src/reference-values/digest-table.ts'
+import { buildTemplateTable } from '../../src/reference-values/template-table.ts'
 import type { ImaReferences } from '../../src/reference-values/tpm-references.ts'
 import { encodeImaCheckpoint } from '../../src/verifier/ima/checkpoint.ts'
 import { continueImaLog } from '../../src/verifier/ima/continued-log.ts'
@@ -68,17 +69,14 @@ function hashAlone({ part, spans }: Made, count = spans.length / 2): Uint8Array 
   return new Uint8Array(both.subarray(0, 32))
 }
 
-const tableOf = (count: number): DigestTable =>
-  buildDigestTable(
-    Array.from(
-      { length: count },
-      (_none, index) => [pathOf(index), hexDigest('sha256', digestOf(index).toString('hex'))] as const,
-    ),
-    [0x1234567, 0x89abcdef],
-  )
+type Files = readonly (readonly [string, DigestSet])[]
 
-const referencesOf = (files: DigestTable): ImaReferences => ({
-  files,
+const filesOf = (count: number): Files =>
+  Array.from({ length: count }, (_none, index) => [pathOf(index), hexDigest('sha256', digestOf(index).toString('hex'))])
+
+const referencesOf = (files: Files): ImaReferences => ({
+  files: buildDigestTable(files, [0x1234567, 0x89abcdef]),
+  templates: buildTemplateTable(files),
   patterns: [],
   exclude: [],
   keys: [],
@@ -97,11 +95,11 @@ function requireCovered(made: Made, inputs: ImaLogInputs): void {
 }
 
 comparison('judge an IMA log of a million records', async () => {
-  const table = tableOf(records)
+  const references = referencesOf(filesOf(records))
   for (const column of ['sha256', 'sha1'] as const) {
     const made = madeLog(column, records)
     const value = hashAlone(made)
-    const [alone, listed] = [inputsOf(value, null), inputsOf(value, referencesOf(table))]
+    const [alone, listed] = [inputsOf(value, null), inputsOf(value, references)]
     requireCovered(made, listed)
     const contenders: Contender[] = [
       { name: 'the hashes alone', role: 'floor', run: () => hashAlone(made) },
@@ -117,7 +115,7 @@ comparison('go on by a hundred records after a million', async () => {
   const made = madeLog('sha256', records + later)
   const { spans, part } = made
   const last = spans[2 * records - 1] ?? 0
-  const references = referencesOf(tableOf(records + later))
+  const references = referencesOf(filesOf(records + later))
   const first = judgeImaLog(
     { ...part, data: part.data.subarray(0, last) },
     inputsOf(hashAlone(made, records), references),
@@ -157,9 +155,8 @@ comparison('memory and the event loop beside a thread that judges a million reco
   const worker = new Worker(inThread, { eval: true, workerData: { engine } })
   const answer = () => new Promise<{ covered: number; ms: number; rss: number }>((done) => worker.once('message', done))
   await answer()
-  const table = tableOf(records)
   const made = madeLog('sha256', records)
-  const inputs = inputsOf(hashAlone(made), referencesOf(table))
+  const inputs = inputsOf(hashAlone(made), referencesOf(filesOf(records)))
   const before = process.memoryUsage.rss()
   const delay = monitorEventLoopDelay({ resolution: 1 })
   const rows: string[][] = [['', 'covered', 'time', 'memory of the process', 'grown by', 'longest delay of the loop']]

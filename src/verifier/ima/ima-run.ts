@@ -1,14 +1,18 @@
 import { ImaCursor } from '../../evidence/ima/ima-cursor.ts'
 import { maximumImaRecords } from '../../evidence/ima/ima-log.ts'
-import { digestText, type HashName } from '../../evidence/tpm/algorithms.ts'
+import { digestText, type HashName, hashAlgorithms } from '../../evidence/tpm/algorithms.ts'
+import { writeLatin1 } from '../extended-register.ts'
 import type { ImaRegister } from './ima-register.ts'
 import type { ImaRegisters } from './ima-registers.ts'
 import type { PendingComparison } from './pending-records.ts'
 
 /** What is asked about each record that a quote may cover, before it is known whether it does. */
 export interface ImaRecordJudge {
-  /** `number`: since the boot. Offsets are in `cursor`. */
-  judge(cursor: ImaCursor, number: number, isViolation: boolean, isQuoted: boolean): void
+  /**
+   * `number`: since the boot. Offsets are in `cursor`. `sha256`: of the template data, as eight words that are good until
+   * the next record; null where no bank or column needs it. It means nothing for a violation.
+   */
+  judge(cursor: ImaCursor, number: number, isViolation: boolean, isQuoted: boolean, sha256: Int32Array | null): void
 }
 
 export interface ImaRunInputs {
@@ -39,6 +43,11 @@ export class ImaRun {
   #digests: string[]
   /** By the hash of the column. */
   #columnDigest: Uint8Array
+  /** Place of SHA-256 in `#hashes`; -1: it is the hash of the column, or none. */
+  #sha256At: number
+  #sha256: Uint8Array
+  /** The same memory. */
+  #sha256Words: Int32Array | null
   #hashed: Uint8Array = new Uint8Array()
   #registers: ImaRegisters
   #number: number
@@ -52,6 +61,9 @@ export class ImaRun {
     this.#registers = registers
     this.#hashes = registers.templateHashes.filter((name) => name !== column)
     this.#digests = this.#hashes.map(() => '')
+    this.#sha256At = this.#hashes.indexOf('sha256')
+    this.#sha256 = column === 'sha256' ? this.#columnDigest : new Uint8Array(hashAlgorithms.sha256.size)
+    this.#sha256Words = column === 'sha256' || this.#sha256At >= 0 ? new Int32Array(this.#sha256.buffer) : null
     this.#number = from - 1
   }
 
@@ -115,8 +127,10 @@ export class ImaRun {
 
   #judge(): void {
     const { cursor } = this
+    const { judge } = this.#inputs
+    if (judge === null) return
     const isQuoted = this.#registers.isQuoted(cursor.pcr)
-    this.#inputs.judge?.judge(cursor, this.#number, this.isViolation, isQuoted)
+    judge.judge(cursor, this.#number, this.isViolation, isQuoted, this.#sha256Words)
   }
 
   #hash(): void {
@@ -125,11 +139,14 @@ export class ImaRun {
       const name = this.#hashes[at]
       if (name !== undefined) this.#digests[at] = digestText(name, this.#hashed)
     }
+    const sha256 = this.#digests[this.#sha256At]
+    if (sha256 !== undefined) writeLatin1(this.#sha256, sha256, 0)
   }
 
   #extendOne(register: ImaRegister): void {
     if (this.isViolation) register.extendViolation()
     else if (register.templateHash === this.#column) register.extend(this.#columnDigest)
+    else if (register.templateHash === 'sha256') register.extend(this.#sha256)
     else register.extend(this.#digests[this.#hashes.indexOf(register.templateHash)] ?? '')
   }
 }

@@ -2,6 +2,7 @@ import { MalformedError } from '../../base/errors.ts'
 import { FieldCursor } from '../../evidence/ima/field-cursor.ts'
 import type { ImaCursor } from '../../evidence/ima/ima-cursor.ts'
 import { kernelHashOf } from '../../evidence/ima/kernel-hashes.ts'
+import { TemplateLookup } from '../../reference-values/template-table.ts'
 import type { ImaReferences } from '../../reference-values/tpm-references.ts'
 import { ImaKeyRing } from './ima-key-ring.ts'
 import { type ImaBootAggregate, type ImaCountName, type ImaProgress, imaCountNames } from './ima-progress.ts'
@@ -53,6 +54,7 @@ export class ContentJudge implements ImaRecordJudge {
   bootAggregate: ImaBootAggregate | null
   #fields = new FieldCursor()
   #files: FileJudge | null
+  #known: TemplateLookup | null
   #verifies: boolean
   #lists: BufferLists
   #inputs: ImaContentInputs
@@ -69,6 +71,7 @@ export class ContentJudge implements ImaRecordJudge {
     this.#lists = prepareBufferLists(references?.buffers ?? [])
     const files = references === null ? null : new FileJudge(references, log)
     this.#files = files?.hasFiles ? files : null
+    this.#known = references?.templates === undefined ? null : new TemplateLookup(references.templates)
   }
 
   /** True where files are compared with reference values. */
@@ -76,11 +79,16 @@ export class ContentJudge implements ImaRecordJudge {
     return this.#files !== null
   }
 
-  judge(cursor: ImaCursor, number: number, isViolation: boolean, isQuoted: boolean): void {
+  judge(cursor: ImaCursor, number: number, isViolation: boolean, isQuoted: boolean, sha256: Int32Array | null): void {
     if (number === 0) this.#judgeFirst(cursor, isViolation, isQuoted)
     else if (!isQuoted) this.counts.unquoted++
     else if (isViolation) this.#countViolation(cursor)
-    else if (this.#read(cursor)) this.#judgeContent(cursor, number)
+    else if (!this.#isKnown(cursor, sha256) && this.#read(cursor)) this.#judgeContent(cursor, number)
+  }
+
+  /** An allowed file without a signature: nothing of it is counted or listed, so that it need not be read. */
+  #isKnown({ template }: ImaCursor, sha256: Int32Array | null): boolean {
+    return sha256 !== null && this.#known?.has(template, sha256) === true
   }
 
   #judgeFirst(cursor: ImaCursor, isViolation: boolean, isQuoted: boolean): void {
