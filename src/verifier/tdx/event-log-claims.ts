@@ -34,7 +34,11 @@ function commandLineOf({ bound, data, rtmr }: JudgedEvent): string | null {
   return bound === 'grub' && isKernel ? textOf(text) : null
 }
 
-function bootVariableOf({ bound, data }: JudgedEvent): Claims | null {
+/** RTMR2 and RTMR3 are extended by what was booted, and never by the firmware that reads variables. */
+const lastFirmwareRtmr = 1
+
+function bootVariableOf({ bound, data, rtmr }: JudgedEvent): Claims | null {
+  if (rtmr === null || rtmr > lastFirmwareRtmr) return null
   const variable = bound === 'variable-data' ? variableOf(data) : null
   const name = variable && variableNameOf(variable)
   return variable && name !== null ? { name, value: toHex(variable.value) } : null

@@ -209,6 +209,8 @@ describe('named content (TDX-238)', () => {
     const value = Uint8Array.of(1, 0)
     const entry = { register: 2, type: bootVariable, data: variable('BootOrder', value), digest: sha384(value) }
     expect(claimsOf(entry)).toMatchObject({ boot_variables: [{ name: 'BootOrder', value: '0100' }] })
+    expect(claimsOf({ ...entry, register: 1 })).toMatchObject({ boot_variables: [{ name: 'BootOrder' }] })
+    for (const register of [3, 4]) expect(claimsOf({ ...entry, register })).toEqual(nothing)
     for (const size of [0, 1, 3, 0xffffffff]) {
       expect(claimsOf({ ...entry, data: variable('BootOrder', value, size) })).toEqual(nothing)
     }
