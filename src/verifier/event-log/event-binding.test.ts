@@ -108,6 +108,15 @@ function judged(
   return bindEventLog(log, { banks: provingBanks(replayEventLog(log), kept), present: kept.keys() })
 }
 
+it('one hint is compared in the bank of each event', () => {
+  const options = { loadOptions: new LoadOptionsHint('quiet') }
+  const logged = event(9, eventTag, taggedData(0x8f3b22ed, zeros(0)), wide('quiet\0'))
+  const [one] = parseEventLog(measuredBoot([logged], ['sha256', 'sha384']).log).events
+  if (one === undefined) throw new TypeError('no event')
+  const banks = ['sha256', 'sha384', 'sha256'] as const
+  expect(banks.map((bank) => bindEvent(one, bank, options))).toEqual(banks.map(() => 'load-options'))
+})
+
 it('an event of a register that is not quoted is bound in the strongest quoted bank that the log has', () => {
   const value = bytes('v')
   const events = [event(7, variableDriverConfig, variableData(globalGuid, 'X', value), value)]
@@ -165,5 +174,11 @@ it('the content behind the name of a section is its own, also where it stands in
   expect(sections).toEqual([
     ['uname', toHex(digestOf('sha384', bytes('6.12')))],
     [null, toHex(digestOf('sha384', bytes('6.13')))],
+  ])
+  const names = ['.linux', '.initrd'].map((name) => event(11, ipl, wide(`${name}\0`), bytes(`${name}\0`)))
+  const confused = bootChainOf(judged([...names, event(11, ipl, 'kernel')])).sections
+  expect(confused.map(({ name, digest }) => [name, toHex(digest)])).toEqual([
+    ['linux', toHex(digestOf('sha384', bytes('.initrd\0')))],
+    [null, toHex(digestOf('sha384', bytes('kernel')))],
   ])
 })

@@ -303,7 +303,7 @@ describe('the claims of a verified log', () => {
       event(7, eventTypes.variableAuthority, concatBytes(shim, bytes('123456')), concatBytes(shim, bytes('12345'))),
       event(7, eventTypes.variableAuthority, variableData(shimGuid, 'db', bytes('x'))),
       event(7, eventTypes.efiAction, 'x'),
-      event(7, eventTypes.variableAuthority, variableData(databaseGuid, 'Shim', bytes('x'))),
+      event(7, eventTypes.variableAuthority, variableData(globalGuid, 'Shim', bytes('x'))),
       event(7, eventTypes.noAction, 'never extended'),
     ]
     const digest = toHex(digestOf('sha256', bytes('certificate')))
