@@ -75,6 +75,13 @@ describe('two agents with one registry', () => {
     expect(await now.state()).toMatchObject({ is: 'suspended', reason: 'certificate_untrusted' })
   })
 
+  it('what has expired for another one is enrolled again where it has not for this one', async () => {
+    const { registry, outcome, state } = await agentAt(new EmbeddedMachine().store, called('i-1'))
+    await outcome()
+    expect(await registry.recheck(() => 'certificate_expired')).toBe(1)
+    expect([await outcome(), await state()]).toEqual(['issued', { is: 'active' }])
+  })
+
   it('what another one knows to be revoked rests: its lists may be newer', async () => {
     const { registry, outcome, state } = await agentAt(new EmbeddedMachine().store, called('i-1'))
     await outcome()

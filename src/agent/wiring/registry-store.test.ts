@@ -1,12 +1,15 @@
 import {
   chmodSync,
+  chownSync,
   cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs'
@@ -68,6 +71,9 @@ describe('an embedded registry', { timeout: 240_000 }, () => {
     {
       await using _store = await openRegistryStore(place, options)
       expect(await failureOf(place)).toMatchObject({ code: 'registry_in_use' })
+      const link = join(folder, 'link')
+      symlinkSync(directory, link)
+      expect(await failureOf({ kind: 'embedded', directory: link })).toMatchObject({ code: 'registry_in_use' })
     }
     expect(await failureOf(place, { libc: null })).toMatchObject({ code: 'registry_unguarded' })
     await using _again = await openRegistryStore(place, options)
@@ -79,6 +85,20 @@ describe('an embedded registry', { timeout: 240_000 }, () => {
     chmodSync(open, 0o750)
     expect(await failureOf({ kind: 'embedded', directory: open })).toMatchObject({ code: 'STATE_DIRECTORY' })
   })
+
+  it.skipIf(process.getuid?.() !== 0)(
+    'refuses a directory of another user, also behind a link of its own',
+    async () => {
+      const [foreign, link] = [join(folder, 'foreign'), join(folder, 'to-foreign')]
+      mkdirSync(foreign, { mode: 0o700 })
+      chownSync(foreign, 12_345, 12_345)
+      symlinkSync(foreign, link)
+      for (const one of [foreign, link]) {
+        expect(await failureOf({ kind: 'embedded', directory: one })).toMatchObject({ code: 'STATE_DIRECTORY' })
+      }
+      expect(readdirSync(foreign)).toEqual([])
+    },
+  )
 
   it('is never made anew in a directory that has something else in it', async () => {
     const other = join(folder, 'other')
