@@ -46,11 +46,29 @@ const checkpoint: fc.Arbitrary<ImaCheckpoint> = fc.record({
   }),
 })
 
+const key = (size: number, keyring = '.ima') => ({ keyring, der: new Uint8Array(size) })
+const counts = (unquoted: number) => ({
+  ...(Object.fromEntries(imaCountNames.map((name) => [name, 0])) as ImaCheckpoint['counts']),
+  unquoted,
+})
 const encoded = (value: ImaCheckpoint) => encodeImaCheckpoint(value) ?? expect.unreachable()
 const [example] = fc.sample(checkpoint, { numRuns: 1, seed: 7 })
 const one = encoded(example ?? expect.unreachable())
 
 describe('a checkpoint (IMA-10)', () => {
+  it.each<[string, Partial<ImaCheckpoint>, Partial<ImaCheckpoint>]>([
+    ['keys', { keys: Array(64).fill(key(9)) }, { keys: Array(65).fill(key(9)) }],
+    ['bytes of a key', { keys: [key(8192)] }, { keys: [key(8193)] }],
+    ['bytes of a keyring', { keys: [key(1, '\xff'.repeat(128))] }, { keys: [key(1, '\xff'.repeat(129))] }],
+    ['records', { records: 0xffffffff }, { records: 2 ** 32 }],
+    ['of a count', { counts: counts(0xffffffff) }, { counts: counts(2 ** 32) }],
+  ])('is none where there are too many %s, and the whole log is wanted then', (_what, most, tooMany) => {
+    const base = { ...(example ?? expect.unreachable()), keys: [], named: [] }
+    expect(encodeImaCheckpoint({ ...base, ...most })).not.toBeNull()
+    expect(encodeImaCheckpoint({ ...base, ...tooMany })).toBeNull()
+    expect(encodeImaStage({ ...base, ...tooMany })).toBeNull()
+  })
+
   it('comes back as it was, and in the same bytes', () => {
     fc.assert(
       fc.property(checkpoint, (value) => {

@@ -51,6 +51,9 @@ const checkpointMagic = 0x494d4143
 const stageMagic = 0x494d4153
 const maximumPcr = 23
 
+/** What one checkpoint holds of keys, and of every number. */
+const limits = { keys: 64, der: 8192, keyring: 256, count: 0xffffffff } as const
+
 const text = (max: number): Layout<string> =>
   mapped(
     sizedBytes(u16be, { max }),
@@ -132,7 +135,9 @@ const progressFields = {
   bootAggregate: optional(struct({ algorithm: text(32), digest: sizedBytes(u8, { max: 64 }) })),
   counts: countsLayout,
   named: listOf(u16be, struct({ kind: nameIn(imaNamedKinds), name: text(2048), count: u32be }), { max: 1000 }),
-  keys: listOf(u8, struct({ keyring: text(256), der: sizedBytes(u16be, { max: 8192 }) }), { max: 64 }),
+  keys: listOf(u8, struct({ keyring: text(limits.keyring), der: sizedBytes(u16be, { max: limits.der }) }), {
+    max: limits.keys,
+  }),
 } as const
 
 const checkpointLayout = struct({
@@ -165,14 +170,26 @@ function parseState<T extends ImaProgress>(layout: Layout<T>, bytes: Uint8Array)
   return state
 }
 
-const bounded = (bytes: Uint8Array) => (bytes.length > maximumCheckpoint ? null : bytes)
+/** Operators may list more keys, or longer ones, and guests log records that nothing covers without end. */
+function isBounded({ records, counts, keys }: ImaProgress): boolean {
+  const isShort = ({ keyring, der }: ImaProgress['keys'][number]) =>
+    der.length <= limits.der && new TextEncoder().encode(keyring).length <= limits.keyring
+  const numbers = [records, ...Object.values(counts)]
+  return keys.length <= limits.keys && keys.every(isShort) && numbers.every((number) => number <= limits.count)
+}
+
+function encodeBounded<T extends ImaProgress>(layout: Layout<T>, state: T): Uint8Array | null {
+  if (!isBounded(state)) return null
+  const bytes = encode(layout, state, 'ima')
+  return bytes.length > maximumCheckpoint ? null : bytes
+}
 
 /**
  * The checkpoint as bytes, at most `maximumCheckpoint` of them: what it lists by name is bounded where it is collected.
- * Null if it should ever be larger, which asks for the whole log the next time.
+ * Null if it should ever be larger, or holds more keys or higher numbers than it has room for, which asks for the whole log the next time.
  */
 export function encodeImaCheckpoint(checkpoint: ImaCheckpoint): Uint8Array | null {
-  return bounded(encode(checkpointLayout, { ...checkpoint, magic: checkpointMagic, version }, 'ima'))
+  return encodeBounded(checkpointLayout, { ...checkpoint, magic: checkpointMagic, version })
 }
 
 /** Reads a checkpoint strictly; another version, or a byte too many, throws `MalformedError`. */
@@ -183,7 +200,7 @@ export function parseImaCheckpoint(bytes: Uint8Array): ImaCheckpoint {
 
 /** As `encodeImaCheckpoint`. */
 export function encodeImaStage(stage: ImaStage): Uint8Array | null {
-  return bounded(encode(stageLayout, { ...stage, magic: stageMagic, version }, 'ima'))
+  return encodeBounded(stageLayout, { ...stage, magic: stageMagic, version })
 }
 
 /** A stage is no checkpoint, nor the other way: nothing in it was covered by a quote. */
