@@ -28,6 +28,9 @@ export function isReferenceAlgorithm(name: string): name is ReferenceAlgorithm {
  */
 export type DigestSet = string
 
+/** Digests of one algorithm in one line of a document. */
+export const maximumDigests = 4096
+
 export interface FileDigest {
   readonly algorithm: ReferenceAlgorithm
   /** As long as `referenceAlgorithms` says. */
@@ -77,10 +80,45 @@ export function hasAlgorithm(set: DigestSet, algorithm: ReferenceAlgorithm): boo
   return false
 }
 
+/** Zero if the piece stands there, positive if a later one does. */
+function compareAt(set: DigestSet, at: number, piece: string): number {
+  for (let index = 0; index < piece.length; index++) {
+    const difference = set.charCodeAt(at + index) - piece.charCodeAt(index)
+    if (difference !== 0) return difference
+  }
+  return 0
+}
+
+/** The set with one more digest, in the time of one pass over it: a path may come with a new digest in every line. */
+function withPiece(set: DigestSet, piece: string): DigestSet {
+  for (let at = 0; at < set.length; ) {
+    const name = referenceAlgorithmNames[set.charCodeAt(at)]
+    if (name === undefined) throw new TypeError('a digest set begins with the code of an algorithm')
+    const order = compareAt(set, at, piece)
+    if (order === 0) return set
+    if (order > 0) return `${set.slice(0, at)}${piece}${set.slice(at)}`
+    at += 1 + referenceAlgorithms[name]
+  }
+  return set + piece
+}
+
 /** Digests that are in one of the sets, or in several. */
 export function uniteDigests(...sets: readonly DigestSet[]): DigestSet {
   const [first = '', ...others] = sets.filter((set, index) => sets.indexOf(set) === index)
-  return others.length === 0 ? first : setOfPieces([first, ...others].flatMap(piecesOf))
+  if (others.length === 0) return first
+  const [second = '', ...more] = others
+  const pieces = piecesOf(second)
+  const [piece] = pieces
+  if (more.length === 0 && pieces.length === 1 && piece !== undefined) return withPiece(first, piece)
+  return setOfPieces([first, ...others].flatMap(piecesOf))
+}
+
+/** The same digests in sets of `maximum` at most. */
+export function splitDigests(set: DigestSet, maximum: number): DigestSet[] {
+  const pieces = piecesOf(set)
+  return Array.from({ length: Math.ceil(pieces.length / maximum) }, (_none, index) =>
+    pieces.slice(index * maximum, (index + 1) * maximum).join(''),
+  )
 }
 
 /** The digests of `set` that are not in `others`. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { toHex } from '../base/bytes.ts'
 import { escapedName } from '../base/escaped-name.ts'
-import { type DigestSet, digestsOf, referenceAlgorithmNames } from './digest-set.ts'
+import { type DigestSet, digestsOf, maximumDigests, referenceAlgorithmNames, splitDigests } from './digest-set.ts'
 import type { PathPattern } from './path-pattern.ts'
 import { otherItems } from './reference-items.ts'
 import type { GoldenBank, MeasuredName, ReferenceHeader, ReferenceItem, ReferenceValues } from './reference-values.ts'
@@ -59,6 +59,15 @@ export function encodeReferenceItem(item: ReferenceItem): string {
   }
 }
 
+/** Shorter sets than any that has to be cut. */
+const certainlyShort = 21 * maximumDigests
+
+/** An item that has more digests than one line may have, as several that say the same together. */
+function inLines<Item extends ReferenceItem>(item: Item): readonly Item[] {
+  if (!('digests' in item) || item.digests.length <= certainlyShort) return [item]
+  return splitDigests(item.digests, maximumDigests).map((digests) => ({ ...item, digests }))
+}
+
 /** Those of a list are already in order wherever a document that was written here was read. */
 function ascending(names: string[]): string[] {
   const inOrder = names.every((name, index) => index === 0 || (names[index - 1] ?? '') <= name)
@@ -66,9 +75,9 @@ function ascending(names: string[]): string[] {
 }
 
 function* canonicalLines(values: ReferenceValues): Generator<string> {
-  yield* Array.from(otherItems(values), encodeReferenceItem).sort()
+  yield* [...otherItems(values)].flatMap(inLines).map(encodeReferenceItem).sort()
   for (const path of ascending([...values.files.keys()])) {
-    yield encodeReferenceItem({ kind: 'file', path, digests: values.files.get(path) ?? '' })
+    yield* inLines({ kind: 'file', path, digests: values.files.get(path) ?? '' } as const).map(encodeReferenceItem)
   }
 }
 

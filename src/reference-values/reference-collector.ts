@@ -1,7 +1,12 @@
+import { MalformedError } from '../base/errors.ts'
+import { shownName } from '../base/escaped-name.ts'
 import { type DigestSet, uniteDigests } from './digest-set.ts'
 import { encodeReferenceItem } from './encode-reference-values.ts'
 import { otherItems } from './reference-items.ts'
 import type { MeasuredName, PatternReference, ReferenceItem, ReferenceValues } from './reference-values.ts'
+
+/** Of one path: 16 384 of SHA-256. More cost time for every one that is added, and say nothing about the file. */
+const maximumOfOne = 16_384 * 33
 
 /**
  * Puts items together, from one document or several: digests of one path (or glob, or buffer) are united, and whatever is
@@ -58,7 +63,12 @@ export class ReferenceCollector {
   #unite(into: Map<string, DigestSet>, name: string, digests: DigestSet): void {
     const before = into.get(name)
     if (before !== undefined) this.#repeated++
-    into.set(name, before === undefined ? digests : uniteDigests(before, digests))
+    const united = before === undefined ? digests : uniteDigests(before, digests)
+    if (united.length > maximumOfOne) {
+      const shown = shownName(Buffer.from(name, 'latin1'))
+      throw new MalformedError({ path: shown }, `has more than ${maximumOfOne} bytes of digests`)
+    }
+    into.set(name, united)
   }
 
   #addPattern({ pattern, digests }: PatternReference): void {

@@ -220,6 +220,47 @@ describe('a document', () => {
   })
 })
 
+describe('many digests of one path', () => {
+  const setOf = (count: number) =>
+    Array.from({ length: count }, (_none, at) => hexDigest('sha256', at.toString(16).padStart(64, '0'))).join('')
+  const header = { name: 'many', description: null }
+  const valuesOf = (digests: string) => {
+    const collector = new ReferenceCollector()
+    collector.add({ kind: 'file', path: '/a', digests })
+    collector.add({ kind: 'files', pattern: { kind: 'glob', text: '/b*' }, digests })
+    collector.add({ kind: 'buffer', name: 'c', digests })
+    return collector.build()
+  }
+
+  it.each([4096, 4097, 9000])('are written in lines that can be read: %i', (count) => {
+    const values = valuesOf(setOf(count))
+    const document = Buffer.concat([...encodeReferenceValues(values, header)])
+    expect(document.toString().split('\n')).toHaveLength(2 + 3 * Math.ceil(count / 4096))
+    expect(parseReferenceValues(document, 'x').values).toEqual(values)
+  })
+
+  it('are refused where there are so many that every further one takes long', () => {
+    const most = setOf(16_384)
+    const collector = new ReferenceCollector()
+    collector.addFile('/\x1b', most)
+    expect(() => collector.addFile('/\x1b', hexDigest('sha256', 'f'.repeat(64)))).toThrow('/\\x1b: has more than')
+  })
+
+  it('are united in whatever order they come', () => {
+    const digest = fc.oneof(
+      fc.constantFrom('0', '1', '2', '3').map((digit) => hexDigest('sha256', digit.repeat(64))),
+      fc.constantFrom('0', '1').map((digit) => hexDigest('sha512', digit.repeat(128))),
+      fc.constantFrom('2', '3').map((digit) => hexDigest('sha1', digit.repeat(40))),
+    )
+    fc.assert(
+      fc.property(fc.array(digest, { maxLength: 12 }), (digests) => {
+        const byOne = digests.reduce((set, next) => uniteDigests(set, next), '')
+        expect(byOne).toBe([...new Set(digests)].sort().join(''))
+      }),
+    )
+  })
+})
+
 describe('encoding', () => {
   it('and parsing give the same again', () => {
     fc.assert(

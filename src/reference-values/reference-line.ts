@@ -5,6 +5,7 @@ import { parseEscapedName } from '../base/escaped-name.ts'
 import { isJsonObject, type JsonObject, type JsonValue, parseJsonObject } from '../base/json.ts'
 import {
   type DigestSet,
+  maximumDigests,
   parseDigest,
   referenceAlgorithmNames,
   referenceAlgorithms,
@@ -16,7 +17,9 @@ import type { GoldenBank, GoldenPcr, MeasuredName, ReferenceHeader, ReferenceIte
 export const referenceFormat = 'attestd.reference-values'
 export const referenceVersion = 1
 
-const limits = { name: 4096, text: 1024, digests: 4096, der: 16_384 }
+/** Bytes of a name in a document. */
+export const maximumReferenceName = 4096
+const limits = { name: maximumReferenceName, text: 1024, digests: maximumDigests, der: 16_384 }
 const goldenBanks = ['sha1', 'sha256', 'sha384', 'sha512'] as const
 const pcrForm = /^(?:[0-9]|1[0-9]|2[0-3])$/
 
