@@ -122,6 +122,21 @@ describe('the header of a package', () => {
     expect(rpmHeaderSize(preamble, false)).toBeGreaterThan(65_535)
   })
 
+  it.each([1117, 1118, 1116, 5011])(
+    'has no more values of tag %i than files can be, and they are not read first',
+    (tag) => {
+      const count = 4_000_001
+      const size = 4 * count
+      const header = Buffer.alloc(16 + 16 + size)
+      header.writeUInt32BE(0x8eade801, 0)
+      header.writeUInt32BE(1, 8)
+      header.writeUInt32BE(size, 12)
+      for (const [at, field] of [tag, tag === 1117 || tag === 1118 ? 8 : 4, 0, count].entries())
+        header.writeUInt32BE(field, 16 + 4 * at)
+      expect(() => parseRpmFiles(header)).toThrow(`rpm.tag${tag}: 4000001 values; 4000000 are taken`)
+    },
+  )
+
   it('of signatures is padded to eight bytes', () => {
     const columns = headerOf([{ tag: 1000, type: 6, values: ['abc'] }])
     expect(rpmHeaderSize(columns.subarray(0, 16), false)).toBe(36)

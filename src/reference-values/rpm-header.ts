@@ -100,6 +100,9 @@ function parseHeader(bytes: Uint8Array): Header {
 function entryOf({ entries }: Header, tag: number, type: number): Entry | null {
   const entry = entries.get(tag)
   if (entry === undefined) return null
+  if (entry.count > limits.files) {
+    throw new Reader(new Uint8Array(), `rpm.tag${tag}`).malformed(`${entry.count} values; ${limits.files} are taken`)
+  }
   if (entry.type === type) return entry
   throw new Reader(new Uint8Array(), `rpm.tag${tag}`).malformed(`has type ${entry.type}, must have ${type}`)
 }
@@ -154,7 +157,6 @@ function columnsOf(header: Header): FileColumns {
   const { folders: _, ...each } = columns
   const uneven = Object.entries(each).find(([, values]) => values.length !== count)
   const reader = new Reader(new Uint8Array(), 'rpm.files')
-  if (count > limits.files) throw reader.malformed(`${count} files; ${limits.files} are taken`)
   if (uneven !== undefined) throw reader.malformed(`${count} names and ${uneven[1].length} ${uneven[0]}`)
   return columns
 }

@@ -173,6 +173,25 @@ describe('an archive', () => {
     expect(() => read(bytes)).toThrow(says)
   })
 
+  it.each([
+    ['with a NUL', 'path', '/usr/bin/a\0b'],
+    ['without a name', 'path', ''],
+    ['of 4097 bytes', 'path', 'x'.repeat(4097)],
+    ['with a NUL in its target', 'linkpath', 'a\0'],
+  ])('has no name %s in a pax header', (_what, key, value) => {
+    const length = (size: number): number =>
+      `${size}`.length + key.length + value.length + 3 === size ? size : length(size + 1)
+    const record = `${length(key.length + value.length + 4)} ${key}=${value}\n`
+    expect(() => read(archive({ name: 'h', type: 'x', content: record }, { name: 'a' }))).toThrow('of no use')
+  })
+
+  it('shows escaped what it refuses: it may be commands for a terminal', () => {
+    const record = '20 GNU.sparse\x1b[2J=1\n'
+    expect(() => read(archive({ name: 'h', type: 'x', content: record }))).toThrow(
+      'has the pax header GNU.sparse\\x1b[2J',
+    )
+  })
+
   it('is read or refused, whatever bytes it has', () => {
     const sound = archive(
       { name: 'a', content: 'one' },

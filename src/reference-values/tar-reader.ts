@@ -1,5 +1,6 @@
 import { concatBytes, isFilledWith, toLatin1 } from '../base/bytes.ts'
 import { MalformedError } from '../base/errors.ts'
+import { shownName } from '../base/escaped-name.ts'
 
 /** A member of an archive that is a regular file; its content follows in pieces. */
 export interface TarFile {
@@ -180,11 +181,14 @@ export class TarReader {
       this.#pax(toLatin1(bytes))
       return
     }
-    const text = toLatin1(bytes).replace(/\0$/, '')
-    if (text === '' || text.length > limits.name || text.includes('\0'))
-      throw this.#malformed('has a long name of no use')
+    const text = this.#requireName(toLatin1(bytes).replace(/\0$/, ''))
     if (of === 'name') this.#longName = text
     else this.#longTarget = text
+  }
+
+  #requireName(text: string): string {
+    if (text !== '' && text.length <= limits.name && !text.includes('\0')) return text
+    throw this.#malformed('has a long name of no use')
   }
 
   /** Records of a pax header: length in decimal, blank, key=value, line feed; the length counts all of it. */
@@ -194,9 +198,10 @@ export class TarReader {
       const record = text.slice(at, at + length)
       const [, key = '', value = ''] = /^[0-9]+ ([^=]+)=(.*)\n$/s.exec(record) ?? []
       if (record.length !== length || key === '') throw this.#malformed('has a pax header that is none')
-      if (key === 'size' || key.startsWith('GNU.sparse')) throw this.#malformed(`has the pax header ${key}`)
-      if (key === 'path') this.#longName = value
-      if (key === 'linkpath') this.#longTarget = value
+      if (key === 'size' || key.startsWith('GNU.sparse'))
+        throw this.#malformed(`has the pax header ${shownName(Buffer.from(key, 'latin1'), 64)}`)
+      if (key === 'path') this.#longName = this.#requireName(value)
+      if (key === 'linkpath') this.#longTarget = this.#requireName(value)
       at += length
     }
   }

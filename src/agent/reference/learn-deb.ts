@@ -66,7 +66,7 @@ class FileHashes implements TarSink {
 
   /** Members are `./usr/bin/x`; a name that leaves the root would stand for another file than it says. */
   #absolute(name: string): MeasuredName {
-    const path = name.replace(/^\.?\/?/, '/')
+    const path = name.replace(/^(?:\.?\/)?/, '/')
     if (
       path
         .split('/')

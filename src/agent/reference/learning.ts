@@ -1,6 +1,7 @@
-import { escapedName } from '../../base/escaped-name.ts'
+import { shownName } from '../../base/escaped-name.ts'
 import type { DigestSet } from '../../reference-values/digest-set.ts'
 import { ReferenceCollector } from '../../reference-values/reference-collector.ts'
+import { maximumReferenceName } from '../../reference-values/reference-line.ts'
 import { type MeasuredName, measuredName, type ReferenceItem } from '../../reference-values/reference-values.ts'
 
 /** Why something was not learned. Those of `doubts` may be the work of an attacker, and are never learned silently. */
@@ -19,6 +20,7 @@ export const leftOutReasons = {
   'unknown-algorithm': 'has a digest of an algorithm that reference values do not have',
   'false-buffer': 'is a buffer whose digest is of something else',
   'other-register': 'was measured into another register than that of IMA',
+  'long-name': 'has a name that is longer than that of any file',
   link: 'is a symbolic link',
   special: 'is no regular file',
   'other-file-system': 'is on another file system',
@@ -45,6 +47,13 @@ export interface LeftOut {
 
 const maximumExamples = 100
 
+/** What a document writes as a name. */
+function nameOf(item: ReferenceItem): MeasuredName {
+  if (item.kind === 'file') return item.path
+  if (item.kind === 'key') return item.keyring
+  return item.kind === 'buffer' ? item.name : ''
+}
+
 /** What was learned, and what was left out and why. */
 export class Learning {
   readonly collector = new ReferenceCollector()
@@ -52,17 +61,19 @@ export class Learning {
 
   /** A file by its path in the file system; it is named as IMA will name it. */
   file(path: MeasuredName, digests: DigestSet): void {
-    this.collector.addFile(measuredName(path), digests)
+    this.add({ kind: 'file', path: measuredName(path), digests })
   }
 
   add(item: ReferenceItem): void {
-    this.collector.add(item)
+    const name = nameOf(item)
+    if (name.length > maximumReferenceName) this.leaveOut('long-name', name)
+    else this.collector.add(item)
   }
 
   leaveOut(reason: LeftOutReason, name: MeasuredName): void {
     const entry = this.#leftOut.get(reason) ?? { count: 0, examples: [] }
     entry.count++
-    if (entry.examples.length < maximumExamples) entry.examples.push(escapedName(Buffer.from(name, 'latin1')))
+    if (entry.examples.length < maximumExamples) entry.examples.push(shownName(Buffer.from(name, 'latin1')))
     this.#leftOut.set(reason, entry)
   }
 
