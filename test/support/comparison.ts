@@ -35,10 +35,14 @@ export interface Effort {
 const at = (times: readonly number[], share: number) =>
   times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? Number.NaN
 
-/** Before several runs in a row, so that nobody pays for what another left behind. */
+/**
+ * Before several runs in a row, so that nobody pays for what another left behind. Only young objects: a whole collection
+ * throws compiled code away as well.
+ */
 function garbageCollector(): () => void {
   setFlagsFromString('--expose-gc')
-  return runInNewContext('gc') as () => void
+  const collect = runInNewContext('gc') as (options: { readonly type: 'minor' }) => void
+  return () => collect({ type: 'minor' })
 }
 
 async function timeOf({ run }: Contender): Promise<number> {
