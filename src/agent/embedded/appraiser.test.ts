@@ -88,6 +88,21 @@ describe('an appraiser in a thread', () => {
     expect(await appraiser.appraise(evidence, { ...inputs, now: 1 })).toMatchObject({ jobs: 1 })
   })
 
+  it('does not wait for a job that cannot be sent: its bytes went with another one', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const appraiser = open(answering)
+    expect(await appraiser.appraise(evidence, inputs)).toMatchObject({ jobs: 1 })
+    const data = new Uint8Array(100_000)
+    const part = { from: 0, column: 'sha1', data } as const
+    const gone = { tdx: null, tpm: { evidence: { ...tpm.evidence(nonce), ima: part }, container: null } }
+    structuredClone(data, { transfer: [data.buffer] })
+    await expect(appraiser.appraise(gone, inputs)).rejects.toThrow('could not be cloned')
+    vi.advanceTimersByTime(19_999)
+    expect(await appraiser.appraise(evidence, inputs)).toMatchObject({ jobs: 2 })
+    vi.advanceTimersByTime(10_001)
+    expect(await appraiser.appraise(evidence, inputs)).toMatchObject({ jobs: 3 })
+  })
+
   it('ends its thread after 20 seconds without a job, and takes the next one with a new thread', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const appraiser = open(answering)

@@ -99,8 +99,17 @@ class WorkerAppraiser implements Appraiser {
       const timer = setTimeout(() => this.#giveUp(), longestAppraisalMs)
       this.#waiting.set(id, { resolve, reject, timer })
       const job: EvidenceJob = { id, task }
-      worker.postMessage(job, buffersOfTask(task))
+      this.#send(worker, job)
     })
+  }
+
+  /** What cannot be sent is a bug of who asked; nobody may wait for it, least of all the jobs beside it. */
+  #send(worker: Worker, job: EvidenceJob): void {
+    try {
+      worker.postMessage(job, buffersOfTask(job.task))
+    } catch (error) {
+      this.#settle(job.id)?.reject(error)
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
