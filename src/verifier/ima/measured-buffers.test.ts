@@ -187,6 +187,7 @@ describe('a buffer', () => {
     const own = new ImaKeyRing([{ keyring: '_uid.0', sha256: hex('sha256', content), der: null }])
     expect(kinds('_uid.0', own)).toEqual(['key', 'allowed'])
     expect(kinds('.ima', own)).toEqual(['key', 'unlisted'])
+    expect(kinds('.ima', own, lists('.ima', right))).toEqual(['data', 'allowed'])
   })
 
   it('is allowed in the keyring for which it is listed only', () => {

@@ -134,10 +134,24 @@ describe('records of another register that is quoted (IMA-19)', () => {
   it('that no quoted value has are a mismatch, however many there are', () => {
     const kernel = new MeasuringKernel()
     for (let i = 0; i < 200; i++) kernel.file('/bin/evil', evil, { pcr: i % 24 === 10 ? 9 : i % 24 })
+    kernel.file('/bin/late', evil)
     const quoted = quotedOf(kernel, 1, [11])
     quoted.get('sha384')?.set(11, new Uint8Array(48).fill(1))
     const verdict = judgeImaLog(kernel.part(), { basis, quoted, before: null, pending: null })
     expect(verdict.registerProblem).not.toBeNull()
+    expect([verdict.covered, verdict.pending?.records]).toEqual([201, 1])
+  })
+
+  it('have one form in each bank, that of the register of IMA', () => {
+    const kernel = new MeasuringKernel().file('/bin/good', good, { pcr: 11 }).file('/bin/good', good)
+    for (const padded of [false, true]) {
+      const quoted = kernel.quoted(['sha256'], undefined, { pcrs: [10], padded })
+      quoted.get('sha256')?.set(11, kernel.value('sha256', 11, undefined, padded))
+      const accepting = { ...basis, acceptSha1Padded: true }
+      const verdict = judgeImaLog(kernel.part(), { basis: accepting, quoted, before: null, pending: null })
+      expect(verdict).toMatchObject({ covered: 3, isSha1Padded: padded, registerProblem: null })
+      expect(verdict.progress?.running).toHaveLength(2)
+    }
   })
 
   it('that are covered are no longer pending: the next log begins behind them', () => {
