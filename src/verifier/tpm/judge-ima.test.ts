@@ -209,6 +209,12 @@ describe('a healthy log', () => {
 })
 
 describe('a log that', () => {
+  it('is wrong in one of these ways fails every check of what a log says', () => {
+    const failing = new Set<string>(faults.flatMap(([, ids]) => ids))
+    // Needs a log that was judged before (below), and real signatures (recorded-ima.test.ts).
+    expect(imaCheckIds.filter((id) => !failing.has(id))).toEqual(['tpm.ima.pending', 'tpm.ima.signatures'])
+  })
+
   it.each(faults)('%s fails %j and nothing else', (_what, ids, fault) => {
     const one = machine()
     const { evidence, inputs } = one.sent(fault(one))
