@@ -18,7 +18,9 @@ const log = pino({ level: 'silent' })
 
 describe('where the registry is kept', () => {
   it.each([
-    [[], { kind: 'memory' }],
+    [[], { kind: 'embedded', directory: '/var/lib/attestd/registry' }],
+    [['url_file = "/etc/u"'], { kind: 'postgresql', urlFile: '/etc/u' }],
+    [['store = "memory"'], { kind: 'memory' }],
     [['store = "embedded"'], { kind: 'embedded', directory: '/var/lib/attestd/registry' }],
     [['store = "embedded"', 'directory = "/srv/r"'], { kind: 'embedded', directory: '/srv/r' }],
     [['store = "postgresql"', 'url_file = "/etc/u"'], { kind: 'postgresql', urlFile: '/etc/u' }],
@@ -28,10 +30,20 @@ describe('where the registry is kept', () => {
 
   it.each([
     [['store = "postgresql"'], 'attestd.toml:4: registry.store needs url_file'],
-    [['url_file = "/etc/u"'], 'attestd.toml:4: registry.url_file is for store = "postgresql"'],
+    [['store = "embedded"', 'url_file = "/etc/u"'], 'attestd.toml:5: registry.url_file is for store = "postgresql"'],
     [['store = "memory"', 'directory = "/srv/r"'], 'attestd.toml:5: registry.directory is for store = "embedded"'],
   ])('%j is refused with its line', (lines, says) => {
     expect(() => registryPlace(loaded(...lines))).toThrow(says)
+  })
+})
+
+describe('without a section', () => {
+  it('it lasts as long as the process', () => {
+    const { file, text } = loaded()
+    const plain = text.replace('[registry]\n', '')
+    expect(registryPlace({ file, text: plain, configuration: parseConfiguration(plain, file) })).toEqual({
+      kind: 'memory',
+    })
   })
 })
 

@@ -10,7 +10,9 @@ import { type OpenRegistryStore, openRegistryStore, type RegistryPlace } from '.
 /** Where the configuration keeps the registry. Throws `CONFIGURATION_INVALID` for keys that contradict each other. */
 export function registryPlace({ file, text, configuration }: LoadedConfiguration): RegistryPlace {
   const { registry, agent } = configuration
-  const { store, directory, url_file: urlFile } = registry
+  if (registry === undefined) return { kind: 'memory' }
+  const { directory, url_file: urlFile } = registry
+  const { store = urlFile === undefined ? 'embedded' : 'postgresql' } = registry
   const refuse = (key: string, says: string) => invalidAt(file, text, ['registry', key], says)
   if (store !== 'postgresql' && urlFile !== undefined) throw refuse('url_file', 'is for store = "postgresql"')
   if (store !== 'embedded' && directory !== undefined) throw refuse('directory', 'is for store = "embedded"')

@@ -22,7 +22,7 @@ function fixedParts({
     listen,
     tpm,
     tdx,
-    registry,
+    registry: registry ?? null,
     collateral,
     'issuer.url': url,
     'issuer.listen': address ?? null,
