@@ -186,7 +186,10 @@ export class Agent {
   #renewTrust(): Promise<Settings> {
     return this.#reloads.take(async () => {
       const { configuration } = this.#settings
-      const [problem] = this.#adopt({ ...this.#settings, trust: await readEkTrust(configuration.verifier) })
+      const renewed = { ...this.#settings, trust: await readEkTrust(configuration.verifier) }
+      // Files that say what they said leave sources, enrolments and waiting callers as they are.
+      const changes = changesTokens(this.#settings, renewed) || changesLists(this.#settings, renewed)
+      const [problem] = changes ? this.#adopt(renewed) : []
       if (problem !== undefined) throw agentErrors.error('CONFIGURATION_INVALID', problem)
       return this.#settings
     })
