@@ -38,6 +38,7 @@ export interface ConfigurationLines {
   readonly tdx?: readonly string[]
   readonly verifier?: readonly string[]
   readonly collateral?: readonly string[]
+  /** Without them there is no such table, and the registry is in memory. */
   readonly registry?: readonly string[]
   readonly issuer?: readonly string[]
   /** `[[remotes]]`, each with all of its lines. */
@@ -104,7 +105,7 @@ export class AgentHome {
   }
 
   #text(lines: ConfigurationLines): string {
-    const { agent = [], registry = [], issuer = [], remotes = [], callers = [], broker = [], rules = [ownRule] } = lines
+    const { agent = [], registry, issuer = [], remotes = [], callers = [], broker = [], rules = [ownRule] } = lines
     const own = this.machine.configuration
     const tables = {
       agent: [`state_directory = "${this.stateDirectory}"`, ...agent],
@@ -113,7 +114,7 @@ export class AgentHome {
       tdx: merged(own.tdx, lines.tdx),
       verifier: merged(own.verifier, lines.verifier),
       collateral: merged(own.collateral, lines.collateral),
-      registry,
+      ...(registry === undefined ? {} : { registry }),
       issuer: issuer.length > 0 ? issuer : ['url = "https://issuer.example"'],
       broker,
       callers,
