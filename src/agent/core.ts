@@ -1,0 +1,45 @@
+import type { Logger } from 'pino'
+import type { Task } from '../base/tasks.ts'
+import type { Broker } from '../passport/broker.ts'
+import type { PeerCredentials } from '../platform/peer-credentials.ts'
+import type { ConnectionLedger } from '../workload-api/connection-ledger.ts'
+import type { WorkloadLimits } from '../workload-api/limits.ts'
+import type { WorkloadEvent } from '../workload-api/workload-log.ts'
+import type { LoadedConfiguration } from './configuration/read.ts'
+import type { Observers } from './observers.ts'
+import type { GuestWiring } from './wiring/guest.ts'
+import type { Host } from './wiring/host.ts'
+import type { IssuingWiring } from './wiring/issuing.ts'
+import type { Listeners } from './wiring/listeners.ts'
+import type { Settings } from './wiring/settings.ts'
+
+/** What servers and services of the agent are made of; opened once. */
+export interface AgentCore {
+  /** The configuration that the agent started with. */
+  readonly loaded: LoadedConfiguration
+  readonly host: Host
+  readonly log: Logger
+  /** Those in force now; a reload replaces them as a whole. */
+  readonly settings: () => Settings
+  readonly broker: Broker
+  readonly guest: GuestWiring
+  readonly issuing: IssuingWiring
+  readonly peers: PeerCredentials
+  readonly listeners: Listeners
+  /** Shared by all listeners, so that they count together (API-23). */
+  readonly connections: ConnectionLedger
+  readonly limits: WorkloadLimits
+  readonly workloadEvents: Observers<WorkloadEvent>
+}
+
+/** Something of the agent that lives in time beside guest, broker and native listeners. */
+export interface AgentService {
+  /** Run until the agent stops; one that rejects ends the agent. */
+  readonly tasks: readonly Task[]
+  /** Called when other settings are in force, after the broker has taken them. */
+  adopt?(settings: Settings): void
+  /** Why the agent is not ready, numbered and without names of audiences: `sink:3:expired`. */
+  failing?(): readonly string[]
+  /** Its members of the status document; nothing secret (API-110). */
+  describe?(): Readonly<Record<string, unknown>>
+}
