@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { configDefaults, defineConfig } from 'vitest/config'
 
 /** What takes long: `npm test` runs it, `npm run check` (ATTESTD_TESTS=quick) leaves it out. */
@@ -31,12 +32,44 @@ const slow = [
   'src/workload-api/{connection-limits,fuzz,token-route,workload-server}.test.ts',
 ]
 
+const excluded = [...configDefaults.exclude, ...(process.env['ATTESTD_TESTS'] === 'quick' ? slow : [])]
+
+/** What measures time, starts servers or fills devices: one file after the other, so that none disturbs another. */
+const alone = [
+  'test/**/*.test.ts',
+  'mocks/**/*.test.ts',
+  'native/**/*.test.ts',
+  'src/{platform,registry,workload-api,passport}/**/*.test.ts',
+  'src/agent/**/*.test.ts',
+  'src/issuer/key-ring.test.ts',
+]
+
+const shared = { testTimeout: 30_000, hookTimeout: 60_000, pool: 'forks' } as const
+
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts', 'native/**/*.test.ts', 'mocks/**/*.test.ts', 'test/**/*.test.ts'],
-    exclude: [...configDefaults.exclude, ...(process.env['ATTESTD_TESTS'] === 'quick' ? slow : [])],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
-    pool: 'forks',
+    ...shared,
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: 'side by side',
+          include: ['src/**/*.test.ts'],
+          exclude: [...excluded, ...alone],
+          maxWorkers: Math.max(1, Math.min(8, availableParallelism())),
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'one by one',
+          include: alone,
+          exclude: excluded,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 })

@@ -43,11 +43,23 @@ const parts = {
   openssl: { present: () => hasCommand('openssl'), packages: ['openssl'] },
   postgres: { present: hasPostgres, packages: ['postgresql'] },
   rpm: { present: () => hasCommand('rpmbuild'), packages: ['rpm'] },
+  python: { present: () => hasCommand('python3'), packages: ['python3'] },
   unshare: { present: () => hasCommand('setpriv'), packages: ['util-linux'] },
 }
 
 const forStart = ['swtpm', 'swtpmTools', 'tctildr', 'tctiSwtpm', 'tctiDevice']
-const forTests = [...forStart, 'marshalling', 'tpm2Tools', 'curl', 'evmctl', 'openssl', 'postgres', 'rpm', 'unshare']
+const forTests = [
+  ...forStart,
+  'marshalling',
+  'tpm2Tools',
+  'curl',
+  'evmctl',
+  'openssl',
+  'postgres',
+  'rpm',
+  'python',
+  'unshare',
+]
 
 function run(command, args, options = {}) {
   return spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options }).status ?? 1
