@@ -3,6 +3,7 @@ import type { AttestdError } from '../base/errors.ts'
 import { runTogether, type Task } from '../base/tasks.ts'
 import { Turns } from '../base/turns.ts'
 import { createBroker } from '../passport/broker.ts'
+import type { BrokerEvent } from '../passport/broker-events.ts'
 import type { TokenSource } from '../passport/token-source.ts'
 import { openPeerCredentials } from '../platform/peer-credentials.ts'
 import { ServiceManager } from '../platform/service-manager.ts'
@@ -75,12 +76,19 @@ export class Agent {
       adopted: (changed, made, { lists }) => this.#adopted(changed, made, lists),
     })
     this.#settings = inForce
+    const brokerEvents = new Observers<BrokerEvent>()
+    const observe = brokerEvents.emit
     this.#core = {
       loaded,
       host,
       log,
       settings: () => inForce.settings,
-      broker: createBroker({ sources, clock, random, warm: settings.warm, limits: { builtAtS: earliestNowS } }),
+      broker: createBroker({
+        ...{ sources, clock, random, observe },
+        warm: settings.warm,
+        limits: { builtAtS: earliestNowS },
+      }),
+      brokerEvents,
       guest,
       issuing,
       peers: openPeerCredentials(),

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { Task } from '../base/tasks.ts'
 import type { Broker } from '../passport/broker.ts'
+import type { BrokerEvent } from '../passport/broker-events.ts'
 import type { PeerCredentials } from '../platform/peer-credentials.ts'
 import type { ConnectionLedger } from '../workload-api/connection-ledger.ts'
 import type { WorkloadLimits } from '../workload-api/limits.ts'
@@ -22,6 +23,7 @@ export interface AgentCore {
   /** Those in force now; a reload replaces them as a whole. */
   readonly settings: () => Settings
   readonly broker: Broker
+  readonly brokerEvents: Observers<BrokerEvent>
   readonly guest: GuestWiring
   readonly issuing: IssuingWiring
   readonly peers: PeerCredentials

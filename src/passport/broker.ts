@@ -3,6 +3,7 @@ import { drawUnit, type RandomSource } from '../base/random.ts'
 import type { EntryDescription, ServedToken } from '../results/served-token.ts'
 import { isUnshared, type TokenDemand, type TokenRequest } from '../results/token-request.ts'
 import { Alarm } from './alarm.ts'
+import type { BrokerObserver } from './broker-events.ts'
 import type { CacheEntry } from './cache-entry.ts'
 import { cacheKey } from './cache-key.ts'
 import { type ClockEvent, ClockWatch, type Instant } from './clock-watch.ts'
@@ -32,6 +33,8 @@ export interface BrokerParts {
   readonly limits?: Partial<BrokerLimits>
   /** Requests whose tokens are fetched at start and kept fresh without demand. */
   readonly warm?: readonly TokenRequest[]
+  /** Hears of everything that changes, in the moment in which it does. */
+  readonly observe?: BrokerObserver
 }
 
 /** The token broker (broker.md): whoever may have a token gets a valid one at once if any exists, and never an expired one. */
@@ -67,6 +70,7 @@ class TokenBroker implements Broker {
   readonly #clock: Clock
   readonly #limits: BrokerLimits
   readonly #drawUnit: () => number
+  readonly #observe: BrokerObserver
   readonly #alarm: Alarm
   readonly #watch: ClockWatch
   readonly #issuers: Issuers
@@ -75,16 +79,18 @@ class TokenBroker implements Broker {
   readonly #desk: TokenDesk
   #warm: readonly TokenRequest[] = []
   #draining = false
+  #clockSafe = true
 
   constructor(parts: BrokerParts) {
     requireDeclarable(parts.warm ?? [], parts.sources)
     this.#clock = parts.clock
     this.#limits = { ...defaultBrokerLimits, ...parts.limits }
     this.#drawUnit = () => drawUnit(parts.random)
+    this.#observe = parts.observe ?? (() => undefined)
     this.#alarm = new Alarm(parts.clock)
     this.#watch = new ClockWatch(parts.clock, this.#limits.builtAtS, (events, at) => this.#clocksMoved(events, at))
-    this.#issuers = new Issuers(parts.sources, this.#drawUnit)
-    this.#cache = new TokenCache(this.#limits)
+    this.#issuers = new Issuers(parts.sources, this.#drawUnit, this.#observe)
+    this.#cache = new TokenCache(this.#limits, this.#observe)
     this.#deck = this.#makeDeck()
     this.#desk = this.#makeDesk()
     this.#declareWarm(parts.warm ?? [])
@@ -100,6 +106,7 @@ class TokenBroker implements Broker {
       },
       watch: this.#watch,
       alarm: this.#alarm,
+      observe: this.#observe,
       onLanded: (issuer) => relieveOthers(this.#cache, issuer, this.#watch.read()),
       onVerdict: (issuer, request) => {
         if (this.#limits.onVerdictDenied === 'evict') spreadVerdict(this.#cache, issuer, request, this.#watch.read())
@@ -118,6 +125,7 @@ class TokenBroker implements Broker {
       limits: this.#limits,
       drawUnit: this.#drawUnit,
       isDraining: () => this.#draining,
+      observe: this.#observe,
     })
   }
 
@@ -155,6 +163,7 @@ class TokenBroker implements Broker {
     }
     while (!signal.aborted) {
       this.#deck.throwUnheardBug()
+      this.#judgeClock()
       const pause = refreshOnce({
         issuers: this.#issuers,
         cache: this.#cache,
@@ -166,6 +175,12 @@ class TokenBroker implements Broker {
     }
   }
 
+  #judgeClock(): void {
+    const safe = !this.#watch.isUnsafe(this.#watch.read())
+    if (safe !== this.#clockSafe) this.#observe({ event: 'clock_judged', safe })
+    this.#clockSafe = safe
+  }
+
   async #sleepUnlessAborted(ms: number, signal: AbortSignal): Promise<void> {
     try {
       await this.#alarm.sleep(ms, signal)
@@ -175,21 +190,24 @@ class TokenBroker implements Broker {
   }
 
   invalidate(invalidation: Invalidation): number {
-    const count = invalidateEntries(this.#stock, invalidation, this.#watch.read())
+    const entries = invalidateEntries(this.#stock, invalidation, this.#watch.read())
+    const { issuer = null, audience = null, kid = null, hard } = invalidation
+    this.#observe({ event: 'invalidated', issuer, audience, kid, hard, entries })
     this.#alarm.ring()
-    return count
+    return entries
   }
 
   replaceSources(sources: readonly TokenSource[], warm?: readonly TokenRequest[]): void {
     if (warm !== undefined) requireDeclarable(warm, sources)
     const changed = this.#issuers.replace(sources)
     const names = new Set(changed.map(({ source }) => source.name))
+    this.#observe({ event: 'sources_replaced', changed: [...names] })
     for (const issuer of changed) for (const flight of issuer.unshared) flight.cancel()
     const declared = warm ?? this.#warm.filter(({ issuer }) => this.#issuers.find(issuer) !== undefined)
     const kept = new Set(declared.map((request) => this.#keyOf(request)))
     for (const entry of this.#cache.all()) {
       const undeclared = entry.creator === null && !kept.has(entry.key)
-      if (undeclared || names.has(entry.request.issuer)) this.#cache.drop(entry)
+      if (undeclared || names.has(entry.request.issuer)) this.#cache.drop(entry, 'reload')
     }
     this.#declareWarm(declared)
     this.#alarm.ring()
@@ -197,6 +215,7 @@ class TokenBroker implements Broker {
 
   async drain(): Promise<void> {
     this.#draining = true
+    this.#observe({ event: 'draining' })
     this.#cancelFlights((entry) => entry.waiters === 0)
     this.#alarm.ring()
     const ended = new AbortController()
@@ -231,6 +250,9 @@ class TokenBroker implements Broker {
 
   /** BRK-63, BRK-64: acts on what happened to the clocks before anybody decides on the new reading. */
   #clocksMoved(events: readonly ClockEvent[], instant: Instant): void {
+    for (const { kind, ...step } of events) {
+      this.#observe({ event: 'clock', kind, ms: 'ms' in step ? Math.round(step.ms) : 0 })
+    }
     if (events.some(({ kind }) => kind === 'snapshot')) forgetEverything(this.#stock, instant)
     const renewAll = events.some((event) => event.kind !== 'wall-step' || Math.abs(event.ms) > largeStepMs)
     for (const { source, gate } of this.#issuers.all()) {

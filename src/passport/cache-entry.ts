@@ -6,6 +6,7 @@ import {
   pauseWithoutToken,
   pauseWithToken,
 } from './backoff.ts'
+import { type BrokerObserver, type TokenEnd, tokenFacts } from './broker-events.ts'
 import type { Instant } from './clock-watch.ts'
 import type { EntryState } from './entry.ts'
 import * as states from './entry.ts'
@@ -35,10 +36,11 @@ export interface Setback {
 export class CacheEntry {
   readonly key: string
   readonly request: TokenRequest
-  state: EntryState = states.emptyState
   /** Requests that wait for it. */
   waiters = 0
+  #state: EntryState = states.emptyState
   #creator: string | null
+  readonly #observe: BrokerObserver
   #lastGeneration = 0
   #lastStartAt = Number.NEGATIVE_INFINITY
   #dueAt = Number.NEGATIVE_INFINITY
@@ -49,10 +51,35 @@ export class CacheEntry {
   #refreshesSinceUse = 0
   #lifeMs = 0
 
-  constructor(key: string, request: TokenRequest, creator: string | null) {
+  constructor(key: string, request: TokenRequest, creator: string | null, observe: BrokerObserver) {
     this.key = key
     this.request = request
     this.#creator = creator
+    this.#observe = observe
+  }
+
+  get state(): EntryState {
+    return this.#state
+  }
+
+  /** Every change of state goes through here. `why`: how the token at hand ends, if it does. */
+  #become(state: EntryState, why: TokenEnd): void {
+    const before = this.#state
+    this.#state = state
+    const [held, stored] = [states.heldIn(before), states.heldIn(state)]
+    if (held !== stored) {
+      if (held !== null) this.#tell('ended', held, states.generationIn(before), why)
+      if (stored !== null) this.#tell('stored', stored, states.generationIn(state), why)
+    }
+    const { request } = this
+    if (before.kind !== state.kind)
+      this.#observe({ event: 'state_changed', request, from: before.kind, to: state.kind })
+  }
+
+  #tell(event: 'stored' | 'ended', held: HeldToken, generation: number, why: TokenEnd): void {
+    const { request } = this
+    const token = tokenFacts(held, request.issuer, generation)
+    this.#observe(event === 'stored' ? { event, request, token } : { event, request, token, why })
   }
 
   /** Whose share of the cache it counts against; `null` for a declared (warm) entry, which always has demand. */
@@ -90,7 +117,7 @@ export class CacheEntry {
     const revived = !this.hasDemand(instant)
     this.#lastUseAt = instant.monotonic
     this.#refreshesSinceUse = 0
-    this.state = states.wanted(this.state)
+    this.#become(states.wanted(this.state), 'replaced')
     return revived
   }
 
@@ -113,10 +140,11 @@ export class CacheEntry {
   /** Ends the token at hand if its time is over, and its demand if nobody used it. */
   age(instant: Instant): void {
     if (this.held !== null && leftMs(this.held, instant) <= 0) {
-      this.state = states.expired(this.state)
+      this.#become(states.expired(this.state), 'expired')
       this.#dueAt = Number.NEGATIVE_INFINITY
     }
-    if (!this.hasDemand(instant) && this.#scheduledInMs(instant) <= 0) this.state = states.lapsed(this.state)
+    const unused = !this.hasDemand(instant) && this.#scheduledInMs(instant) <= 0
+    if (unused) this.#become(states.lapsed(this.state), 'expired')
   }
 
   /** True when nothing is lost by forgetting it: no token, nobody waits, no pause after a failure to be kept. */
@@ -132,7 +160,7 @@ export class CacheEntry {
   }
 
   departed(flight: Flight): void {
-    this.state = states.departed(this.state, flight)
+    this.#become(states.departed(this.state, flight), 'replaced')
     this.#lastStartAt = flight.plan.started.boot
     this.#notBefore = Number.NEGATIVE_INFINITY
   }
@@ -140,12 +168,12 @@ export class CacheEntry {
   /** The flight is given up, or ended without a result that counts. */
   returned(): void {
     this.flight?.cancel()
-    this.state = states.returned(this.state)
+    this.#become(states.returned(this.state), 'replaced')
   }
 
   landed(held: HeldToken, { plan }: Flight): void {
     const refreshed = this.held !== null
-    this.state = { kind: 'fresh', held, generation: plan.generation }
+    this.#become({ kind: 'fresh', held, generation: plan.generation }, 'replaced')
     this.#lifeMs = held.lifeMs
     this.#vacantFailures = 0
     if (refreshed || plan.background) this.#refreshesSinceUse++
@@ -156,7 +184,8 @@ export class CacheEntry {
   failed(setback: Setback): void {
     const { failure, instant, evictOnVerdict } = setback
     const retryAt = instant.boot + this.#pauseAfter(setback)
-    this.state = states.disappointed(this.state, failure, retryAt, failure.class === 'verdict' && evictOnVerdict)
+    const evict = failure.class === 'verdict' && evictOnVerdict
+    this.#become(states.disappointed(this.state, failure, retryAt, evict), 'verdict')
     this.#dueAt = Math.min(this.#dueAt, retryAt)
   }
 
@@ -179,9 +208,9 @@ export class CacheEntry {
    * The token is worth nothing any more, and neither is what a flight under way would bring: it is cut off here, so that no
    * late result can bring the entry back to life (BRK-33).
    */
-  emptied(): void {
+  emptied(why: TokenEnd): void {
     this.flight?.cancel()
-    this.state = states.emptyState
+    this.#become(states.emptyState, why)
     this.#dueAt = Number.NEGATIVE_INFINITY
     this.#soft = null
   }
@@ -199,7 +228,7 @@ export class CacheEntry {
 
   /** An event makes an attempt worth while: callers may cause one from `at` on, the schedule makes one at `ownAt` (BRK-45). */
   encouraged(at: number, ownAt: number): void {
-    this.state = states.pauseCut(this.state, at)
+    this.#become(states.pauseCut(this.state, at), 'replaced')
     this.#vacantFailures = 0
     this.postponed(ownAt)
     this.#dueAt = Math.min(this.#dueAt, ownAt)

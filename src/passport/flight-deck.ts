@@ -1,9 +1,10 @@
-import type { TokenRequest } from '../results/token-request.ts'
+import { isUnshared, type TokenRequest } from '../results/token-request.ts'
 import type { Alarm } from './alarm.ts'
+import { type BrokerObserver, tokenFacts } from './broker-events.ts'
 import type { CacheEntry } from './cache-entry.ts'
 import type { ClockWatch, Instant } from './clock-watch.ts'
 import type { Failure } from './failure.ts'
-import { Flight, type FlightGear, type FlightOutcome } from './flight.ts'
+import { Flight, type FlightGear, type FlightOutcome, type FlightPlan } from './flight.ts'
 import type { Issuer } from './issuers.ts'
 
 /** What happened so far, for metrics. */
@@ -19,6 +20,7 @@ export interface DeckPorts {
   readonly gear: Omit<FlightGear, 'onLateResult'>
   readonly watch: ClockWatch
   readonly alarm: Alarm
+  readonly observe: BrokerObserver
   /** Told of every token that landed, and of every verdict against us. */
   readonly onLanded: (issuer: Issuer) => void
   readonly onVerdict: (issuer: Issuer, request: TokenRequest) => void
@@ -37,7 +39,7 @@ export class FlightDeck {
 
   constructor(ports: DeckPorts) {
     this.#ports = ports
-    this.#gear = { ...ports.gear, onLateResult: () => this.#count('lateResultsDropped') }
+    this.#gear = { ...ports.gear, onLateResult: (plan) => this.#cameTooLate(plan) }
   }
 
   get flying(): ReadonlySet<Flight> {
@@ -46,6 +48,11 @@ export class FlightDeck {
 
   get counts(): FlightCounts {
     return this.#counts
+  }
+
+  #cameTooLate({ request: { issuer, audience } }: FlightPlan): void {
+    this.#count('lateResultsDropped')
+    this.#ports.observe({ event: 'late_result_dropped', issuer, audience })
   }
 
   #count(what: keyof FlightCounts): void {
@@ -84,8 +91,11 @@ export class FlightDeck {
   }
 
   #launch(flight: Flight): Flight {
+    const { background, request } = flight.plan
+    const { issuer, audience } = request
     this.#flying.add(flight)
     this.#count('started')
+    this.#ports.observe({ event: 'attempt_started', issuer, audience, background, unshared: isUnshared(request) })
     return flight
   }
 
@@ -114,7 +124,9 @@ export class FlightDeck {
   #ended(issuer: Issuer, flight: Flight, outcome: FlightOutcome): void {
     const { watch, alarm, onLanded, onVerdict } = this.#ports
     this.#flying.delete(flight)
-    issuer.gate.returned(flight, outcome, watch.read())
+    const instant = watch.read()
+    issuer.gate.returned(flight, outcome, instant)
+    this.#tellEnd(flight, outcome, instant)
     if (outcome.kind === 'landed') {
       this.#count('landed')
       watch.noteIssuedAt(outcome.held.accepted.issuedAt)
@@ -125,4 +137,34 @@ export class FlightDeck {
     }
     alarm.ring()
   }
+
+  #tellEnd({ plan }: Flight, outcome: FlightOutcome, { monotonic }: Instant): void {
+    const { request, background, started, generation } = plan
+    const { issuer, audience } = request
+    const durationMs = Math.max(monotonic - started.monotonic, 0)
+    const token = outcome.kind === 'landed' ? tokenFacts(outcome.held, issuer, generation) : null
+    const failure = outcome.kind === 'failed' ? failureFacts(outcome.failure) : null
+    const unshared = isUnshared(request)
+    const result = outcome.kind
+    this.#ports.observe({
+      event: 'attempt_ended',
+      issuer,
+      audience,
+      background,
+      unshared,
+      result,
+      durationMs,
+      token,
+      failure,
+    })
+  }
+}
+
+function textFact(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
+}
+
+function failureFacts({ class: failureClass, error: { code, facts } }: Failure) {
+  const upstreamCode = textFact(facts['upstream_code'] ?? facts['cause_code'])
+  return { class: failureClass, code, upstreamCode, check: textFact(facts['check']) }
 }

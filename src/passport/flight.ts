@@ -37,7 +37,7 @@ export interface FlightGear {
   readonly read: () => Instant
   readonly drawUnit: () => number
   /** Told when a token arrives that nobody may have any more. */
-  readonly onLateResult: () => void
+  readonly onLateResult: (plan: FlightPlan) => void
 }
 
 const superseded = new TypeError('the attempt was superseded')
@@ -107,13 +107,16 @@ export class Flight {
   async #obtain(): Promise<string> {
     const { source, request } = this.plan
     const token = await source.obtainToken(request, this.#stop.signal)
-    if (this.#stop.signal.aborted) this.#gear.onLateResult()
+    if (this.#stop.signal.aborted) this.#gear.onLateResult(this.plan)
     return token
   }
 
   #judge(error: unknown): FlightOutcome {
     const { reason } = this.#stop.signal
-    if (reason === superseded) return { kind: 'superseded' }
+    if (reason === superseded) {
+      if (this.#phase === 'accept') this.#gear.onLateResult(this.plan)
+      return { kind: 'superseded' }
+    }
     const cause = reason === timedOut ? this.#tooLong() : error
     if (!(cause instanceof AttestdError)) return { kind: 'bug', error: cause }
     return { kind: 'failed', failure: classifyFailure(cause, this.#phase, this.#gear.clock.now()) }

@@ -46,7 +46,7 @@ export function invalidateEntries({ issuers, cache }: Stock, invalidation: Inval
   for (const entry of cache.all()) {
     if (concerns(invalidation, entry)) {
       count++
-      if (invalidation.hard) entry.emptied()
+      if (invalidation.hard) entry.emptied('invalidated')
       else softened.push(entry)
     } else if (invalidation.hard && mayBring(invalidation, entry.request)) entry.returned()
   }
@@ -102,7 +102,7 @@ export function forgetEverything({ issuers, cache }: Stock, instant: Instant): v
   for (const { gate } of issuers.all()) gate.forgetTimes(instant)
   supersedeUnshared(issuers, () => true)
   for (const entry of cache.all()) {
-    entry.emptied()
+    entry.emptied('snapshot')
     entry.forgetTimes()
   }
 }

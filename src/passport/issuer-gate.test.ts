@@ -43,7 +43,11 @@ const landed = { kind: 'landed' } as FlightOutcome
 const superseded: FlightOutcome = { kind: 'superseded' }
 
 class Course {
-  readonly gate = new IssuerGate(() => 0)
+  readonly told: string[] = []
+  readonly gate = new IssuerGate(
+    () => 0,
+    (state) => this.told.push(state),
+  )
 
   fly(ms: number, ...outcomes: FlightOutcome[]): void {
     for (const outcome of outcomes) {

@@ -17,6 +17,7 @@ const closed: Breaker = { kind: 'closed' }
 /** What the attempts at one issuer have in common: the breaker, and how often they start without anybody waiting. */
 export class IssuerGate {
   readonly #drawUnit: () => number
+  readonly #observe: (state: Breaker['kind']) => void
   #breaker: Breaker = closed
   #transportFailures = 0
   #badTokens = 0
@@ -24,8 +25,10 @@ export class IssuerGate {
   #lastEventAt = Number.NEGATIVE_INFINITY
   #lastAttemptMs = 0
 
-  constructor(drawUnit: () => number) {
+  /** `observe` is told when the breaker has opened or closed. */
+  constructor(drawUnit: () => number, observe: (state: Breaker['kind']) => void) {
     this.#drawUnit = drawUnit
+    this.#observe = observe
   }
 
   get isOpen(): boolean {
@@ -94,12 +97,16 @@ export class IssuerGate {
   }
 
   #open({ boot }: Instant): void {
+    const opens = this.#breaker.kind === 'closed'
     const probes = this.#breaker.kind === 'open' ? this.#breaker.probes + 1 : 1
     this.#breaker = { kind: 'open', probes, probeAt: boot + pauseWithoutToken(probes, this.#drawUnit()), probe: null }
+    if (opens) this.#observe('open')
   }
 
   #close(): void {
+    const closes = this.#breaker.kind === 'open'
     this.#breaker = closed
+    if (closes) this.#observe('closed')
     this.#transportFailures = 0
     this.#badTokens = 0
   }

@@ -1,3 +1,4 @@
+import type { BrokerObserver } from './broker-events.ts'
 import { passportErrors } from './errors.ts'
 import type { Flight } from './flight.ts'
 import { IssuerGate } from './issuer-gate.ts'
@@ -14,10 +15,12 @@ export interface Issuer {
 /** The configured issuers by name; replaced as a whole by a reload (BRK-142). */
 export class Issuers {
   readonly #drawUnit: () => number
+  readonly #observe: BrokerObserver
   #byName: ReadonlyMap<string, Issuer>
 
-  constructor(sources: readonly TokenSource[], drawUnit: () => number) {
+  constructor(sources: readonly TokenSource[], drawUnit: () => number, observe: BrokerObserver) {
     this.#drawUnit = drawUnit
+    this.#observe = observe
     this.#byName = this.#named(sources, new Map())
   }
 
@@ -33,7 +36,9 @@ export class Issuers {
   }
 
   #made(source: TokenSource): Issuer {
-    return { source, gate: new IssuerGate(this.#drawUnit), unshared: new Set() }
+    const issuer = source.name
+    const gate = new IssuerGate(this.#drawUnit, (state) => this.#observe({ event: 'breaker', issuer, state }))
+    return { source, gate, unshared: new Set() }
   }
 
   /** Takes the new sources and gives those issuers that are gone or changed. */

@@ -32,7 +32,7 @@ export function refreshOnce(ports: RefresherPorts): number {
   let pause = longestPauseMs
   for (const entry of ports.cache.all()) {
     entry.age(instant)
-    if (entry.isForgettable(instant)) ports.cache.drop(entry)
+    if (entry.isForgettable(instant)) ports.cache.drop(entry, 'evicted')
     const dueIn = entry.dueInMs(instant)
     if (dueIn <= 0) due.push(entry)
     else pause = Math.min(pause, dueIn, entry.held === null ? dueIn : leftMs(entry.held, instant))

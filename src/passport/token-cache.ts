@@ -1,4 +1,5 @@
 import type { TokenRequest } from '../results/token-request.ts'
+import type { BrokerObserver, TokenEnd } from './broker-events.ts'
 import { CacheEntry } from './cache-entry.ts'
 import type { Instant } from './clock-watch.ts'
 import type { BrokerLimits } from './limits.ts'
@@ -19,10 +20,12 @@ function lessWorth(left: CacheEntry, right: CacheEntry): number {
  */
 export class TokenCache {
   readonly #limits: Pick<BrokerLimits, 'entries' | 'entriesPerCaller'>
+  readonly #observe: BrokerObserver
   readonly #entries = new Map<string, CacheEntry>()
 
-  constructor(limits: Pick<BrokerLimits, 'entries' | 'entriesPerCaller'>) {
+  constructor(limits: Pick<BrokerLimits, 'entries' | 'entriesPerCaller'>, observe: BrokerObserver) {
     this.#limits = limits
+    this.#observe = observe
   }
 
   find(key: string): CacheEntry | undefined {
@@ -37,14 +40,14 @@ export class TokenCache {
   /** Makes or takes over the entry of a declared request. */
   declare(key: string, request: TokenRequest): void {
     const entry = this.#entries.get(key)
-    if (entry === undefined) this.#add(new CacheEntry(key, request, null))
+    if (entry === undefined) this.#add(new CacheEntry(key, request, null, this.#observe))
     else entry.declared()
   }
 
   /** Makes an entry for `creator`; `undefined` where every entry that could make room is being waited for. */
   make(key: string, request: TokenRequest, creator: string, instant: Instant): CacheEntry | undefined {
     if (!this.#makeRoom(creator, instant)) return undefined
-    return this.#add(new CacheEntry(key, request, creator))
+    return this.#add(new CacheEntry(key, request, creator, this.#observe))
   }
 
   #add(entry: CacheEntry): CacheEntry {
@@ -64,13 +67,13 @@ export class TokenCache {
   #dropOne(candidates: readonly CacheEntry[]): boolean {
     const victim = candidates.find(({ waiters }) => waiters === 0)
     if (victim === undefined) return false
-    this.drop(victim)
+    this.drop(victim, 'evicted')
     return true
   }
 
   /** Forgets an entry with its token and whatever is under way for it (BRK-10). */
-  drop(entry: CacheEntry): void {
-    entry.emptied()
+  drop(entry: CacheEntry, why: TokenEnd): void {
+    entry.emptied(why)
     this.#entries.delete(entry.key)
   }
 }

@@ -5,6 +5,7 @@ import type { ServedToken } from '../results/served-token.ts'
 import { isUnshared, type TokenDemand, type TokenRequest } from '../results/token-request.ts'
 import type { Alarm } from './alarm.ts'
 import { pauseWithoutToken } from './backoff.ts'
+import type { BrokerObserver } from './broker-events.ts'
 import type { CacheEntry } from './cache-entry.ts'
 import { cacheKey } from './cache-key.ts'
 import type { ClockWatch, Instant } from './clock-watch.ts'
@@ -35,6 +36,7 @@ export interface DeskPorts {
   readonly limits: BrokerLimits
   readonly drawUnit: () => number
   readonly isDraining: () => boolean
+  readonly observe: BrokerObserver
 }
 
 /** One caller's request on its way to an answer. */
@@ -153,7 +155,7 @@ export class TokenDesk {
     const best = bestAvailable(entry.held, instant)
     this.#requireOpen(issuer, entry.flight !== null, instant, best)
     if (entry.flight !== null) {
-      this.#joins++
+      this.#join(errand.request)
       return { kind: 'await', flight: entry.flight }
     }
     const pause = entry.blockedForMs(instant)
@@ -168,6 +170,11 @@ export class TokenDesk {
         facts: { retry_after_ms: Math.ceil(pause), ...best },
       })
     return { kind: 'sleep', ms: pause }
+  }
+
+  #join({ issuer, audience }: TokenRequest): void {
+    this.#joins++
+    this.#ports.observe({ event: 'joined', issuer, audience })
   }
 
   /** Throws where no attempt may start now, whoever asks. One under way may be joined past an open breaker. */

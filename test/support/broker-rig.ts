@@ -1,4 +1,5 @@
 import { type Broker, createBroker } from '../../src/passport/broker.ts'
+import type { BrokerEvent } from '../../src/passport/broker-events.ts'
 import type { BrokerLimits } from '../../src/passport/limits.ts'
 import type { ServedToken } from '../../src/results/served-token.ts'
 import type { TokenDemand, TokenRequest } from '../../src/results/token-request.ts'
@@ -29,6 +30,8 @@ export class BrokerRig {
   readonly clock = new FakeClock(Date.UTC(2026, 0, 1), 1)
   readonly sources: readonly FakeTokenSource[]
   readonly broker: Broker
+  /** Everything that the broker told its observer. */
+  readonly events: BrokerEvent[] = []
   readonly #stop = new AbortController()
   /** Ends when `keepFresh` does. */
   keeping: Promise<void> | undefined
@@ -43,6 +46,7 @@ export class BrokerRig {
       random: seededRandom(options.seed ?? 1),
       limits: options.limits ?? {},
       warm: options.warm ?? [],
+      observe: (event) => void this.events.push(event),
     })
   }
 
@@ -95,6 +99,10 @@ export class BrokerRig {
     const asked = this.send(request, demand)
     await settled(1)
     return asked
+  }
+
+  eventsOf<E extends BrokerEvent['event']>(event: E): Extract<BrokerEvent, { event: E }>[] {
+    return this.events.filter((told): told is Extract<BrokerEvent, { event: E }> => told.event === event)
   }
 
   state(request: Partial<TokenRequest> = {}): string {
