@@ -32,16 +32,15 @@ const slow = [
   'src/workload-api/{connection-limits,fuzz,token-route,workload-server}.test.ts',
 ]
 
+const all = ['src/**/*.test.ts', 'native/**/*.test.ts', 'mocks/**/*.test.ts', 'test/**/*.test.ts']
 const excluded = [...configDefaults.exclude, ...(process.env['ATTESTD_TESTS'] === 'quick' ? slow : [])]
 
-/** What measures time, starts servers or fills devices: one file after the other, so that none disturbs another. */
+/** What measures time or looks at whole processes: one file after the other, so that none disturbs another. */
 const alone = [
-  'test/**/*.test.ts',
-  'mocks/**/*.test.ts',
+  'test/{bench,e2e,faults}/**/*.test.ts',
   'native/**/*.test.ts',
-  'src/{platform,registry,workload-api,passport}/**/*.test.ts',
+  'src/{platform,workload-api,passport}/**/*.test.ts',
   'src/agent/**/*.test.ts',
-  'src/issuer/key-ring.test.ts',
 ]
 
 const shared = { testTimeout: 30_000, hookTimeout: 60_000, pool: 'forks' } as const
@@ -54,7 +53,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'side by side',
-          include: ['src/**/*.test.ts'],
+          include: all,
           exclude: [...excluded, ...alone],
           maxWorkers: Math.max(1, Math.min(8, availableParallelism())),
           sequence: { groupOrder: 0 },
