@@ -21,7 +21,7 @@ const slow = [
   'src/issuer/key-ring.test.ts',
   'src/passport/{model,refreshing}.test.ts',
   'src/passport/remote/{alibaba-source,attestation-client}.test.ts',
-  'src/platform/{ima-log-file,peer-credentials,system-clock,tpm-transports,tsm-files,vsock}.test.ts',
+  'src/platform/{ima-log-file,peer-credentials,system-clock,tcp-peers,tpm-transports,tsm-files,vsock}.test.ts',
   'src/registry/{durability,pglite-engine,postgres-engine,stores}.test.ts',
   'src/verifier/tdx/{appraise-quote,collateral-mutants-*,quote-memo,quote-mutants,recorded-quotes,replay-cc-event-log,tcb-oracle}.test.ts',
   'src/verifier/ima/ima-evmctl.test.ts',

@@ -11,6 +11,7 @@ import {
   PIDFD_GET_INFO,
   POLLIN,
   socketConstants,
+  tcpConstants,
   tdxGuestRequests,
   VMADDR_CID_HOST,
 } from './libc.ts'
@@ -47,6 +48,11 @@ describe.skipIf(!haveCompiler)('sizes, offsets and constants are those of the C 
       askCompiler(['sys/socket.h'], { ...named('', Object.keys(rest)), message: 'MSG_DONTWAIT | MSG_NOSIGNAL' }),
     ).toEqual({ ...rest, message: MSG_DONTWAIT_NOSIGNAL })
     expect(SO_PEERPIDFD).toBe(77) // newer than many headers; the peer credential tests execute it
+  })
+
+  it('TCP', () => {
+    const names = { ...named('', Object.keys(tcpConstants)), state: 'offsetof(struct tcp_info, tcpi_state)' }
+    expect(askCompiler(['netinet/in.h', 'netinet/tcp.h'], names)).toEqual({ ...tcpConstants, state: 0 })
   })
 
   it('errno', () => {

@@ -22,6 +22,9 @@ export const socketConstants = {
   MSG_DONTWAIT_NOSIGNAL: 0x4040,
 } as const
 
+/** State of a TCP connection: the first byte of `struct tcp_info`. */
+export const tcpConstants = { IPPROTO_TCP: 6, TCP_INFO: 11, TCP_ESTABLISHED: 1 } as const
+
 export const errnoOf = {
   ENOENT: 2,
   ESRCH: 3,

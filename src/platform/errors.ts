@@ -97,6 +97,11 @@ export const platformErrors = declareErrors({
     title: 'the path of the socket cannot be used',
     remedy: 'correct the path, or remove what lies there: only a dead socket of our own is replaced',
   },
+  LISTEN_ADDRESS: {
+    kind: 'configuration',
+    title: 'the TCP address cannot be listened at',
+    remedy: 'name 127.0.0.1 or [::1] with a free port above 1023: nothing but loopback is ever served over TCP',
+  },
   FILE_UNSAFE: {
     kind: 'configuration',
     title: 'a file or folder is not protected as its content demands',

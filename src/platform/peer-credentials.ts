@@ -5,7 +5,6 @@ import { AttestdError } from '../base/errors.ts'
 import type { CallerIdentity } from '../policies/caller-identity.ts'
 import { parseCgroups, type ServiceUnit } from './cgroup-unit.ts'
 import { platformErrors } from './errors.ts'
-import { type LoopbackConnection, lookUpLoopbackUid, loopbackConnection } from './loopback-caller.ts'
 import { holdPeer, type PeerProcess, type PeerState } from './peer-process.ts'
 import { descriptorOf, readPeer, readPeerIds, type SocketPeer } from './peer-socket.ts'
 import { readCgroups } from './proc-files.ts'
@@ -21,7 +20,7 @@ export interface PeerIdentity {
 
 export interface PeerCredentials {
   /** How callers are identified here: by pidfd, by procfs, or by nothing but the socket they came through (API-55). */
-  readonly identity: CallerIdentity['identity']
+  readonly identity: 'pidfd' | 'procfs' | 'socket'
   /** Why nothing but the socket is known; null otherwise. To be logged once. */
   readonly degraded: AttestdError | null
   /**
@@ -44,16 +43,6 @@ async function readUnit(peer: SocketPeer, held: PeerProcess): Promise<ServiceUni
   return cgroups === null ? unknown : parseCgroups(cgroups)
 }
 
-/** Over TCP the kernel says the user only, and only while both sides are open (API-54). */
-async function identifyLoopback(connection: LoopbackConnection, listener: string): Promise<PeerIdentity> {
-  const uid = await lookUpLoopbackUid(connection)
-  return {
-    caller: { identity: 'procfs', pid: 0, uid, gid: null, groups: [], ...unknown, listener },
-    check: async () => ((await lookUpLoopbackUid(connection)) === uid ? 'there' : 'caller_gone'),
-    close: () => undefined,
-  }
-}
-
 class KernelCredentials implements PeerCredentials {
   readonly identity: 'pidfd' | 'procfs'
   readonly degraded = null
@@ -65,8 +54,6 @@ class KernelCredentials implements PeerCredentials {
   }
 
   async identify(socket: Socket, listener: string): Promise<PeerIdentity> {
-    const connection = loopbackConnection(socket)
-    if (connection) return identifyLoopback(connection, listener)
     const peer = readPeer(this.#libc, descriptorOf(socket))
     const held = holdPeer(this.#libc, peer)
     try {

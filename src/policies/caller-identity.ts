@@ -1,7 +1,8 @@
 /** Who is calling, as the kernel says (API-40 to API-56). The caller never names itself. */
 export interface CallerIdentity {
-  /** How far the kernel could be asked: a pidfd, procfs handles, or nothing but the listener. */
-  readonly identity: 'pidfd' | 'procfs' | 'socket'
+  /** How far the kernel could be asked: a pidfd, procfs handles, the user of a loopback TCP connection, or nothing. */
+  readonly identity: 'pidfd' | 'procfs' | 'tcp-uid' | 'socket'
+  /** 0 where it is not known: over TCP, and in namespaces that we cannot see. */
   readonly pid: number
   readonly uid: number | null
   readonly gid: number | null
@@ -12,6 +13,6 @@ export interface CallerIdentity {
   readonly slice: string | null
   /** 64 hexadecimal digits out of a container scope's name. */
   readonly container: string | null
-  /** Class of the listening socket: `api`, `admin`. */
+  /** Class of the listening socket: `api`, `admin`, `tcp:SURFACE` (API-10). */
   readonly listener: string
 }

@@ -51,9 +51,13 @@ function hasUnit(match: CallerMatch, { unit, uid }: CallerIdentity): boolean {
 const selectorsOf = (match: CallerMatch) =>
   (Object.keys(match) as (keyof CallerMatch)[]).filter((selector) => match[selector] !== null)
 
-/** Selectors that can be believed for this caller; a rule that asks for any other does not match (API-48, API-55). */
-function believable(caller: CallerIdentity): readonly (keyof CallerMatch)[] {
+/**
+ * Selectors that can be believed for this caller; a rule that asks for any other does not match (API-48, API-54, API-55).
+ * Over TCP only the uid tells anybody from anybody: `listener` may narrow a rule there and never is enough.
+ */
+function believable(caller: CallerIdentity, match: CallerMatch): readonly (keyof CallerMatch)[] {
   if (caller.identity === 'socket') return ['listener']
+  if (caller.identity === 'tcp-uid') return match.uid === null ? [] : ['uid', 'listener']
   if (caller.pid === 0) return ['uid', 'gid']
   return ['uid', 'gid', 'unit', 'slice', 'container', 'listener']
 }
@@ -61,7 +65,7 @@ function believable(caller: CallerIdentity): readonly (keyof CallerMatch)[] {
 /** Whether the rule is about this caller. */
 export function matchesCaller(match: CallerMatch, caller: CallerIdentity, unmapped: UnmappedIds): boolean {
   if (caller.uid === unmapped.uid) return false
-  const known = believable(caller)
+  const known = believable(caller, match)
   const asked = selectorsOf(match)
   if (asked.length === 0 || !asked.every((selector) => known.includes(selector))) return false
   return (
@@ -76,5 +80,7 @@ export function matchesCaller(match: CallerMatch, caller: CallerIdentity, unmapp
 
 /** True for callers about whom the kernel could say nothing that a rule could rest on (API-48, API-49). */
 export function isUnidentified(caller: CallerIdentity, unmapped: UnmappedIds): boolean {
-  return caller.uid === unmapped.uid || (caller.identity !== 'socket' && (caller.pid === 0 || caller.uid === null))
+  if (caller.uid === unmapped.uid) return true
+  if (caller.identity === 'socket') return false
+  return caller.uid === null || (caller.pid === 0 && caller.identity !== 'tcp-uid')
 }

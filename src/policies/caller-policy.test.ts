@@ -106,6 +106,23 @@ describe('who a rule is about (API-48 to API-55)', () => {
     )
   })
 
+  it('believes of a caller over TCP its uid only, which the listener may narrow (API-54)', () => {
+    const over = { identity: 'tcp-uid', pid: 0, gid: null, unit: null, slice: null, listener: 'tcp:github' } as const
+    expect(matches({ uid: 1001 }, over)).toBe(true)
+    expect(matches({ uid: 1002 }, over)).toBe(false)
+    expect(matches({ uid: 1001, listener: 'tcp:github' }, over)).toBe(true)
+    expect(matches({ uid: 1001, listener: ['api', 'tcp:gcp'] }, over)).toBe(false)
+    expect(matches({ listener: 'tcp:github' }, over)).toBe(false)
+    expect(matches({ uid: 1001, gid: 1001 }, { ...over, gid: 1001 })).toBe(false)
+    expect(matches({ gid: 1001 }, { ...over, gid: 1001 })).toBe(false)
+    expect(matches({ uid: 1001, unit: 'payments.service' }, { ...over, unit: 'payments.service' })).toBe(false)
+    expect(matches({ uid: 65_534 }, { ...over, uid: 65_534 })).toBe(false)
+    const without = caller({ ...over, uid: null })
+    expect(shown(decide(policyOf(rule({ uid: 1001 })), without, token()))).toBe('caller_unidentified caller')
+    const other = caller({ ...over, uid: 1002 })
+    expect(shown(decide(policyOf(rule({ uid: 1001 })), other, token()))).toBe('policy_denied caller')
+  })
+
   it('says that a caller without a uid is unidentified, whatever else is known of it', () => {
     const nobody = caller({ uid: null, gid: null, unit: null })
     expect(shown(decide(policyOf(rule({ uid: 1001 })), nobody, token()))).toBe('caller_unidentified caller')

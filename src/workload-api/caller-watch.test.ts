@@ -59,6 +59,16 @@ describe('who is calling (API-40 to API-57)', () => {
     expect((await rawRequest(path, request('GET', target))).status).toBe(401)
   })
 
+  it('a user that the kernel does not name any more over TCP: 403, closed, no work (API-54)', async () => {
+    const { path, identifier, provider } = await openRoom()
+    identifier.state = 'caller_unidentified'
+    const answers = await new RawClient(path).write(token + token).rest()
+    expect(answers.map(({ status, headers, body }) => [status, headers['connection'], codeOf(body)])).toEqual([
+      [403, 'close', 'caller_unidentified'],
+    ])
+    expect(provider.asked).toEqual([])
+  })
+
   it.each([
     ['caller_gone', 401, 'caller_gone'],
     ['caller_changed', 401, 'caller_changed'],

@@ -2,21 +2,25 @@ import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import { AttestdError } from '../base/errors.ts'
 import type { CallerIdentity } from '../policies/caller-identity.ts'
-import type { CallerHandle, CallerIdentifier } from './caller-identifier.ts'
+import type { CallerHandle, CallerIdentifier, CallerLoss } from './caller-identifier.ts'
 import { settlesAtOnce, withDeadline } from './deadline.ts'
 import { workloadApiErrors } from './errors.ts'
 
 const lost = {
   caller_gone: 'the process that opened this connection has ended',
   caller_changed: 'the process that opened this connection is not the same any more',
-} as const
+  caller_unidentified: 'the kernel does not say any more who holds the other end of this connection',
+} as const satisfies Readonly<Record<CallerLoss, string>>
 
-const callerLost = (code: keyof typeof lost) => workloadApiErrors.error(code, lost[code])
+const callerLost = (code: CallerLoss) => workloadApiErrors.error(code, lost[code])
+
+/** Errors of a look-up and of its admission that the caller is told as they are. */
+const passedOn: readonly string[] = ['identity_unavailable', 'rate_limited', 'caller_unidentified']
 
 function identityError(error: unknown): AttestdError {
   if (error instanceof AttestdError) {
     if (error.code === 'caller_gone' || error.code === 'caller_changed') return callerLost(error.code)
-    if (error.code === 'identity_unavailable' || error.code === 'rate_limited') return error
+    if (passedOn.includes(error.code)) return error
   }
   return workloadApiErrors.error('identity_unavailable', 'the kernel did not say in time who is calling', {
     cause: error,
@@ -36,6 +40,8 @@ export interface CallerWatchOptions {
   readonly gone: AbortSignal
   /** Called once, when the caller is known; throws to refuse it. */
   readonly admit: (caller: CallerIdentity) => void
+  /** Called at most once, when the look-up or the admission failed and the connection is still there. */
+  readonly refused?: (error: AttestdError) => void
 }
 
 /**
@@ -59,7 +65,9 @@ export class CallerWatch {
       }
       return handle
     })
-    this.#handle.catch(() => undefined)
+    this.#handle.catch((error: unknown) => {
+      if (error instanceof AttestdError && !options.gone.aborted) options.refused?.(error)
+    })
     options.gone.addEventListener('abort', () => this.#close(), { once: true })
   }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { ConnectionLedger } from './connection-ledger.ts'
 
-const ledger = () => new ConnectionLedger({ connections: 3, adminReserve: 2, connectionsPerUid: 2 })
+const ledger = () => new ConnectionLedger({ connections: 3, tcpConnections: 2, adminReserve: 2, connectionsPerUid: 2 })
 const take = (from: ConnectionLedger, listener: string, times: number) =>
   Array.from({ length: times }, () => from.takePlace(listener))
 
@@ -21,6 +21,17 @@ describe('places for connections (API-23)', () => {
     first?.()
     expect(places.open).toBe(2)
     expect(take(places, 'api', 2).map((place) => place === null)).toEqual([false, true])
+  })
+
+  it('of TCP listeners together are a part of all, and come back once', () => {
+    const places = ledger()
+    const [first] = take(places, 'tcp:github', 1)
+    expect(take(places, 'tcp:gcp', 2).map((place) => place === null)).toEqual([false, true])
+    expect(places.takePlace('api')).not.toBeNull()
+    expect(places.takePlace('api')).toBeNull()
+    first?.()
+    first?.()
+    expect(take(places, 'tcp:github', 2).map((place) => place === null)).toEqual([false, true])
   })
 
   it('of the reserve come back to the reserve', () => {

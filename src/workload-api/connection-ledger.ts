@@ -3,17 +3,20 @@ import type { WorkloadLimits } from './limits.ts'
 /** Gives the place back; may be called more than once. */
 export type ReleasePlace = () => void
 
+type LedgerLimits = Pick<WorkloadLimits, 'connections' | 'tcpConnections' | 'adminReserve' | 'connectionsPerUid'>
+
 /**
  * Counts open connections (API-23): in total, and by uid. Administrators have a reserve beyond the total, so that a
- * flood of workloads does not lock them out. All listeners of a process share one ledger.
+ * flood of workloads does not lock them out; TCP, where users are counted after a look-up only, has a part of the total. All listeners of a process share one ledger.
  */
 export class ConnectionLedger {
-  #limits: Pick<WorkloadLimits, 'connections' | 'adminReserve' | 'connectionsPerUid'>
+  #limits: LedgerLimits
   #total = 0
+  #tcp = 0
   #reserved = 0
   #byUid = new Map<number, number>()
 
-  constructor(limits: Pick<WorkloadLimits, 'connections' | 'adminReserve' | 'connectionsPerUid'>) {
+  constructor(limits: LedgerLimits) {
     this.#limits = limits
   }
 
@@ -23,9 +26,15 @@ export class ConnectionLedger {
 
   /** A place for one connection, or null: all are taken. */
   takePlace(listener: string): ReleasePlace | null {
+    const tcp = listener.startsWith('tcp:')
+    if (tcp && this.#tcp >= this.#limits.tcpConnections) return null
     if (this.#total < this.#limits.connections) {
       this.#total++
-      return once(() => this.#total--)
+      if (tcp) this.#tcp++
+      return once(() => {
+        this.#total--
+        if (tcp) this.#tcp--
+      })
     }
     if (listener !== 'admin' || this.#reserved >= this.#limits.adminReserve) return null
     this.#reserved++

@@ -10,6 +10,7 @@ import {
   request,
   someone,
 } from '../../test/support/workload-room.ts'
+import { AttestdError } from '../base/errors.ts'
 import { ConnectionLedger } from './connection-ledger.ts'
 import { defaultLimits } from './limits.ts'
 
@@ -60,6 +61,45 @@ describe('connections (API-23)', () => {
     identifier.uid = () => 2
     expect((await rawRequest(path, probe)).status).toBe(200)
     close()
+  })
+
+  /** Over TCP the user is known after the look-up only. */
+  async function openTcpRoom() {
+    const room = await openRoom()
+    Object.defineProperty(room.identifier, 'peerUid', { value: undefined })
+    const over = { ...someone, identity: 'tcp-uid', pid: 0, unit: null } as const
+    room.identifier.next = async () => over
+    return { ...room, over }
+  }
+
+  it('that are one too many for their user keep no place, also if they never send anything', async () => {
+    const { path, events } = await openTcpRoom()
+    const held = Array.from({ length: 32 }, () => new RawClient(path).write(token))
+    await Promise.all(held.map((client) => client.answers(1)))
+    for (const said of ['', 'GET /v1/tok']) {
+      const [refused] = await new RawClient(path).write(said).rest()
+      expect([refused?.status, refused?.headers['connection']]).toEqual([429, 'close'])
+    }
+    expect(events.filter(({ event }) => event === 'connection_refused')).toHaveLength(2)
+    for (const client of held) client.destroy()
+  })
+
+  it('of nobody in particular are closed with 403, for nothing would bound their number (API-54)', async () => {
+    const { path, identifier, over, provider } = await openTcpRoom()
+    identifier.next = async () => ({ ...over, uid: null })
+    for (const said of ['', 'GET /v1/tok', token, token + token]) {
+      const answers = await new RawClient(path).write(said).rest()
+      expect(answers.map(({ status, body }) => [status, JSON.parse(body).code])).toEqual([[403, 'caller_unidentified']])
+    }
+    expect(provider.asked).toEqual([])
+    expect(identifier.open).toBe(0)
+  })
+
+  it('whose user cannot be looked up keep no place either', async () => {
+    const { path, identifier } = await openTcpRoom()
+    identifier.next = () => Promise.reject(new AttestdError('x', { kind: 'unavailable', title: 'x', remedy: 'y' }, 'z'))
+    const [refused] = await new RawClient(path).rest()
+    expect([refused?.status, JSON.parse(refused?.body ?? '').code]).toEqual([503, 'identity_unavailable'])
   })
 
   it('counts by uid after the look-up where the kernel is not asked before it', async () => {

@@ -105,7 +105,7 @@ export class Connection {
     if (this.#parserError) fail?.(this.#parserError)
   }
 
-  /** Ends the connection after what the parser could not read: `raw` is a whole HTTP answer, written in its turn. */
+  /** Ends the connection after what could not be read, or whose sender is not let in: `raw` is a whole HTTP answer, written in its turn. */
   failParsing(error: Error, raw: string): void {
     if (this.#parserError) return
     this.#parserError = error

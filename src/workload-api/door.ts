@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import { AttestdError } from '../base/errors.ts'
 import type { RandomSource } from '../base/random.ts'
+import type { CallerIdentity } from '../policies/caller-identity.ts'
 import type { CallerIdentifier } from './caller-identifier.ts'
 import { CallerWatch } from './caller-watch.ts'
 import { Connection } from './connection.ts'
@@ -116,17 +117,32 @@ export class Door {
     const connection = new Connection(socket, clock, limits)
     this.#connections.set(socket, connection)
     if (identifier) {
+      const counted = identifier.peerUid !== undefined
       connection.caller = new CallerWatch(socket, {
         identifier,
         listener,
         clock,
         identityMs: limits.identityMs,
         gone: connection.gone,
-        admit: ({ uid }) => {
-          if (!identifier.peerUid) this.#takePlaceOfUid(uid, places)
-        },
+        admit: counted ? () => undefined : (caller) => this.#admitLate(caller, places),
+        ...(counted ? {} : { refused: (error: AttestdError) => this.#refuseLate(connection, error) }),
       })
     }
     return connection
+  }
+
+  /** Where accept could not count by uid: who cannot be counted is not let in, or nothing would bound such connections. */
+  #admitLate({ identity, uid }: CallerIdentity, places: ReleasePlace[]): void {
+    if (identity === 'tcp-uid' && uid === null) {
+      throw workloadApiErrors.error('caller_unidentified', 'the kernel does not say who holds the other end')
+    }
+    this.#takePlaceOfUid(uid, places)
+  }
+
+  /** A place is not kept until a request comes. One that has come is told by itself, and closes the connection. */
+  #refuseLate(connection: Connection, error: AttestdError): void {
+    const { listener, observe, random } = this.#options
+    observe({ event: 'connection_refused', listener, code: error.code })
+    if (connection.idle) connection.failParsing(error, rawProblem(error, random))
   }
 }

@@ -15,6 +15,8 @@ export interface WorkloadLimits {
   /** How long a request is still answered after the client has closed its sending side. */
   readonly halfCloseMs: number
   readonly connections: number
+  /** Of `connections`, how many may be those of TCP listeners: anybody on the machine can open those. */
+  readonly tcpConnections: number
   readonly adminReserve: number
   readonly connectionsPerUid: number
   readonly unanswered: number
@@ -47,6 +49,7 @@ export const defaultLimits: WorkloadLimits = {
   checkMs: 500,
   halfCloseMs: 100,
   connections: 256,
+  tcpConnections: 128,
   adminReserve: 8,
   connectionsPerUid: 32,
   unanswered: 8,

@@ -34,7 +34,10 @@ export function parseAnswers(text: string, heads = false): RawAnswer[] {
   return answers
 }
 
-/** One connection to a Unix socket, spoken to in bytes. */
+/** Path of a Unix socket, or a TCP address. */
+export type RawAddress = string | { readonly host: string; readonly port: number }
+
+/** One connection, spoken to in bytes. */
 export class RawClient {
   readonly socket: net.Socket
   /** One character a byte. */
@@ -45,9 +48,9 @@ export class RawClient {
   #heads: boolean
 
   /** `heads`: every answer is one to HEAD. */
-  constructor(path: string, heads = false) {
+  constructor(to: RawAddress, heads = false) {
     this.#heads = heads
-    this.socket = net.connect({ path, allowHalfOpen: true })
+    this.socket = net.connect({ ...(typeof to === 'string' ? { path: to } : to), allowHalfOpen: true })
     this.socket.on('error', () => undefined)
     this.socket.on('data', (chunk) => {
       this.received += chunk.toString('latin1')
@@ -118,8 +121,8 @@ function completePrefix(text: string, heads: boolean): RawAnswer[] {
 }
 
 /** One request on a connection of its own; gives the first answer. */
-export async function rawRequest(path: string, text: string): Promise<RawAnswer> {
-  const client = new RawClient(path, text.startsWith('HEAD '))
+export async function rawRequest(to: RawAddress, text: string): Promise<RawAnswer> {
+  const client = new RawClient(to, text.startsWith('HEAD '))
   const [answer] = await client.write(text).answers(1)
   client.destroy()
   if (!answer) throw new Error('no answer')

@@ -9,7 +9,7 @@ import type { CallerIdentity } from '../../src/policies/caller-identity.ts'
 import { type CallerRuleOptions, parseCallerRules } from '../../src/policies/caller-rules.ts'
 import type { EntryDescription, ServedToken } from '../../src/results/served-token.ts'
 import type { TokenDemand, TokenRequest } from '../../src/results/token-request.ts'
-import type { CallerHandle, CallerIdentifier } from '../../src/workload-api/caller-identifier.ts'
+import type { CallerHandle, CallerIdentifier, CallerLoss } from '../../src/workload-api/caller-identifier.ts'
 import type { TokenProvider } from '../../src/workload-api/token-provider.ts'
 import type { WorkloadEvent, WorkloadLog } from '../../src/workload-api/workload-log.ts'
 import {
@@ -36,8 +36,8 @@ export const someone: CallerIdentity = {
 export class FakeIdentifier implements CallerIdentifier {
   next: () => Promise<CallerIdentity> = () => Promise.resolve(someone)
   uid: ((socket: Socket) => number | null) | null = () => someone.uid
-  state: 'there' | 'caller_gone' | 'caller_changed' = 'there'
-  check: (() => Promise<'there' | 'caller_gone' | 'caller_changed'>) | null = null
+  state: 'there' | CallerLoss = 'there'
+  check: (() => Promise<'there' | CallerLoss>) | null = null
   identified = 0
   checks = 0
   open = 0
