@@ -85,7 +85,7 @@ export class Agent {
       settings: () => inForce.settings,
       broker: createBroker({
         ...{ sources, clock, random, observe },
-        warm: settings.warm,
+        declared: settings.declared,
         limits: { builtAtS: earliestNowS },
       }),
       brokerEvents,
@@ -196,7 +196,7 @@ export class Agent {
     const { guest, log, broker } = this.#core
     guest.adopt(settings)
     log.level = settings.configuration.agent.log_level
-    broker.replaceSources(sources, settings.warm)
+    broker.replaceSources(sources, settings.declared)
     if (lists) this.#renewLocal(false)
     for (const service of this.#services) service.adopt?.(settings)
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { BrokerRig } from '../../test/support/broker-rig.ts'
+import { asDeclared, BrokerRig } from '../../test/support/broker-rig.ts'
 import { settled } from '../../test/support/fake-clock.ts'
 import { type Behaviour, FakeTokenSource, tokenRequest, upstreamErrors } from '../../test/support/fake-token-source.ts'
 
@@ -112,7 +112,7 @@ describe('a new configuration (BRK-142, F23)', () => {
       tokenRequest({ audience: ['https://used.example'] }),
       tokenRequest({ audience: ['https://new.example'] }),
     ]
-    rig.broker.replaceSources(rig.sources, next)
+    rig.broker.replaceSources(rig.sources, asDeclared(next))
     await settled(1)
     expect(rig.broker.status().entries.map(({ audience, warm }) => [audience[0], warm])).toEqual([
       ['https://used.example', true],
@@ -125,7 +125,7 @@ describe('a new configuration (BRK-142, F23)', () => {
 
   it('is refused as a whole where it contradicts itself', async () => {
     const rig = new BrokerRig({ warm })
-    expect(() => rig.broker.replaceSources([], warm)).toThrow(TypeError)
+    expect(() => rig.broker.replaceSources([], asDeclared(warm))).toThrow(TypeError)
     expect(() => rig.broker.replaceSources([rig.source, rig.source])).toThrow(TypeError)
     expect((await rig.ask(warm[0])).served).toBeDefined()
   })

@@ -7,6 +7,7 @@ import type { BrokerObserver } from './broker-events.ts'
 import type { CacheEntry } from './cache-entry.ts'
 import { cacheKey } from './cache-key.ts'
 import { type ClockEvent, ClockWatch, type Instant } from './clock-watch.ts'
+import { type DeclaredRequest, type Purposes, requireDeclarable } from './declared-request.ts'
 import { FlightDeck } from './flight-deck.ts'
 import {
   forgetEverything,
@@ -23,6 +24,7 @@ import { refreshOnce } from './refresher.ts'
 import { type BrokerStatus, describeEntry, describeStatus } from './status.ts'
 import { TokenCache } from './token-cache.ts'
 import { TokenDesk } from './token-desk.ts'
+import { offerOf, recogniseToken, type TokenOffer } from './token-offer.ts'
 import type { TokenSource } from './token-source.ts'
 
 export interface BrokerParts {
@@ -32,7 +34,7 @@ export interface BrokerParts {
   readonly random: RandomSource
   readonly limits?: Partial<BrokerLimits>
   /** Requests whose tokens are fetched at start and kept fresh without demand. */
-  readonly warm?: readonly TokenRequest[]
+  readonly declared?: readonly DeclaredRequest[]
   /** Hears of everything that changes, in the moment in which it does. */
   readonly observe?: BrokerObserver
 }
@@ -45,6 +47,10 @@ export interface Broker {
    * of `passportErrors`, with an error of the source about this very request, or with the reason of `signal`.
    */
   obtainToken(request: TokenRequest, demand: TokenDemand, signal: AbortSignal): Promise<ServedToken>
+  /** The token at hand, for those who deliver it by themselves; not a use, and starts nothing. Null where there is none. */
+  offer(request: TokenRequest): TokenOffer | null
+  /** Verifies a token that was delivered by an earlier run; null if it is not to be believed (BRK-117). */
+  recogniseToken(token: string, request: TokenRequest): Promise<TokenOffer | null>
   /** State of the entry for a request; not a use, and starts nothing (BRK-73). */
   describe(request: TokenRequest): EntryDescription
   /** Task: fetches declared tokens, refreshes ahead of expiry, watches the clocks. Rejects only with a bug. */
@@ -53,9 +59,9 @@ export interface Broker {
   invalidate(invalidation: Invalidation): number
   /**
    * Takes a new configuration at once. Tokens of issuers that are gone or changed are dropped, with what is under way for
-   * them; everybody who waits looks again (BRK-142). `warm` replaces the declared requests.
+   * them; everybody who waits looks again (BRK-142). `declared` replaces the declared requests.
    */
-  replaceSources(sources: readonly TokenSource[], warm?: readonly TokenRequest[]): void
+  replaceSources(sources: readonly TokenSource[], declared?: readonly DeclaredRequest[]): void
   /**
    * From the call on no attempt starts; cached tokens stay served. Resolves when no attempt is under way: those that callers
    * wait for get `drainMs` to end (BRK-143).
@@ -77,12 +83,12 @@ class TokenBroker implements Broker {
   readonly #cache: TokenCache
   readonly #deck: FlightDeck
   readonly #desk: TokenDesk
-  #warm: readonly TokenRequest[] = []
+  #declared: readonly DeclaredRequest[] = []
   #draining = false
   #clockSafe = true
 
   constructor(parts: BrokerParts) {
-    requireDeclarable(parts.warm ?? [], parts.sources)
+    requireDeclarable(parts.declared ?? [], parts.sources)
     this.#clock = parts.clock
     this.#limits = { ...defaultBrokerLimits, ...parts.limits }
     this.#drawUnit = () => drawUnit(parts.random)
@@ -93,7 +99,7 @@ class TokenBroker implements Broker {
     this.#cache = new TokenCache(this.#limits, this.#observe)
     this.#deck = this.#makeDeck()
     this.#desk = this.#makeDesk()
-    this.#declareWarm(parts.warm ?? [])
+    this.#declare(parts.declared ?? [])
   }
 
   #makeDeck(): FlightDeck {
@@ -133,11 +139,16 @@ class TokenBroker implements Broker {
     return { issuers: this.#issuers, cache: this.#cache }
   }
 
-  #declareWarm(warm: readonly TokenRequest[]): void {
-    this.#warm = warm
-    for (const request of warm) {
+  #declare(declared: readonly DeclaredRequest[]): void {
+    this.#declared = declared
+    const purposes = new Map<string, Purposes>()
+    for (const { request, sink } of declared) {
       const key = this.#keyOf(request)
-      if (key !== null) this.#cache.declare(key, request)
+      if (key === null) continue
+      const before = purposes.get(key)
+      const both = { warm: !sink || before?.warm === true, sink: sink || before?.sink === true }
+      purposes.set(key, both)
+      this.#cache.declare(key, request, both)
     }
   }
 
@@ -148,6 +159,19 @@ class TokenBroker implements Broker {
 
   obtainToken(request: TokenRequest, demand: TokenDemand, signal: AbortSignal): Promise<ServedToken> {
     return this.#desk.obtainToken(request, demand, signal)
+  }
+
+  offer(request: TokenRequest): TokenOffer | null {
+    const instant = this.#watch.read()
+    const key = this.#keyOf(request)
+    return offerOf(key === null ? undefined : this.#cache.find(key), instant)
+  }
+
+  async recogniseToken(token: string, request: TokenRequest): Promise<TokenOffer | null> {
+    const source = this.#issuers.find(request.issuer)?.source
+    return source === undefined
+      ? null
+      : recogniseToken(token, request, { source, limits: this.#limits, read: () => this.#watch.read() })
   }
 
   describe(request: TokenRequest): EntryDescription {
@@ -197,19 +221,19 @@ class TokenBroker implements Broker {
     return entries
   }
 
-  replaceSources(sources: readonly TokenSource[], warm?: readonly TokenRequest[]): void {
-    if (warm !== undefined) requireDeclarable(warm, sources)
+  replaceSources(sources: readonly TokenSource[], named?: readonly DeclaredRequest[]): void {
+    if (named !== undefined) requireDeclarable(named, sources)
     const changed = this.#issuers.replace(sources)
     const names = new Set(changed.map(({ source }) => source.name))
     this.#observe({ event: 'sources_replaced', changed: [...names] })
     for (const issuer of changed) for (const flight of issuer.unshared) flight.cancel()
-    const declared = warm ?? this.#warm.filter(({ issuer }) => this.#issuers.find(issuer) !== undefined)
-    const kept = new Set(declared.map((request) => this.#keyOf(request)))
+    const declared = named ?? this.#declared.filter(({ request }) => this.#issuers.find(request.issuer) !== undefined)
+    const kept = new Set(declared.map(({ request }) => this.#keyOf(request)))
     for (const entry of this.#cache.all()) {
       const undeclared = entry.creator === null && !kept.has(entry.key)
       if (undeclared || names.has(entry.request.issuer)) this.#cache.drop(entry, 'reload')
     }
-    this.#declareWarm(declared)
+    this.#declare(declared)
     this.#alarm.ring()
   }
 
@@ -263,16 +287,6 @@ class TokenBroker implements Broker {
       }
     }
     this.#alarm.ring()
-  }
-}
-
-/** Declared requests are wiring: one that cannot be kept warm is a bug, found before anything has changed. */
-function requireDeclarable(warm: readonly TokenRequest[], sources: readonly TokenSource[]): void {
-  const names = new Set(sources.map(({ name }) => name))
-  for (const request of warm) {
-    if (isUnshared(request)) throw new TypeError('a declared request has neither nonces nor `fresh`')
-    if (!names.has(request.issuer))
-      throw new TypeError(`a declared request names the unknown issuer '${request.issuer}'`)
   }
 }
 

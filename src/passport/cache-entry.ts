@@ -8,11 +8,12 @@ import {
 } from './backoff.ts'
 import { type BrokerObserver, type TokenEnd, tokenFacts } from './broker-events.ts'
 import type { Instant } from './clock-watch.ts'
+import type { Purposes } from './declared-request.ts'
 import type { EntryState } from './entry.ts'
 import * as states from './entry.ts'
 import type { Failure } from './failure.ts'
 import type { Flight } from './flight.ts'
-import { type HeldToken, leftMs } from './held-token.ts'
+import { type HeldToken, heldForFile, leftMs } from './held-token.ts'
 
 /** Attempts for one entry start at least so far apart, whatever causes them: no loop can become tight. */
 const attemptSpacingMs = 1_000
@@ -40,6 +41,7 @@ export class CacheEntry {
   waiters = 0
   #state: EntryState = states.emptyState
   #creator: string | null
+  #purposes: Purposes = { warm: false, sink: false }
   readonly #observe: BrokerObserver
   #lastGeneration = 0
   #lastStartAt = Number.NEGATIVE_INFINITY
@@ -87,9 +89,19 @@ export class CacheEntry {
     return this.#creator
   }
 
-  /** The configuration names it from now on. */
-  declared(): void {
+  /** The configuration names it from now on, for nothing else than this. A token at hand is renewed as its new use demands. */
+  declared(purposes: Purposes): void {
     this.#creator = null
+    this.#purposes = purposes
+    if (!purposes.sink || this.held === null) return
+    const held = heldForFile(this.held)
+    this.#state = states.rescheduled(this.state, held)
+    this.#dueAt = Math.min(this.#dueAt, held.refreshAtBoot)
+  }
+
+  /** What the configuration names it for. */
+  get purposes(): Purposes {
+    return this.#purposes
   }
 
   get held(): HeldToken | null {
@@ -171,8 +183,9 @@ export class CacheEntry {
     this.#become(states.returned(this.state), 'replaced')
   }
 
-  landed(held: HeldToken, { plan }: Flight): void {
+  landed(received: HeldToken, { plan }: Flight): void {
     const refreshed = this.held !== null
+    const held = this.#purposes.sink ? heldForFile(received) : received
     this.#become({ kind: 'fresh', held, generation: plan.generation }, 'replaced')
     this.#lifeMs = held.lifeMs
     this.#vacantFailures = 0

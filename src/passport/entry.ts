@@ -107,6 +107,24 @@ export function expired(state: EntryState): EntryState {
   return flight === null ? vacant : { kind: 'fetching', flight, before: vacant }
 }
 
+/** The token at hand is to be renewed at another time. */
+export function rescheduled(state: EntryState, held: HeldToken): EntryState {
+  switch (state.kind) {
+    case 'fresh':
+    case 'degraded':
+    case 'idle':
+      return rescheduledStock(state, held)
+    case 'refreshing':
+      return { ...state, before: rescheduledStock(state.before, held) }
+    default:
+      return state
+  }
+}
+
+function rescheduledStock(state: Stocked, held: HeldToken): Stocked {
+  return state.kind === 'idle' ? { kind: 'idle', before: { ...state.before, held } } : { ...state, held }
+}
+
 /** Nobody wants the token any more (BRK-71). */
 export function lapsed(state: EntryState): EntryState {
   return state.kind === 'fresh' || state.kind === 'degraded' ? { kind: 'idle', before: state } : state

@@ -20,6 +20,8 @@ export interface HeldToken {
   /** When it is to be renewed, on both clocks: whichever comes first. */
   readonly refreshAtWall: number
   readonly refreshAtBoot: number
+  /** The one draw that decides when it is renewed (BRK-20). */
+  readonly unit: number
 }
 
 /** Milliseconds that are left; not positive once either clock has passed the end. */
@@ -48,6 +50,13 @@ export function lifeAtReceipt(accepted: AcceptedToken, wallExpiry: number, { ask
   return Math.min(wallExpiry - received.wall, wallExpiry - wallByBoot, (accepted.expiresAt - accepted.issuedAt) * 1000)
 }
 
+/** The same token, renewed early enough for readers that keep a file for ten minutes (BRK-21). */
+export function heldForFile(held: HeldToken): HeldToken {
+  const refreshIn = refreshDelayMs(held.lifeMs, held.unit, { forFile: true })
+  const refreshAtBoot = held.receivedAtBoot + refreshIn
+  return { ...held, refreshAtBoot, refreshAtWall: held.refreshAtWall + (refreshAtBoot - held.refreshAtBoot) }
+}
+
 /** Puts a token that passed every check into memory. `unit` is the one draw that decides when it is renewed (BRK-20). */
 export function holdToken(
   token: string,
@@ -65,6 +74,7 @@ export function holdToken(
     receivedAtBoot: received.boot,
     refreshAtWall: received.wall + refreshIn,
     refreshAtBoot: received.boot + refreshIn,
+    unit,
   }
 }
 

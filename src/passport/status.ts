@@ -7,7 +7,7 @@ import type { Issuer } from './issuers.ts'
 
 /** Everything about the broker that is not secret: no token, nonce or key (API-110). Times in seconds. */
 export interface BrokerStatus {
-  /** Every declared token is there with a tenth of its life left, and the clock is believable. */
+  /** Every warm token is there with a tenth of its life left, and the clock is believable; token files speak for themselves. */
   readonly ready: boolean
   /** Why not: `warm:<position>:<state>`, `clock_unsafe`, `draining`. */
   readonly reasons: readonly string[]
@@ -29,7 +29,9 @@ export interface IssuerStatus {
 export interface EntryStatus extends EntryDescription {
   readonly issuer: string
   readonly audience: readonly string[]
+  /** Declared to be at hand; to be delivered as a file. */
   readonly warm: boolean
+  readonly sink: boolean
 }
 
 /** Totals since the start. */
@@ -67,7 +69,7 @@ export function describeEntry(entry: CacheEntry | undefined, instant: Instant): 
 }
 
 function warmReasons(entries: readonly CacheEntry[], instant: Instant): readonly string[] {
-  const warm = entries.filter(({ creator }) => creator === null)
+  const warm = entries.filter(({ purposes }) => purposes.warm)
   return warm.flatMap(({ held, state }, position) => {
     const sound = held !== null && leftMs(held, instant) >= 0.1 * held.lifeMs
     return sound ? [] : [`warm:${position}:${held === null ? state.kind : 'expiring'}`]
@@ -80,7 +82,7 @@ export function describeStatus(input: StatusInput): BrokerStatus {
     ...describeEntry(entry, instant),
     issuer: entry.request.issuer,
     audience: entry.request.audience,
-    warm: entry.creator === null,
+    ...entry.purposes,
   }))
   const reasons = [
     ...warmReasons(entries, instant),

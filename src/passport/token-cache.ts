@@ -2,6 +2,7 @@ import type { TokenRequest } from '../results/token-request.ts'
 import type { BrokerObserver, TokenEnd } from './broker-events.ts'
 import { CacheEntry } from './cache-entry.ts'
 import type { Instant } from './clock-watch.ts'
+import type { Purposes } from './declared-request.ts'
 import type { BrokerLimits } from './limits.ts'
 
 /** First to go when room is needed: without a token, then idle, then the one that was used least lately (BRK-04). */
@@ -38,10 +39,9 @@ export class TokenCache {
   }
 
   /** Makes or takes over the entry of a declared request. */
-  declare(key: string, request: TokenRequest): void {
-    const entry = this.#entries.get(key)
-    if (entry === undefined) this.#add(new CacheEntry(key, request, null, this.#observe))
-    else entry.declared()
+  declare(key: string, request: TokenRequest, purposes: Purposes): void {
+    const entry = this.#entries.get(key) ?? this.#add(new CacheEntry(key, request, null, this.#observe))
+    entry.declared(purposes)
   }
 
   /** Makes an entry for `creator`; `undefined` where every entry that could make room is being waited for. */

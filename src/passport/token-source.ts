@@ -34,4 +34,9 @@ export interface TokenSource {
   obtainToken(request: TokenRequest, signal: AbortSignal): Promise<string>
   /** Makes every check of broker.md section 10, or throws. Nothing is served that did not pass here (API-98). */
   acceptToken(token: string, request: TokenRequest): Promise<AcceptedToken>
+  /**
+   * Verifies a token of an earlier run, found where it was delivered: everything but its age and what bound it to the
+   * request of then. Throws `AttestdError`. Of a source without this function no such token is believed (BRK-117).
+   */
+  recogniseToken?(token: string, request: TokenRequest): Promise<AcceptedToken>
 }

@@ -3,6 +3,7 @@ import { type Broker, createBroker } from '../../src/passport/broker.ts'
 import { passportErrors } from '../../src/passport/errors.ts'
 import type { ServedToken } from '../../src/results/served-token.ts'
 import type { TokenRequest } from '../../src/results/token-request.ts'
+import { asDeclared } from './broker-rig.ts'
 import { FakeClock, settled } from './fake-clock.ts'
 import {
   type Behaviour,
@@ -202,7 +203,7 @@ export class BrokerModel {
       clock: this.clock,
       random: seededRandom(seed),
       limits: { entries: 4, entriesPerCaller: 4 },
-      warm: keys.filter((_, key) => isWarm(key)),
+      declared: asDeclared(keys.filter((_, key) => isWarm(key))),
     })
     this.#keeping = this.#broker.keepFresh(this.#stop.signal)
   }

@@ -1,5 +1,6 @@
 import { type Broker, createBroker } from '../../src/passport/broker.ts'
 import type { BrokerEvent } from '../../src/passport/broker-events.ts'
+import type { DeclaredRequest } from '../../src/passport/declared-request.ts'
 import type { BrokerLimits } from '../../src/passport/limits.ts'
 import type { ServedToken } from '../../src/results/served-token.ts'
 import type { TokenDemand, TokenRequest } from '../../src/results/token-request.ts'
@@ -20,10 +21,15 @@ export interface Asked {
 
 export interface RigOptions {
   readonly warm?: readonly TokenRequest[]
+  readonly sinks?: readonly TokenRequest[]
   readonly limits?: Partial<BrokerLimits>
   readonly seed?: number
   readonly sources?: readonly (readonly [string, number])[]
 }
+
+/** Requests as a configuration declares them. */
+export const asDeclared = (requests: readonly TokenRequest[], sink = false): DeclaredRequest[] =>
+  requests.map((request) => ({ request, sink }))
 
 /** A broker with clock and issuers that a test moves. */
 export class BrokerRig {
@@ -45,7 +51,7 @@ export class BrokerRig {
       clock: this.clock,
       random: seededRandom(options.seed ?? 1),
       limits: options.limits ?? {},
-      warm: options.warm ?? [],
+      declared: [...asDeclared(options.warm ?? [], false), ...asDeclared(options.sinks ?? [], true)],
       observe: (event) => void this.events.push(event),
     })
   }

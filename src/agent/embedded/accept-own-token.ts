@@ -20,6 +20,9 @@ export interface OwnTokens {
   readonly clock: Clock
 }
 
+/** TOK-43: no token of ours lives longer. */
+const longestLifeS = 86_400
+
 function bad(check: string, says: string): AttestdError {
   return embeddedErrors.error('ISSUED_TOKEN_WRONG', says, { facts: { check } })
 }
@@ -58,7 +61,20 @@ function payloadOf(token: string): JsonObject {
  * Verifies a token of the bundled issuer as a relying party would before anybody sees it (BRK-100 to BRK-108): a
  * fault in our own signing must stop here and not at a customer's door.
  */
-export async function acceptOwnToken(token: string, request: TokenRequest, own: OwnTokens): Promise<AcceptedToken> {
+export function acceptOwnToken(token: string, request: TokenRequest, own: OwnTokens): Promise<AcceptedToken> {
+  return judge(token, request, { ...own, maxTokenAgeS: 60 })
+}
+
+/** Verifies a token that an earlier run issued and that is still where it was delivered (BRK-117): it may have any age. */
+export function recogniseOwnToken(token: string, request: TokenRequest, own: OwnTokens): Promise<AcceptedToken> {
+  return judge(token, request, { ...own, maxTokenAgeS: longestLifeS })
+}
+
+async function judge(
+  token: string,
+  request: TokenRequest,
+  own: OwnTokens & { readonly maxTokenAgeS: number },
+): Promise<AcceptedToken> {
   const [audience = ''] = request.audience
   const verifier = createTokenVerifier({
     issuer: own.issuer,
@@ -69,7 +85,7 @@ export async function acceptOwnToken(token: string, request: TokenRequest, own: 
     requireTcbStatus: own.tcbStatuses,
     allowDebug: own.allowDebug,
     allowSimulated: own.simulator,
-    maxTokenAgeS: 60,
+    maxTokenAgeS: own.maxTokenAgeS,
     clock: own.clock,
   })
   const [nonce] = request.nonces

@@ -30,6 +30,8 @@ export interface EmbeddedSourceOptions {
   /** Those of the issuer. */
   readonly audiences: AudiencePolicies
   readonly acceptToken: (token: string, request: TokenRequest) => Promise<AcceptedToken>
+  /** Verifies one that was issued in an earlier run (BRK-117). */
+  readonly recogniseToken?: (token: string, request: TokenRequest) => Promise<AcceptedToken>
   readonly appraisals: LastAppraisals
   /** Those of the TPM: all sources that share its counters take them together, also while a reload replaces one. */
   readonly turns: Turns
@@ -42,13 +44,14 @@ export interface EmbeddedSourceOptions {
  * A challenge is redeemed once, by the very bytes that the TPM signed over; nothing is taken from the evidence.
  */
 export function createEmbeddedSource(options: EmbeddedSourceOptions): TokenSource {
-  const { name, generation, usualLifetimeS, acceptToken, turns, clock } = options
+  const { name, generation, usualLifetimeS, acceptToken, recogniseToken, turns, clock } = options
   const stages = new ImaStages(clock)
   return {
     name,
     generation,
     usualLifetimeS,
     acceptToken,
+    ...(recogniseToken === undefined ? {} : { recogniseToken }),
     obtainToken: async (request, signal) => {
       requireOneAudience(request)
       requireKey(request, options.audiences)

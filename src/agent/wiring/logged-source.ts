@@ -15,6 +15,7 @@ function report({ code, kind, facts, message }: AttestdError, issuer: string, lo
  */
 export function loggedSource(source: TokenSource, log: Logger): TokenSource {
   const { name, generation, usualLifetimeS, fixedAudience } = source
+  const recogniseToken = source.recogniseToken?.bind(source)
   const logged = async <T>(work: Promise<T>): Promise<T> => {
     try {
       return await work
@@ -27,5 +28,7 @@ export function loggedSource(source: TokenSource, log: Logger): TokenSource {
     ...{ name, generation, usualLifetimeS, ...(fixedAudience === undefined ? {} : { fixedAudience }) },
     acceptToken: (token, request) => logged(source.acceptToken(token, request)),
     obtainToken: (request, signal) => logged(source.obtainToken(request, signal)),
+    // A token that is found and not believed is no failure of the issuer.
+    ...(recogniseToken === undefined ? {} : { recogniseToken }),
   }
 }

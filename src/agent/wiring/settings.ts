@@ -1,6 +1,7 @@
 import type { AttestdError } from '../../base/errors.ts'
 import { type AudiencePolicies, type AudiencePolicy, createAudiencePolicies } from '../../issuer/audience-policies.ts'
 import { requireIssuerUrl } from '../../issuer/issuer-url.ts'
+import type { DeclaredRequest } from '../../passport/declared-request.ts'
 import type { CallerPolicy } from '../../policies/caller-policy.ts'
 import { CallerRulesError, parseCallerRules } from '../../policies/caller-rules.ts'
 import type { TpmReferences } from '../../reference-values/tpm-references.ts'
@@ -38,7 +39,8 @@ export interface Settings {
   readonly audiences: AudiencePolicies
   /** Life of the tokens of an audience that is not listed. */
   readonly usualLifetimeS: number
-  readonly warm: readonly TokenRequest[]
+  /** What is kept fresh without demand. */
+  readonly declared: readonly DeclaredRequest[]
 }
 
 const secondsOf = (duration: string) => Math.floor(requireDuration(duration) / 1000)
@@ -221,6 +223,6 @@ export async function composeSettings(loaded: LoadedConfiguration): Promise<Sett
     trust: await readEkTrust(configuration.verifier),
     audiences: audiencesOf(configuration),
     usualLifetimeS,
-    warm: configuration.broker.warm.map(plainRequest),
+    declared: configuration.broker.warm.map((audience) => ({ request: plainRequest(audience), sink: false })),
   }
 }

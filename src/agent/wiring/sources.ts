@@ -4,7 +4,7 @@ import { Turns } from '../../base/turns.ts'
 import { Challenges } from '../../issuer/challenges.ts'
 import type { TokenSource } from '../../passport/token-source.ts'
 import { TpmRegistry } from '../../registry/tpm-registry.ts'
-import { acceptOwnToken, type OwnTokens } from '../embedded/accept-own-token.ts'
+import { acceptOwnToken, type OwnTokens, recogniseOwnToken } from '../embedded/accept-own-token.ts'
 import { createWorkerAppraiser } from '../embedded/appraiser.ts'
 import { dailyRecheck } from '../embedded/daily-recheck.ts'
 import { createEmbeddedSource } from '../embedded/embedded-source.ts'
@@ -107,6 +107,7 @@ export function wireSources(parts: SourceParts): SourceFactory {
       issuer: issuing.issuerFor(settings),
       audiences: settings.audiences,
       acceptToken: (token, request) => acceptOwnToken(token, request, own),
+      recogniseToken: (token, request) => recogniseOwnToken(token, request, own),
       appraisals,
       turns,
       clock,

@@ -44,7 +44,7 @@ function bad(check: string, says: string): AttestdError {
  * TOK-120: the form and the checks of Alibaba's tokens; they carry no verdict about the platform (TOK-108). Without a
  * client id a token for a second audience is refused (TOK-92), so that what passes is for this one alone (BRK-105).
  */
-export function verifierOf(trust: RemoteTokenTrust, policyIds: readonly string[]) {
+export function verifierOf(trust: RemoteTokenTrust, policyIds: readonly string[], oldestS = maxTokenAgeS) {
   const { issuer, audience, keys, allowDebug, allowSimulated, clock } = trust
   return createTokenVerifier({
     issuer,
@@ -57,7 +57,7 @@ export function verifierOf(trust: RemoteTokenTrust, policyIds: readonly string[]
     requireTcbStatus: null,
     requirePolicies: policyIds,
     clockSkewS: skewS,
-    maxTokenAgeS,
+    maxTokenAgeS: oldestS,
     maxTokenLength,
     allowDebug,
     allowSimulated,
@@ -116,7 +116,19 @@ export async function acceptRemoteToken(
   requireTimely(accepted, trust, sent)
   const problem = membersProblem(payloadOf(token)['tcb-status'], sent.members)
   if (problem !== undefined) throw bad('BRK-107', problem)
-  const { issuer, audience, issuedAt, expiresAt, jti, kid } = accepted
+  return claimsOf(accepted)
+}
+
+function claimsOf({ issuer, audience, issuedAt, expiresAt, jti, kid }: VerifiedToken): AcceptedToken {
   if (jti === undefined || kid === undefined) throw bad('BRK-102', 'the token has no jti or no kid')
   return { issuer, audience, issuedAt, expiresAt, jti, kid }
+}
+
+/** Verifies a token that came in an earlier run: the quote that it is about is not known any more (BRK-117). */
+export async function recogniseRemoteToken(
+  token: string,
+  trust: RemoteTokenTrust,
+  policyIds: readonly string[],
+): Promise<AcceptedToken> {
+  return claimsOf(await verifierOf(trust, policyIds, trust.maxLifetimeS).accept(token))
 }

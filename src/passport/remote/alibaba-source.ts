@@ -10,7 +10,7 @@ import type { TokenRequest } from '../../results/token-request.ts'
 import { sameSet } from '../cache-key.ts'
 import { passportErrors } from '../errors.ts'
 import type { TokenSource } from '../token-source.ts'
-import { acceptRemoteToken, type RemoteTokenTrust, verifierOf } from './accept-remote-token.ts'
+import { acceptRemoteToken, type RemoteTokenTrust, recogniseRemoteToken, verifierOf } from './accept-remote-token.ts'
 import { type AttestationClient, createAttestationClient } from './attestation-client.ts'
 import { encodeAttestationRequest } from './attestation-request.ts'
 import type { AttestationTransport } from './attestation-transport.ts'
@@ -160,5 +160,6 @@ export function createAlibabaSource(options: AlibabaSourceOptions): AlibabaSourc
       const facts = { check: 'BRK-107' }
       throw passportErrors.error('issuer_bad_token', 'no quote was sent for this token', { facts })
     },
+    recogniseToken: (token, { policyIds }) => recogniseRemoteToken(token, trust, policyIds),
   }
 }
