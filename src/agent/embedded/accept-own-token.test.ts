@@ -6,7 +6,7 @@ import { createTestIssuer, type Members, tokenNow, tpmPayload } from '../../../t
 import { toBase64url } from '../../base/bytes.ts'
 import { AttestdError } from '../../base/errors.ts'
 import type { TokenRequest } from '../../results/token-request.ts'
-import { acceptOwnToken, type OwnTokens } from './accept-own-token.ts'
+import { acceptOwnToken, type OwnTokens, recogniseOwnToken } from './accept-own-token.ts'
 
 const signer = createTestIssuer('RS256')
 const clock = new FakeClock(tokenNow * 1000)
@@ -107,5 +107,28 @@ describe('a token of our own is refused', () => {
   it('that has no jti', async () => {
     const { jti: _, ...rest } = ownPayload()
     expect(await outcome(rest)).toBe('BRK-102')
+  })
+})
+
+describe('a token of an earlier run (BRK-117)', () => {
+  const recognise = (change: Members, signed = signer) =>
+    recogniseOwnToken(signed.sign(ownPayload(change)), embeddedRequest(), ownTokens(false))
+
+  it('may be old as long as it is valid', async () => {
+    const issuedAt = tokenNow - 80_000
+    const times = { iat: issuedAt, nbf: issuedAt, exp: tokenNow + 100 }
+    expect(await recognise(times)).toMatchObject({ issuedAt, expiresAt: tokenNow + 100 })
+  })
+
+  it.each<[string, Members]>([
+    ['token.times', { iat: tokenNow - 900, nbf: tokenNow - 900, exp: tokenNow - 60 }],
+    ['token.audience', { aud: 'https://other.example' }],
+    ['token.issuer', { iss: 'https://other.example' }],
+  ])('is refused by the same checks: %s', async (check, change) => {
+    await expect(recognise(change)).rejects.toThrow(check)
+  })
+
+  it('that a key of today did not sign is refused', async () => {
+    await expect(recognise({}, createTestIssuer('RS256'))).rejects.toThrow('token.signature')
   })
 })

@@ -16,6 +16,7 @@ const entry = z.object({
   issuer: z.string(),
   audience: z.array(z.string()),
   warm: z.boolean(),
+  sink: z.boolean().default(false),
   state: z.string(),
   expiresAt: seconds.nullable(),
   refreshAt: seconds.nullable(),
@@ -113,13 +114,22 @@ function appraisalLines(
 
 const indented = (text: string) => text.replace(/^(?=.)/gm, '  ')
 
-function entryLine({ audience, warm, state, expiresAt, refreshAt, lastError }: ShownStatus['broker']['entries'][0]) {
+function entryLine({
+  audience,
+  warm,
+  sink,
+  state,
+  expiresAt,
+  refreshAt,
+  lastError,
+}: ShownStatus['broker']['entries'][0]) {
   const parts = [
     state,
     ...(expiresAt === null ? [] : [`expires ${time(expiresAt)}`]),
     ...(refreshAt === null ? [] : [`refresh ${time(refreshAt)}`]),
     ...(lastError === null ? [] : [`last error ${lastError.code} at ${time(lastError.at)}`]),
     ...(warm ? ['kept warm'] : []),
+    ...(sink ? ['token file'] : []),
   ]
   return `  ${escaped(audience.join(' '))}  ${escaped(parts.join(', '))}\n`
 }
