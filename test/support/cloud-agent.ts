@@ -1,0 +1,68 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll } from 'vitest'
+import { parseKeyState } from '../../src/issuer/key-state.ts'
+import { signToken } from '../../src/issuer/sign-token.ts'
+import { AgentHome, AgentProcess, type ConfigurationLines, callerRule, freePort, partOf } from './agent-process.ts'
+import { useTpmMachine } from './tpm-machine.ts'
+
+/** What a cloud would ask of an agent: keys at its issuer, and tokens for one audience. */
+export interface CloudAgent {
+  readonly agent: () => AgentProcess
+  /** `iss`; discovery document and keys are served there. */
+  readonly issuer: () => string
+  readonly path: (name: string) => string
+  /** A token of the running agent; `fresh`: one that nobody had before. */
+  token(demand?: { readonly fresh: boolean }): Promise<string>
+  /** The token with other claims and a good signature: only its claims are wrong. */
+  resigned(token: string, change: (claims: Record<string, unknown>) => void): Promise<string>
+  /** Puts a text where a token file is: a regular file that takes the place of another by a rename. */
+  place(name: string, text: string): string
+}
+
+export interface CloudAgentOptions {
+  readonly audience: string
+  /** Further lines of the configuration, of which the issuer's URL may be a part. */
+  readonly lines?: (issuer: string, folder: string) => ConfigurationLines
+}
+
+/** An agent with a simulated TPM whose issuer answers on loopback, for the tests of a suite. */
+export function useCloudAgent({ audience, lines = () => ({}) }: CloudAgentOptions): CloudAgent {
+  const { machine, folder } = useTpmMachine()
+  let issuer = ''
+  let running: AgentProcess | undefined
+  beforeAll(async () => {
+    issuer = `http://127.0.0.1:${await freePort()}`
+    const listen = `listen = "${issuer.slice('http://'.length)}"`
+    mkdirSync(join(folder, 'files'), { recursive: true, mode: 0o700 })
+    const own = { issuer: [`url = "${issuer}"`, listen, 'allow_http_loopback = true'] }
+    const rules = [callerRule('cloud', `uid = ${process.getuid?.() ?? 0}`, [audience, 'https://other.example'])]
+    const home = new AgentHome(join(folder, 'agent'), machine(), { rules, ...own, ...lines(issuer, folder) })
+    running = await AgentProcess.start(home)
+  })
+  afterAll(() => running?.stop())
+  const agent = (): AgentProcess => {
+    if (running === undefined) throw new Error('the agent has not been started')
+    return running
+  }
+  const path = (name: string) => join(folder, 'files', name)
+  return {
+    agent,
+    path,
+    issuer: () => issuer,
+    token: (demand = { fresh: false }) => agent().token({ audience, ...demand }),
+    place(name, text) {
+      writeFileSync(path(`.${name}`), text, { mode: 0o600 })
+      renameSync(path(`.${name}`), path(name))
+      return path(name)
+    },
+    async resigned(token, change) {
+      const { keys } = parseKeyState(readFileSync(join(agent().home.stateDirectory, 'issuer-keys.json')), 'id-token')
+      const signing = keys.find(({ key }) => key.kid === partOf(token, 'header')['kid'])
+      if (signing === undefined) throw new Error('the token is signed by no key of this agent')
+      const claims = partOf(token, 'payload')
+      change(claims)
+      return signToken(JSON.parse(JSON.stringify(claims)), signing.key)
+    },
+  }
+}
