@@ -426,11 +426,15 @@ describe('properties of decisions', () => {
     )
   })
 
-  it('a denial carries a code and a dimension and nothing else', () => {
+  it('a denial carries a code, a dimension and a rule about this very caller, and nothing else', () => {
     fc.assert(
       fc.property(anyRules, anyCaller, anyRequest, (rules, who, what) => {
         const decision = decide(policyOf(...rules), who, what)
-        if (!decision.allowed) expect(Object.keys(decision).sort()).toEqual(['allowed', 'code', 'dimension'])
+        if (decision.allowed) return
+        expect(Object.keys(decision).sort()).toEqual(['allowed', 'code', 'dimension', 'rule'])
+        const own = rules.filter((one) => one.id === decision.rule)
+        expect(own.length === 0).toBe(decision.rule === null)
+        for (const one of own) expect(decide(policyOf(one), who, what)).toMatchObject({ rule: one.id })
       }),
     )
   })

@@ -77,6 +77,8 @@ export type Decision =
       /** `caller_unidentified`: the kernel could not say who calls (API-48, API-49). */
       readonly code: 'policy_denied' | 'caller_unidentified'
       readonly dimension: DenialDimension
+      /** Id of the rule that came furthest, for operators; null: none is about the caller. */
+      readonly rule: string | null
     }
 
 const plainRequest: Omit<CallerRequest, 'method'> = {
@@ -160,14 +162,15 @@ export function decide(policy: CallerPolicy, caller: CallerIdentity, request: Ca
   const mine = policy.rules.filter(({ match }) => matchesCaller(match, caller, policy.unmapped))
   if (mine.length === 0) {
     const code = isUnidentified(caller, policy.unmapped) ? 'caller_unidentified' : 'policy_denied'
-    return { allowed: false, code, dimension: 'caller' }
+    return { allowed: false, code, dimension: 'caller', rule: null }
   }
   const reached = mine.map((rule) => reach(rule, request))
   const rule = mostGenerous(mine.filter((_, at) => reached[at] === dimensions.length))
   if (rule) return { allowed: true, rule }
-  const refused = dimensions[Math.max(...reached)]
-  if (!refused) throw new TypeError('a refusal without a dimension')
-  return { allowed: false, code: 'policy_denied', dimension: refused[0] }
+  const furthest = Math.max(...reached)
+  const [refused, closest] = [dimensions[furthest], mine[reached.indexOf(furthest)]]
+  if (!refused || !closest) throw new TypeError('a refusal without a dimension')
+  return { allowed: false, code: 'policy_denied', dimension: refused[0], rule: closest.id }
 }
 
 /** Requests per minute and burst that the rules matching the caller raise above the built-in rate; null: none does. */

@@ -50,9 +50,9 @@ function requireRule(context: ApiContext, exchange: Exchange, request: CallerReq
   const policy = context.policy()
   const decision = decide(policy, exchange.caller, request)
   if (decision.allowed) return { request, policy, rule: decision.rule }
-  const { code, dimension } = decision
+  const { code, dimension, rule } = decision
   const caller = callerKey(exchange.caller)
-  observe({ event: 'denied', listener, caller, code, dimension })
+  observe({ event: 'denied', listener, rule, caller, code, dimension })
   if (rates.mayLogDenial(caller, dimension)) {
     log.info({ request_id: exchange.id, caller, uid: exchange.caller.uid, code, dimension }, 'request denied')
   }

@@ -42,6 +42,8 @@ export interface CallerWatchOptions {
   readonly admit: (caller: CallerIdentity) => void
   /** Called at most once, when the look-up or the admission failed and the connection is still there. */
   readonly refused?: (error: AttestdError) => void
+  /** Told once how the look-up ended: `ok`, or the code of the refusal. */
+  readonly judged?: (identity: CallerIdentity['identity'] | null, result: string) => void
 }
 
 /**
@@ -65,9 +67,14 @@ export class CallerWatch {
       }
       return handle
     })
-    this.#handle.catch((error: unknown) => {
-      if (error instanceof AttestdError && !options.gone.aborted) options.refused?.(error)
-    })
+    this.#handle.then(
+      ({ caller }) => options.judged?.(caller.identity, 'ok'),
+      (error: unknown) => {
+        const known = error instanceof AttestdError
+        options.judged?.(null, known ? error.code : 'caller_gone')
+        if (known && !options.gone.aborted) options.refused?.(error)
+      },
+    )
     options.gone.addEventListener('abort', () => this.#close(), { once: true })
   }
 

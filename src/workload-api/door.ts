@@ -113,7 +113,7 @@ export class Door {
   }
 
   #open(socket: Socket, places: ReleasePlace[]): Connection {
-    const { clock, limits, identifier, listener } = this.#options
+    const { clock, limits, identifier, listener, observe } = this.#options
     const connection = new Connection(socket, clock, limits)
     this.#connections.set(socket, connection)
     if (identifier) {
@@ -126,6 +126,7 @@ export class Door {
         gone: connection.gone,
         admit: counted ? () => undefined : (caller) => this.#admitLate(caller, places),
         ...(counted ? {} : { refused: (error: AttestdError) => this.#refuseLate(connection, error) }),
+        judged: (identity, result) => observe({ event: 'caller_identified', listener, identity, result }),
       })
     }
     return connection

@@ -1,4 +1,5 @@
 import type { FastifyReply } from 'fastify'
+import type { Clock } from '../base/clock.ts'
 import { AttestdError } from '../base/errors.ts'
 import { type JsonObject, parseJsonObject } from '../base/json.ts'
 import { abandonable } from '../base/tasks.ts'
@@ -10,6 +11,7 @@ import type { WorkloadLimits } from './limits.ts'
 import { apiError, encodeProblem, type ProblemAnswer } from './problem.ts'
 import { type ParameterForm, parseQuery } from './query.ts'
 import type { WorkloadLog, WorkloadObserver } from './workload-log.ts'
+import { endsOfTokensIn } from './written-tokens.ts'
 
 export interface Answer {
   readonly status: number
@@ -24,7 +26,7 @@ export interface Answer {
 
 export interface ExchangeContext {
   readonly listener: string
-  readonly clock: { monotonic(): number }
+  readonly clock: Pick<Clock, 'now' | 'monotonic'>
   readonly limits: WorkloadLimits
   readonly log: WorkloadLog
   readonly observe: WorkloadObserver
@@ -126,8 +128,19 @@ export class Exchange {
       'content-type': answer.type,
       ...answer.headers,
     })
+    this.#checkEnds(answer)
     this.#send(answer.body)
     this.#record(answer)
+  }
+
+  /** BRK-167: counts what every guard before this one must have stopped. */
+  #checkEnds({ status, body }: Answer): void {
+    if (status !== 200 || body === null || this.method === 'HEAD') return
+    const { clock, observe, listener } = this.#context
+    const nowS = clock.now() / 1000
+    for (const end of endsOfTokensIn(body)) {
+      if (end <= nowS) observe({ event: 'expired_token_written', listener, route: this.route })
+    }
   }
 
   #send(body: string | null): void {

@@ -96,47 +96,64 @@ const higher = (left: Rate, right: Rate): Rate => ({
   burst: Math.max(left.burst, right.burst),
 })
 
-function requireTaken(waitMs: number, what: string): void {
-  if (waitMs === 0) return
-  throw workloadApiErrors.error('rate_limited', `too many ${what}; one more is allowed in ${waitMs} ms`, {
-    facts: { retry_after_ms: waitMs },
-  })
+/** Where a limit of section 5 stands. */
+export type RateStage = 'accept' | 'request' | 'rule' | 'expensive'
+
+const limitedThings: Readonly<Record<RateStage, string>> = {
+  accept: 'new connections',
+  request: 'requests',
+  rule: 'requests by this rule',
+  expensive: 'requests that need a quote',
 }
 
 /** The limits of section 5. Each `require…` takes one token or throws `rate_limited` with the time to wait. */
 export class RateLimits {
   #buckets: TokenBuckets
+  readonly #limited: (stage: RateStage) => void
   #accepts: Rate
   #requests: Rate
   #expensive: Rate
 
-  constructor(clock: Pick<Clock, 'monotonic'>, limits: WorkloadLimits) {
+  /** `limited` is told of every refusal. */
+  constructor(
+    clock: Pick<Clock, 'monotonic'>,
+    limits: WorkloadLimits,
+    limited: (stage: RateStage) => void = () => undefined,
+  ) {
     this.#buckets = new TokenBuckets(clock)
+    this.#limited = limited
     this.#accepts = { perS: limits.acceptsPerS, burst: limits.acceptBurst }
     this.#requests = { perS: limits.requestsPerS, burst: limits.requestBurst }
     this.#expensive = { perS: limits.expensivePerS, burst: limits.expensiveBurst }
   }
 
+  #requireTaken(stage: RateStage, waitMs: number): void {
+    if (waitMs === 0) return
+    this.#limited(stage)
+    const detail = `too many ${limitedThings[stage]}; one more is allowed in ${waitMs} ms`
+    throw workloadApiErrors.error('rate_limited', detail, { facts: { retry_after_ms: waitMs } })
+  }
+
   /** Stage 1, at accept and before identity (API-80). */
   requireAccept(uid: number): void {
-    requireTaken(this.#buckets.take(`accept:${uid}`, this.#accepts), 'new connections')
+    this.#requireTaken('accept', this.#buckets.take(`accept:${uid}`, this.#accepts))
   }
 
   /** Stage 2, before the request is looked at (API-81). */
   requireRequest(caller: string, raised: CallerRate | null): void {
-    requireTaken(this.#buckets.take(`request:${caller}`, this.#requestRate(raised)), 'requests')
+    this.#requireTaken('request', this.#buckets.take(`request:${caller}`, this.#requestRate(raised)))
   }
 
   /** The rule's own rate, which only lowers the built-in one unless it says `raise`. */
   requireRule(caller: string, { id, rate }: CallerRule): void {
     if (rate === null) return
     const own = rate.raise ? rateOf(rate) : lower(rateOf(rate), this.#requests)
-    requireTaken(this.#buckets.take(`rule:${id}:${caller}`, own), 'requests by this rule')
+    this.#requireTaken('rule', this.#buckets.take(`rule:${id}:${caller}`, own))
   }
 
   /** Work that can touch the quote device: `fresh`, nonces, evidence. */
   requireExpensive(caller: string): void {
-    requireTaken(this.#buckets.take(`expensive:${caller}`, this.#expensive), 'requests that need a quote')
+    this.#requireTaken('expensive', this.#buckets.take(`expensive:${caller}`, this.#expensive))
   }
 
   /** Whether a denial may be logged: one line in 10 s for the same caller and reason (BRK-131). */

@@ -1,3 +1,6 @@
+import type { CallerIdentity } from '../policies/caller-identity.ts'
+import type { RateStage } from './rate-limits.ts'
+
 /**
  * Port to the log, as pino has it. Facts never hold tokens, nonces, evidence or targets with a query (API-110); lines
  * of single requests are on level `debug` (BRK-130).
@@ -26,10 +29,24 @@ export type WorkloadEvent =
   | {
       readonly event: 'denied'
       readonly listener: string
+      /** Id of the rule that came furthest; null: none is about this caller. */
+      readonly rule: string | null
       readonly caller: string
       readonly code: string
       readonly dimension: string
     }
+  /** Who connected is known, or why it is not; `identity`: how it was found out. */
+  | {
+      readonly event: 'caller_identified'
+      readonly listener: string
+      readonly identity: CallerIdentity['identity'] | null
+      /** `ok`, or the code of the refusal. */
+      readonly result: string
+    }
+  /** A limit of section 5 refused a connection or a request. */
+  | { readonly event: 'rate_limited'; readonly listener: string; readonly stage: RateStage }
+  /** The independent check: a token was written at or after its `exp` (BRK-167). Must never happen. */
+  | { readonly event: 'expired_token_written'; readonly listener: string; readonly route: string }
   | { readonly event: 'late_result_dropped'; readonly listener: string }
   | { readonly event: 'unservable_token_stopped'; readonly listener: string; readonly why: string }
 

@@ -70,7 +70,7 @@ function apiRoutes(context: ApiContext) {
 export function createWorkloadServer(options: WorkloadServerOptions): Promise<HttpServer> {
   const limits = { ...defaultLimits, ...options.limits }
   const { listener, clock, random, log, observe = () => undefined } = options
-  const rates = new RateLimits(clock, limits)
+  const rates = new RateLimits(clock, limits, (stage) => observe({ event: 'rate_limited', listener, stage }))
   const shared = { listener, clock, random, log, observe, limits, rates }
   const ledger = options.connections ?? new ConnectionLedger(limits)
   const probes = probeRoutes(options.readiness)
