@@ -1,7 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { toHex } from '../base/bytes.ts'
-import { hashLeaf, hashNode, inclusionPath, maxTreeSize, treeRoot, verifyInclusion } from './request-tree.ts'
+import {
+  growRequestTree,
+  hashLeaf,
+  hashNode,
+  inclusionPath,
+  inclusionRoot,
+  maxTreeSize,
+  treeRoot,
+  verifyInclusion,
+} from './request-tree.ts'
 
 const leavesOf = (size: number) =>
   Array.from({ length: size }, (_, index) => hashLeaf(Uint8Array.of(index >> 8, index)))
@@ -18,6 +27,22 @@ describe('the request tree (BRK-86)', () => {
     const leaves = leavesOf(1)
     expect(treeRoot(leaves)).toEqual(leaves[0])
     expect(inclusionPath(leaves, 0)).toEqual([])
+  })
+
+  it('grows at once with the paths that are found one by one, and every proof leads to its root', () => {
+    for (const size of [1, 2, 3, 5, 8, 13, 64, 65, 100]) {
+      const leaves = leavesOf(size)
+      const { root, paths } = growRequestTree(leaves)
+      expect(root).toEqual(treeRoot(leaves))
+      expect(paths).toEqual(leaves.map((_, index) => inclusionPath(leaves, index)))
+      paths.forEach((path, index) => {
+        expect(inclusionRoot(at(leaves, index), { index, size, path })).toEqual(root)
+        expect(inclusionRoot(at(leaves, index), { index: size, size, path })).toBeNull()
+        expect(inclusionRoot(at(leaves, index), { index, size, path: [...path, root] })).toBeNull()
+      })
+    }
+    expect(() => growRequestTree([])).toThrow(RangeError)
+    expect(() => growRequestTree(leavesOf(maxTreeSize + 1))).toThrow(RangeError)
   })
 
   it('tells a leaf from a node with the same content', () => {

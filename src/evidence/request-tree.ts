@@ -62,6 +62,31 @@ export function inclusionPath(leaves: readonly Uint8Array[], index: number): Uin
     : [...inclusionPath(right, index - split), foldLeaves(left)]
 }
 
+/** A tree of requests with the way from every leaf to the root. */
+export interface RequestTree {
+  readonly root: Uint8Array
+  /** One for each leaf, in the order of the leaves; as `inclusionPath` gives them. */
+  readonly paths: readonly (readonly Uint8Array[])[]
+}
+
+/** The subtree over leaves `from` to `to`, whose root every path below it still lacks. */
+function foldWithPaths(leaves: readonly Uint8Array[], paths: Uint8Array[][], from: number, to: number): Uint8Array {
+  const first = leaves[from]
+  if (first !== undefined && to - from === 1) return first
+  const split = from + splitPoint(to - from)
+  const left = foldWithPaths(leaves, paths, from, split)
+  const right = foldWithPaths(leaves, paths, split, to)
+  for (let leaf = from; leaf < to; leaf++) paths[leaf]?.push(leaf < split ? right : left)
+  return hashNode(left, right)
+}
+
+/** Root and all paths over 1 to 1 024 leaves of 32 bytes at once: every node is hashed once. */
+export function growRequestTree(leaves: readonly Uint8Array[]): RequestTree {
+  requireSize(leaves.length)
+  const paths = leaves.map((): Uint8Array[] => [])
+  return { root: foldWithPaths(leaves, paths, 0, leaves.length), paths }
+}
+
 /** Where a request claims to stand in the tree. Everything in it comes from the sender. */
 export interface InclusionProof {
   readonly index: number
@@ -102,11 +127,19 @@ function foldPath(leaf: Uint8Array, { index, size, path }: InclusionProof): Uint
 }
 
 /**
+ * The root to which a proof leads from `leaf` (RFC 9162 section 2.1.3.2); null for an index outside the size, a path of any
+ * other length than these two demand, and siblings that are not 32 bytes. Proves nothing by itself: what a device signed
+ * must follow from this root and the size.
+ */
+export function inclusionRoot(leaf: Uint8Array, proof: InclusionProof): Uint8Array | null {
+  return isPlausible(proof) ? foldPath(leaf, proof) : null
+}
+
+/**
  * True if `leaf` stands at `index` in the tree of `size` leaves under `root` (RFC 9162 section 2.1.3.2). False for an
  * index outside the size, a path of any other length, and siblings that are not 32 bytes; never throws.
  */
 export function verifyInclusion(leaf: Uint8Array, proof: InclusionProof, root: Uint8Array): boolean {
-  if (!isPlausible(proof)) return false
-  const found = foldPath(leaf, proof)
+  const found = inclusionRoot(leaf, proof)
   return found !== null && equalBytes(found, root)
 }

@@ -3,6 +3,7 @@ import type { JsonObject, JsonValue } from '../base/json.ts'
 import { drawUuid, type RandomSource } from '../base/random.ts'
 import type { BindingEdge, Tee } from '../results/acr.ts'
 import type { Appraisal, Checks } from '../results/appraisal.ts'
+import type { RequestCommitment } from '../results/request-commitment.ts'
 import { composeSubject } from '../results/subject.ts'
 import {
   type Confirmation,
@@ -63,6 +64,8 @@ export interface IssueRequest {
   readonly initData?: JsonValue
   readonly policyClaims?: JsonObject
   readonly openid?: OpenIdContext
+  /** Where the request stands in what the evidence committed to (BRK-86). */
+  readonly commitment?: RequestCommitment
 }
 
 export interface IssuedToken {

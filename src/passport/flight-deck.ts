@@ -1,3 +1,4 @@
+import type { Standing } from '../base/fair-queue.ts'
 import { isUnshared, type TokenRequest } from '../results/token-request.ts'
 import type { Alarm } from './alarm.ts'
 import { type BrokerObserver, tokenFacts } from './broker-events.ts'
@@ -65,11 +66,11 @@ export class FlightDeck {
   }
 
   /** Starts the one flight of an entry. Whoever finds it there joins it (BRK-30). */
-  startShared(entry: CacheEntry, issuer: Issuer, background: boolean, started: Instant): Flight {
+  startShared(entry: CacheEntry, issuer: Issuer, standing: Standing, started: Instant): Flight {
     const { source } = issuer
     const generation = entry.nextGeneration()
     const flight = this.#launch(
-      new Flight({ source, request: entry.request, started, generation, background }, this.#gear),
+      new Flight({ source, request: entry.request, started, generation, ...standing }, this.#gear),
     )
     entry.departed(flight)
     issuer.gate.departed(flight)
@@ -78,9 +79,10 @@ export class FlightDeck {
   }
 
   /** Starts an attempt for one caller alone (API-94, API-95). */
-  startUnshared(request: TokenRequest, issuer: Issuer, started: Instant): Flight {
+  startUnshared(request: TokenRequest, issuer: Issuer, caller: string, started: Instant): Flight {
     const { source } = issuer
-    const flight = this.#launch(new Flight({ source, request, started, generation: 0, background: false }, this.#gear))
+    const plan = { source, request, started, generation: 0, background: false, caller }
+    const flight = this.#launch(new Flight(plan, this.#gear))
     issuer.unshared.add(flight)
     issuer.gate.departed(flight)
     flight.outcome.then((outcome) => {

@@ -28,6 +28,8 @@ export interface FlightPlan {
   readonly generation: number
   /** Started by the schedule and not by somebody who waits. */
   readonly background: boolean
+  /** Who asked, or for whom the entry was made: quotes go round over callers (API-84). */
+  readonly caller: string
 }
 
 /** What all attempts share. */
@@ -105,8 +107,8 @@ export class Flight {
   }
 
   async #obtain(): Promise<string> {
-    const { source, request } = this.plan
-    const token = await source.obtainToken(request, this.#stop.signal)
+    const { source, request, caller, background } = this.plan
+    const token = await source.obtainToken(request, this.#stop.signal, { caller, background })
     if (this.#stop.signal.aborted) this.#gear.onLateResult(this.plan)
     return token
   }

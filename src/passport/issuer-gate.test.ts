@@ -22,7 +22,10 @@ function flightAt(ms: number, background = false): Flight {
     drawUnit: () => 0,
     onLateResult: () => undefined,
   }
-  return new Flight({ source, request: tokenRequest(), started: at(ms), generation: 1, background }, gear)
+  return new Flight(
+    { source, request: tokenRequest(), started: at(ms), generation: 1, background, caller: 'uid:0' },
+    gear,
+  )
 }
 
 const codes: Partial<Record<FailureClass, keyof typeof passportErrors.declared>> = {

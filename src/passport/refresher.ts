@@ -10,6 +10,9 @@ const longestPauseMs = 5_000
 /** Whatever is due and cannot start is looked at again after this at the earliest. */
 const shortestPauseMs = 10
 
+/** In whose name tokens are refreshed that the configuration demands. */
+const declaredFor = 'declared'
+
 export interface RefresherPorts {
   readonly issuers: Issuers
   readonly cache: TokenCache
@@ -48,6 +51,6 @@ function startIfAllowed(ports: RefresherPorts, entry: CacheEntry, instant: Insta
   if (issuer === undefined || ports.isDraining() || ports.watch.isUnsafe(instant)) return longestPauseMs
   const blocked = issuer.gate.backgroundBlockedForMs(instant)
   if (blocked > 0) return blocked
-  ports.deck.startShared(entry, issuer, true, instant)
+  ports.deck.startShared(entry, issuer, { caller: entry.creator ?? declaredFor, background: true }, instant)
   return longestPauseMs
 }

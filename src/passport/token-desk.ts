@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import type { AttestdError } from '../base/errors.ts'
+import type { Standing } from '../base/fair-queue.ts'
 import { abandonable } from '../base/tasks.ts'
 import type { ServedToken } from '../results/served-token.ts'
 import { isUnshared, type TokenDemand, type TokenRequest } from '../results/token-request.ts'
@@ -122,7 +123,7 @@ export class TokenDesk {
         errand.waited = true
         if (step.kind === 'sleep') await alarm.sleep(step.ms, errand.waiter.signal)
         else if (step.kind === 'await') await this.#await(errand, step.flight, entry, issuer)
-        else await this.#await(errand, deck.startShared(entry, issuer, false, instant), entry, issuer)
+        else await this.#await(errand, deck.startShared(entry, issuer, standingOf(errand), instant), entry, issuer)
       }
     } finally {
       seat.leave()
@@ -159,7 +160,10 @@ export class TokenDesk {
       return { kind: 'await', flight: entry.flight }
     }
     const pause = entry.blockedForMs(instant)
-    if (pause <= 0) return { kind: 'start' }
+    if (pause <= 0) {
+      requireTimely(issuer, errand)
+      return { kind: 'start' }
+    }
     const failure = failureIn(entry.state)
     const paused = failure !== null && retryAtIn(entry.state) > instant.boot
     const needed = pause + (errand.failures > 0 ? issuer.gate.lastAttemptMs : 0)
@@ -226,7 +230,8 @@ export class TokenDesk {
       const facts = { retry_after_ms: Math.max(Math.ceil(issuer.gate.lastAttemptMs), 1_000) }
       throw passportErrors.error('quote_queue_full', 'too many requests for tokens of their own', { facts })
     }
-    const flight = this.#ports.deck.startUnshared(errand.request, issuer, instant)
+    requireTimely(issuer, errand)
+    const flight = this.#ports.deck.startUnshared(errand.request, issuer, errand.demand.caller, instant)
     try {
       const outcome = await abandonable(flight.outcome, errand.waiter.signal)
       if (outcome.kind === 'bug') throw outcome.error
@@ -240,6 +245,8 @@ export class TokenDesk {
 
   async #pauseAlone(errand: Errand, issuer: Issuer, failure: Failure): Promise<void> {
     const { drawUnit, clock, alarm, isDraining } = this.#ports
+    // Turned away from a full queue: to wait for a place in here would be a queue without a bound (BRK-81).
+    if (failure.error.code === 'quote_queue_full') throw refusal(failure, failure.retryAfterMs ?? 0, {})
     errand.failures++
     const backoff = pauseWithoutToken(errand.failures, drawUnit())
     const pause = Math.max(backoff, Math.min(failure.retryAfterMs ?? 0, 120_000))
@@ -250,6 +257,19 @@ export class TokenDesk {
       await alarm.sleep(rest, errand.waiter.signal)
     }
   }
+}
+
+function standingOf({ demand }: Errand): Standing {
+  return { caller: demand.caller, background: false }
+}
+
+/** BRK-81: who cannot be served in time is told so at once, and when to come again; nothing starts for it. */
+function requireTimely({ source }: Issuer, errand: Errand): void {
+  const waitMs = source.expectedWaitMs?.(standingOf(errand)) ?? 0
+  if (waitMs <= errand.waiter.remainingMs()) return
+  throw passportErrors.error('quote_queue_full', 'what waits already takes longer than the time that is granted', {
+    facts: { retry_after_ms: Math.ceil(waitMs) },
+  })
 }
 
 function cacheSource({ state }: CacheEntry): ServedToken['source'] {

@@ -1,3 +1,4 @@
+import type { Standing } from '../base/fair-queue.ts'
 import type { TokenRequest } from '../results/token-request.ts'
 
 /** Verified claims of a token. Times in seconds since the Unix epoch. */
@@ -29,9 +30,15 @@ export interface TokenSource {
   readonly fixedAudience?: readonly string[]
   /**
    * Collects evidence, has it appraised and gives the token, unverified. May be told to stop by `signal`; a quote that
-   * is under way still ends first, and what comes after the signal is thrown away (BRK-32).
+   * is under way still ends first, and what comes after the signal is thrown away (BRK-32). `standing` says for whom, so
+   * that one caller's flood delays nobody else's quote for long (API-84); absent: somebody unnamed, who waits.
    */
-  obtainToken(request: TokenRequest, signal: AbortSignal): Promise<string>
+  obtainToken(request: TokenRequest, signal: AbortSignal, standing?: Standing): Promise<string>
+  /**
+   * Milliseconds that a request which came now would wait before the device could begin with it: what is before it times
+   * what a quote usually takes (BRK-81). Absent: the source never makes anybody wait.
+   */
+  expectedWaitMs?(standing: Standing): number
   /** Makes every check of broker.md section 10, or throws. Nothing is served that did not pass here (API-98). */
   acceptToken(token: string, request: TokenRequest): Promise<AcceptedToken>
   /**

@@ -1,5 +1,6 @@
 import { MalformedError } from '../base/errors.ts'
 import { isJsonObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import { judgeCommitment } from './commitment-check.ts'
 import { clipText, describeValue } from './describe-value.ts'
 import { evidenceChecks } from './evidence-checks.ts'
 import { type EvidenceView, isTee, kindsInAcr, kindsOf, kindsOfTee, readEdges, viewEvidence } from './evidence-view.ts'
@@ -92,7 +93,7 @@ const judgeBinding: Judge = (judging) => {
 }
 
 /**
- * TOK-100 to TOK-112. Gives the evidence in the token; undefined if it cannot be read, and then the checks of it are
+ * TOK-100 to TOK-112 and BRK-86. Gives the evidence in the token; undefined if it cannot be read, and then the checks of it are
  * unreached.
  */
 export function judgeAttestation(judging: Judging): EvidenceView | undefined {
@@ -100,7 +101,7 @@ export function judgeAttestation(judging: Judging): EvidenceView | undefined {
   judgeProfile(judging)
   judgeTee(judging)
   const claims = readEvidence(judging)
-  for (const judge of [judgePolicies, judgeSimulated, judgePossession, judgeBinding]) judge(judging)
+  for (const judge of [judgePolicies, judgeSimulated, judgePossession, judgeBinding, judgeCommitment]) judge(judging)
   if (claims === undefined) return undefined
   // A token that is refused for its kind is judged by every rule, so that the findings say all that is wrong.
   const kinds = list.passed('token.tee') && isTee(payload['tee']) ? kindsOf(payload['tee'], payload) : undefined

@@ -163,6 +163,12 @@ const declared = {
     rule: 'TOK-112',
     remedy: 'let the guest attest its parts with one binding; parts of several machines must not be combined',
   },
+  'token.inclusion': {
+    title: 'the quote committed to the very request that the token answers',
+    rule: 'BRK-86',
+    remedy:
+      'treat the token as hostile: its audience, nonces or key are not those that were attested. If it carries no proof at all, its issuer is older or another: leave `requireCommitment` unset only if the issuer alone is enough for you',
+  },
 } as const satisfies Checks<string>
 
 /** Every check of a token, in the order in which findings list them: the table of the token specification, section 8. */

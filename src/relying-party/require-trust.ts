@@ -33,6 +33,7 @@ export interface Trust {
   readonly allowDebug: boolean
   readonly allowSimulated: boolean
   readonly requirePossession: boolean
+  readonly requireCommitment: boolean
   readonly replayCache: ReplayCache | undefined
   readonly clock: TokenClock
 }
@@ -95,6 +96,7 @@ const trustForm = z.strictObject({
   allowDebug: z.boolean().exactOptional(),
   allowSimulated: z.boolean().exactOptional(),
   requirePossession: z.boolean().exactOptional(),
+  requireCommitment: z.boolean().exactOptional(),
   replayCache: replayCache.exactOptional(),
   clock: clock.exactOptional(),
 })
@@ -148,6 +150,7 @@ export function requireTrust(options: TokenTrust): Trust {
     allowDebug: options.allowDebug ?? false,
     allowSimulated: options.allowSimulated ?? false,
     requirePossession: options.requirePossession ?? false,
+    requireCommitment: options.requireCommitment ?? false,
     replayCache: options.replayCache,
     clock: options.clock ?? systemClock,
   }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { commitBatch, committedPayload } from '../../test/support/committed-token.ts'
 import { FakeClock } from '../../test/support/fake-clock.ts'
 import {
   accessToken,
@@ -221,6 +222,7 @@ describe('a good token', () => {
     expect(findings.filter(({ outcome }) => outcome !== 'passed')).toEqual([
       { id: 'token.tcbStatus', outcome: 'waived', detail: expect.stringContaining('attestd') },
       { id: 'token.possession', outcome: 'waived', detail: 'requirePossession is not set' },
+      { id: 'token.inclusion', outcome: 'waived', detail: expect.stringContaining('none is demanded') },
     ])
   })
 
@@ -237,6 +239,7 @@ describe('a good token', () => {
       'token.tcb',
       'token.policies',
       'token.possession',
+      'token.inclusion',
     ])
   })
 })
@@ -283,6 +286,8 @@ describe('the table as a whole', () => {
       [issuer.sign('{"a":1,"a":1}'), strict()] as const,
       [issuer.sign(attestdPayload()).replace(/.{4}$/, 'AAAA'), strict()] as const,
       [issuer.sign(attestdPayload()), { ...strict(), requirePossession: true }] as const,
+      [issuer.sign(attestdPayload()), { ...strict(), requireCommitment: true }] as const,
+      [issuer.sign(committedPayload(commitBatch(3), 0)), strict()] as const,
     ]
     for (const [token, trust] of tokens) {
       const { findings } = await createTokenVerifier(trust).appraise(

@@ -74,6 +74,11 @@ export interface TokenTrust {
    * `true` every token is refused.
    */
   readonly requirePossession?: boolean
+  /**
+   * Refuses tokens without proof that the quote committed to their request (BRK-86). Default false: a proof that is there
+   * is checked all the same.
+   */
+  readonly requireCommitment?: boolean
   /** Makes every token good for one use (TOK-98); see `createReplayCache`. Default: none. */
   readonly replayCache?: ReplayCache
   /** Default: the clocks of this process. */

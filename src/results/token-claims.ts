@@ -2,6 +2,7 @@ import { isJsonObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import { jwkThumbprint, publicJwk } from '../base/jwk.ts'
 import { type BindingEdge, composeAcr, type Tee } from './acr.ts'
 import { resultsErrors } from './errors.ts'
+import { encodeCommitment, type RequestCommitment } from './request-commitment.ts'
 import { reservedClaims } from './reserved-claims.ts'
 
 export const attestdProfile = 'urn:attestd:eat:1'
@@ -64,6 +65,8 @@ export interface TokenClaimsInput {
   readonly initData?: JsonValue
   readonly policyClaims?: JsonObject
   readonly openid?: OpenIdContext
+  /** Where the request stands in what the evidence committed to; absent where no evidence was made for the request. */
+  readonly commitment?: RequestCommitment
 }
 
 const treesOf: Readonly<Record<Tee, readonly string[]>> = {
@@ -145,7 +148,7 @@ function composeOpenId({ openid, audience, appraisedAt }: TokenClaimsInput): Jso
 }
 
 function composeAttestd(input: TokenClaimsInput): JsonObject {
-  const { simulated, freshness, binding, appraisedAt, waived, runtimeData } = input
+  const { simulated, freshness, binding, appraisedAt, waived, runtimeData, commitment } = input
   return {
     profile: 1,
     simulated,
@@ -154,6 +157,7 @@ function composeAttestd(input: TokenClaimsInput): JsonObject {
     binding: binding.map(({ edge, outcome }) => ({ edge, outcome })),
     appraisedAt,
     waived: [...new Set(waived)].sort(),
+    ...(commitment === undefined ? {} : { commitment: encodeCommitment(commitment) }),
   }
 }
 

@@ -27,7 +27,8 @@ export function loggedSource(source: TokenSource, log: Logger): TokenSource {
   return {
     ...{ name, generation, usualLifetimeS, ...(fixedAudience === undefined ? {} : { fixedAudience }) },
     acceptToken: (token, request) => logged(source.acceptToken(token, request)),
-    obtainToken: (request, signal) => logged(source.obtainToken(request, signal)),
+    obtainToken: (request, signal, standing) => logged(source.obtainToken(request, signal, standing)),
+    expectedWaitMs: (standing) => source.expectedWaitMs?.(standing) ?? 0,
     // A token that is found and not believed is no failure of the issuer.
     ...(recogniseToken === undefined ? {} : { recogniseToken }),
   }

@@ -43,6 +43,7 @@ describe('the claims of an affirmed appraisal', () => {
         ak_name: toHex(tpm.akName),
         ak_pub_sha256: createHash('sha256').update(spki).digest('hex'),
         nonce_matched: true,
+        qualifying_data: toHex(nonce),
         quoted_pcrs: [0, 1, 2, 3, 4, 5, 6, 7, 10],
         pcr_bank: ['sha256'],
         pcr: Object.fromEntries(values),

@@ -106,6 +106,8 @@ export function tpmClaims(checklist: TpmChecklist, affirmed: AffirmedTpm): Claim
     ...keyClaims(affirmed),
     ...enrolmentClaims(affirmed),
     nonce_matched: checklist.passed('tpm.quote.nonce'),
+    // What the TPM signed over: a relying party recomputes it from its request (BRK-91).
+    ...(checklist.passed('tpm.quote.nonce') ? { qualifying_data: toHex(affirmed.attest.extraData) } : {}),
     ...pcrClaims(affirmed.values),
     ...(affirmed.image === null ? {} : { image: affirmed.image }),
     ...counterClaims(affirmed),
