@@ -7,6 +7,7 @@ const slow = [
   'native/ffi-process.test.ts',
   'mocks/**',
   'src/base/prehashed-signature.test.ts',
+  'src/client/*.test.ts',
   'src/base/pki/{certificate,chain,revocation-list}.test.ts',
   'src/evidence/tdx/{cc-event-log,quote}.test.ts',
   'src/evidence/event-log/hostile-logs.test.ts',

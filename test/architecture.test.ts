@@ -9,7 +9,7 @@ import { describe, expect, it } from 'vitest'
 const floors: readonly (readonly string[])[] = [
   ['base'],
   ['evidence', 'endorsements', 'reference-values', 'policies', 'results'],
-  ['attester', 'verifier', 'endorser', 'relying-party', 'platform'],
+  ['attester', 'verifier', 'endorser', 'relying-party', 'client', 'platform'],
   ['passport', 'issuer', 'background-check', 'workload-api', 'registry'],
   ['agent'],
 ]

@@ -1,5 +1,6 @@
 import { attesterErrors } from '../attester/errors.ts'
 import { baseErrors, type ErrorDeclaration } from '../base/errors.ts'
+import { clientErrors } from '../client/errors.ts'
 import { endorsementErrors } from '../endorsements/errors.ts'
 import { endorserErrors } from '../endorser/errors.ts'
 import { issuerErrors } from '../issuer/errors.ts'
@@ -75,6 +76,7 @@ export const errorVocabularies: readonly ErrorTable[] = [
   { room: 'native', declared: nativeErrors.declared },
   { room: 'platform', declared: platformErrors.declared },
   { room: 'relying party', declared: relyingPartyErrors.declared },
+  { room: 'client', declared: clientErrors.declared },
   { room: 'registry', declared: { ...registryErrors.declared, ...storeErrors.declared } },
   { room: 'issuer', declared: issuerErrors.declared },
   { room: 'passport', declared: { ...passportErrors.declared, ...remoteErrors.declared } },

@@ -27,17 +27,6 @@ export const agentErrors = declareErrors({
     title: 'the agent parses what workloads send, and must not do so as root',
     remedy: 'run it as a user of its own, in the group that may use the TPM; --allow-root where there is no other way',
   },
-  AGENT_NOT_REACHED: {
-    kind: 'unavailable',
-    title: 'no agent answers on the socket',
-    remedy:
-      'start the agent (systemctl start attestd), check --socket, and that this user is in the group of the socket',
-  },
-  AGENT_ANSWER: {
-    kind: 'unavailable',
-    title: 'what answers on the socket is not an attestd agent',
-    remedy: 'check --socket: it must be a socket of an attestd of this version',
-  },
   NOT_AFFIRMED: {
     kind: 'distrusted',
     title: 'the evidence was appraised and not affirmed',

@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander'
+import { workloadSocket } from '../../client/socket-path.ts'
 
 /** A parser for commander that takes decimal integers from `min` to `max`. */
 export function integerOption(min: number, max: number): (text: string) => number {
@@ -11,10 +12,10 @@ export function integerOption(min: number, max: number): (text: string) => numbe
   }
 }
 
-const sockets = { api: '/run/attestd/api.sock', admin: '/run/attestd/admin.sock' } as const
+const sockets = { api: () => workloadSocket(process.env), admin: () => '/run/attestd/admin.sock' } as const
 
 export function socketOption(kind: keyof typeof sockets): Option {
-  return new Option('--socket <path>', `Unix socket of the agent (${kind})`).default(sockets[kind])
+  return new Option('--socket <path>', `Unix socket of the agent (${kind})`).default(sockets[kind]())
 }
 
 /** A point in time for `--at`: RFC 3339 with zone, or seconds since the epoch. Gives milliseconds. */

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander'
 import type { JsonObject } from '../../base/json.ts'
+import { clientErrors } from '../../client/errors.ts'
 import { agentErrors } from '../errors.ts'
 import {
   type ListedEnrolment,
@@ -65,7 +66,7 @@ async function listAll(socket: string): Promise<ListedEnrolment[]> {
     const { enrolments, next } = await readPage(socket, after)
     all.push(...enrolments)
     // A page that does not go on would be asked for again and again.
-    if (next !== null && next <= after) throw agentErrors.error('AGENT_ANSWER', 'the pages of the registry do not end')
+    if (next !== null && next <= after) throw clientErrors.error('AGENT_ANSWER', 'the pages of the registry do not end')
     after = next
   }
   return all

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { JsonObject } from '../../base/json.ts'
-import { agentErrors } from '../errors.ts'
+import { clientErrors } from '../../client/errors.ts'
 import { type CommandIo, escaped, painted } from './terminal.ts'
 
 const seconds = z.int().min(0).max(253_402_300_799)
@@ -53,7 +53,7 @@ export function parseRegistryAnswer<T>(form: z.ZodType<T>, answer: JsonObject): 
   const result = form.safeParse(answer)
   if (result.success) return result.data
   const path = result.error.issues[0]?.path.join('.') ?? ''
-  throw agentErrors.error('AGENT_ANSWER', `the answer has another form than one of the registry: ${path}`)
+  throw clientErrors.error('AGENT_ANSWER', `the answer has another form than one of the registry: ${path}`)
 }
 
 const time = (at: number) => new Date(1000 * at).toISOString().replace('.000Z', 'Z')

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { JsonObject } from '../../base/json.ts'
+import { clientErrors } from '../../client/errors.ts'
 import type { Finding, Outcome } from '../../results/appraisal.ts'
-import { agentErrors } from '../errors.ts'
 import { type CheckCatalogue, renderFindings, renderVerdict } from './findings.ts'
 import { type CommandIo, escaped, painted } from './terminal.ts'
 
@@ -62,7 +62,7 @@ export function parseStatus(answer: JsonObject): ShownStatus {
   const result = shownStatus.safeParse(answer)
   if (result.success) return result.data
   const path = result.error.issues[0]?.path.join('.') ?? ''
-  throw agentErrors.error('AGENT_ANSWER', `the answer has another form than the state of an agent: ${path}`)
+  throw clientErrors.error('AGENT_ANSWER', `the answer has another form than the state of an agent: ${path}`)
 }
 
 const time = (at: number) => new Date(1000 * at).toISOString().replace('.000Z', 'Z')
