@@ -26,6 +26,12 @@ export const workloadApiErrors = declareErrors({
     title: 'the process that opened the connection has changed its identity',
     remedy: 'open a new connection after a change of user or program',
   },
+  consumer_unknown: {
+    kind: 'forbidden',
+    status: 401,
+    title: 'the request does not bring the secret of a consumer',
+    remedy: 'send the secret from the file of this consumer, once, in the header that the surface documents',
+  },
   caller_unidentified: {
     kind: 'forbidden',
     title: 'the kernel cannot say who is calling',
