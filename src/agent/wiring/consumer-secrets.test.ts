@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { loopbackAddress } from '../configuration/consumer-form.ts'
+import { consumerKeys, loopbackAddress } from '../configuration/consumer-form.ts'
 import { parseConfiguration } from '../configuration/load.ts'
 import { readConsumerSecrets, type SecretConsumer } from './consumer-secrets.ts'
 
@@ -91,6 +91,23 @@ describe('secrets of consumers in files (API-150)', () => {
     await expect(both('a', other)).rejects.toThrow('consumers[1].name is the name of another consumer')
     await expect(both('b', other)).resolves.toBeDefined()
   })
+})
+
+describe('names and files of consumers in the configuration', () => {
+  it.each(['ci', '0', 'a-b-1', 'a'.repeat(32)])('%s is a name', (name) => {
+    expect(consumerKeys.name.safeParse(name).success).toBe(true)
+  })
+
+  it.each(['', 'CI', 'a/b', 'a.b', '-a', 'a'.repeat(33), '{name}', ':name', '*'])('%j is none', (name) => {
+    expect(consumerKeys.name.safeParse(name).success).toBe(false)
+  })
+
+  it.each(['secret', './secret', 'credential:', 'credential:a/b', 'Credential:a', 'file:///secret', ''])(
+    '%j names no file',
+    (secret) => {
+      expect(consumerKeys.secret.safeParse(secret).success).toBe(false)
+    },
+  )
 })
 
 describe('addresses of TCP surfaces in the configuration (API-09)', () => {
