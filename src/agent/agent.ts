@@ -16,6 +16,7 @@ import { type AgentStatus, describeGuest } from './agent-status.ts'
 import type { LoadedConfiguration } from './configuration/read.ts'
 import type { AgentCore, AgentService } from './core.ts'
 import { LastAppraisals } from './embedded/last-appraisal.ts'
+import { createMeasurer, type MeasurementEvent } from './measuring.ts'
 import { Observers } from './observers.ts'
 import { AgentRegistryActions } from './registry-actions.ts'
 import { invalidateSelected } from './selected-entries.ts'
@@ -31,6 +32,7 @@ import type { OpenRegistryStore } from './wiring/registry-store.ts'
 import { wireServices } from './wiring/services.ts'
 import { composeSettings, localIssuer, type Settings } from './wiring/settings.ts'
 import { type SourceFactory, wireSources } from './wiring/sources.ts'
+import { createEvidenceCollector } from './workload-evidence.ts'
 
 /** Of the 10 s that stopping may take, 5 s are the broker's (BRK-143). */
 const longestCloseMs = 2_000
@@ -78,6 +80,8 @@ export class Agent {
     this.#settings = inForce
     const brokerEvents = new Observers<BrokerEvent>()
     const observe = brokerEvents.emit
+    const measurements = new Observers<MeasurementEvent>()
+    const { appraiser, turns } = this.#sources
     this.#core = {
       loaded,
       host,
@@ -96,6 +100,9 @@ export class Agent {
       connections: new ConnectionLedger(limits),
       limits,
       workloadEvents: new Observers(),
+      collectEvidence: createEvidenceCollector({ guest, appraiser, turns }),
+      measure: createMeasurer({ guest, settings: () => inForce.settings, measured: measurements.emit }),
+      measurements,
     }
     const registry = new TpmRegistry({ store, clock, random })
     this.#registry = new AgentRegistryActions({ registry, renewTokens: (hard) => this.#renewLocal(hard), log })

@@ -4,9 +4,12 @@ import type { Broker } from '../passport/broker.ts'
 import type { BrokerEvent } from '../passport/broker-events.ts'
 import type { PeerCredentials } from '../platform/peer-credentials.ts'
 import type { ConnectionLedger } from '../workload-api/connection-ledger.ts'
+import type { EvidenceCollector } from '../workload-api/evidence-collector.ts'
 import type { WorkloadLimits } from '../workload-api/limits.ts'
+import type { Measurer } from '../workload-api/measurer.ts'
 import type { WorkloadEvent } from '../workload-api/workload-log.ts'
 import type { LoadedConfiguration } from './configuration/read.ts'
+import type { MeasurementEvent } from './measuring.ts'
 import type { Observers } from './observers.ts'
 import type { GuestWiring } from './wiring/guest.ts'
 import type { Host } from './wiring/host.ts'
@@ -32,6 +35,12 @@ export interface AgentCore {
   readonly connections: ConnectionLedger
   readonly limits: WorkloadLimits
   readonly workloadEvents: Observers<WorkloadEvent>
+  /** Evidence for callers (workload-api.md 6.2): every surface that hands some out asks here. */
+  readonly collectEvidence: EvidenceCollector
+  /** Runtime measurements of callers (6.3): whoever calls has checked by policy that the domain is the caller's. */
+  readonly measure: Measurer
+  /** Hears of every register that was extended through us, or may have been. */
+  readonly measurements: Observers<MeasurementEvent>
 }
 
 /** Something of the agent that lives in time beside guest, broker and native listeners. */

@@ -57,6 +57,11 @@ export const agentErrors = declareErrors({
     title: 'the evidence is larger than a verifier takes',
     remedy: 'leave a log out (--no-ima, --no-event-log); an IMA log of this size needs a narrower IMA policy',
   },
+  REGISTER_UNSUPPORTED: {
+    kind: 'unsupported',
+    title: 'this register cannot be extended here',
+    remedy: 'name a register of `measure.registers` that this guest has: RTMRs of a TD, PCRs of a TPM',
+  },
   AGENT_HOLDS_STATE: {
     kind: 'unavailable',
     title: 'the running agent holds what this command needs for itself',

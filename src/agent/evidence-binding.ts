@@ -15,12 +15,12 @@ const reserved = { at: 48, text: new TextEncoder().encode('attestd') }
 
 /**
  * The seed, 48 bytes, under which TD and TPM of one guest answer a nonce of 8 to 64 bytes (BRK-91): of purpose `evidence`,
- * for no named verifier, without a key. No request is bound: its tree has no leaf, and no tree of requests has that size,
+ * for the verifier that is named, if one is, without a key. No request is bound: its tree has no leaf, and no tree of requests has that size,
  * so that such evidence never stands for that of a token.
  */
-export function nonceSeed(nonce: Uint8Array): Uint8Array {
+export function nonceSeed(nonce: Uint8Array, verifier = ''): Uint8Array {
   const root = new Uint8Array(32)
-  return deriveSeed({ purpose: 'evidence', verifier: '', challenge: nonce, root, size: 0, agentKey: null })
+  return deriveSeed({ purpose: 'evidence', verifier, challenge: nonce, root, size: 0, agentKey: null })
 }
 
 /** Qualifying data of the TPM: the nonce itself, or with a TD beside it 32 bytes of the seed. */

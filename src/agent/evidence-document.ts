@@ -58,14 +58,20 @@ function innerOf({ tdx, tpm }: GuestEvidence): { readonly tee: 'tdx' | 'tpm'; re
 /**
  * Writes the body of `POST /v1/attestation` (attestation-service.md 1.1): the container of the kind in base64url, and as
  * raw runtime data what the evidence was made over (SVC-25): the nonce, or for a TD beside a TPM its report data. `tee` is
- * `tdx` wherever there is a TD. One line of JSON. Throws `EVIDENCE_TOO_LARGE` for evidence that no verifier would read.
+ * `tdx` wherever there is a TD. One line of JSON. `transcript`: what the runtime data was derived from, for those who
+ * derive it again (BRK-93). Throws `EVIDENCE_TOO_LARGE` for evidence that no verifier would read.
  */
-export function encodeEvidenceDocument(evidence: GuestEvidence, runtimeData: Uint8Array): string {
+export function encodeEvidenceDocument(
+  evidence: GuestEvidence,
+  runtimeData: Uint8Array,
+  transcript: JsonObject | null = null,
+): string {
   requireFits([...measureTd(evidence), ...measureTpm(evidence)])
   const { tee, container } = innerOf(evidence)
   const bytes = utf8(container)
   requireFits([{ what: 'the container', size: bytes.length, limit: tpmEvidenceLimits.document }])
-  return JSON.stringify({ tee, evidence: toBase64url(bytes), runtime_data: { raw: toBase64url(runtimeData) } })
+  const document = { tee, evidence: toBase64url(bytes), runtime_data: { raw: toBase64url(runtimeData) } }
+  return JSON.stringify(transcript === null ? document : { ...document, transcript })
 }
 
 /** A quote begins with its version, 3 to 5, in two bytes; no JSON text begins with such a byte. */

@@ -16,6 +16,7 @@ export interface ServingOptions {
 /** Both native listeners; they answer whatever the issuer and the devices do (SYS-51). */
 export function serveAll(core: AgentCore, { readiness, admin, open }: ServingOptions): Task {
   const { host, log, settings, broker, issuing, peers, listeners, connections, limits, workloadEvents } = core
+  const { collectEvidence, measure } = core
   const { clock, random } = host
   const shared = { readiness, clock, random, log, limits, connections, observe: workloadEvents.emit }
   const workloads: WorkloadServerOptions = {
@@ -25,6 +26,8 @@ export function serveAll(core: AgentCore, { readiness, admin, open }: ServingOpt
     policy: () => settings().callers,
     tokens: () => settings().tokens,
     provider: broker,
+    collectEvidence,
+    measure,
     jwks: async () => ({ keys: issuing.keys.jwks().keys.map((key): JsonObject => ({ ...key })) }),
   }
   let listening = 0

@@ -201,6 +201,12 @@ export const attesterErrors = declareErrors({
     title: 'this kernel cannot extend measurement registers',
     remedy: 'use Linux 6.16 or later, or a kernel whose driver has the ioctl of its vendor; nothing was measured',
   },
+  pcr_unsupported: {
+    kind: 'unsupported',
+    title: 'this PCR cannot be extended so that a verifier can follow it',
+    remedy:
+      'name PCR 8 to 16 or 23, but not that of IMA, in measure.registers and tpm.pcrs, on a machine whose event log holds SHA-256; nothing was measured',
+  },
   rtmr_permission: {
     kind: 'configuration',
     title: 'this process may not use the measurement registers',

@@ -251,6 +251,22 @@ describe('what a rule allows (API-61 to API-66)', () => {
     }
   })
 
+  it('binds measurements to their domains, where a prefix covers no half of a name (section 6.3, API-63)', () => {
+    const measuring = (...domains: unknown[]) => policyOf(rule({ uid: 1001 }, { methods: ['measure'], domains }))
+    const measured = (policy: CallerPolicy, domain: string | null) =>
+      shown(decide(policy, caller(), callerRequest('measure', { domain })))
+    const policy = measuring('app', { prefix: 'org.example/' })
+    for (const domain of ['app', 'org.example/', 'org.example/a/b'])
+      expect(measured(policy, domain)).toBe('allowed by r')
+    for (const domain of ['apple', 'ap', 'App', 'org.example', 'org.example.evil/a', '']) {
+      expect(measured(policy, domain)).toBe('policy_denied domain')
+    }
+    expect(measured(policy, null)).toBe('allowed by r')
+    expect(measured(measuring(), null)).toBe('policy_denied domain')
+    expect(measured(measuring(), 'app')).toBe('policy_denied domain')
+    for (const prefix of ['app', '', 'app.', 'app:', 'a b/']) expect(() => measuring({ prefix })).toThrow(/prefix/)
+  })
+
   it('finds the highest rate that a matching rule raises (API-81)', () => {
     const rated = (match: object, per_min: number, raise: boolean, id: string) =>
       rule(match, { ...allowToken, rate: { per_min, burst: 9, raise } }, id)
@@ -276,6 +292,7 @@ describe('the matrix of API-61 to API-66', () => {
     fresh: { request: {}, allow: { fresh: false } },
     ttl: { request: { ttlS: 901 }, allow: { ttl_s_max: 60 } },
     min_valid: { request: { minValidS: 601 }, allow: { min_valid_s_max: 1 } },
+    domain: { request: { domain: 'a' }, allow: { domains: ['a/b/c', 'a'] } },
   }
   const order = Object.keys(faults) as (keyof typeof faults)[]
   const fullAllow = {
@@ -287,6 +304,7 @@ describe('the matrix of API-61 to API-66', () => {
     fresh: true,
     ttl_s_max: 900,
     min_valid_s_max: 600,
+    domains: [{ prefix: 'a/' }],
   }
   const fullRequest = token({
     audience: ['https://a.example', 'urn:x:y'],
@@ -294,6 +312,7 @@ describe('the matrix of API-61 to API-66', () => {
     fresh: true,
     ttlS: 900,
     minValidS: 600,
+    domain: 'a/b',
   })
   const subsets = Array.from({ length: 2 ** order.length }, (_, bits) => order.filter((_, at) => bits & (1 << at)))
 
@@ -342,6 +361,7 @@ const anyAllow = fc.record({
   fresh: fc.boolean(),
   ttl_s_max: fc.constantFrom(60, 900, 3600),
   min_valid_s_max: fc.constantFrom(0, 600, 900),
+  domains: fc.subarray(['app', { prefix: 'app/' }]),
 })
 const anyRules = fc
   .array(fc.tuple(anyMatch, anyAllow), { maxLength: 5 })
@@ -365,6 +385,7 @@ const anyRequest: fc.Arbitrary<CallerRequest> = fc.record({
   ttlS: fc.constantFrom(null, 60, 900, 3600),
   minValidS: fc.constantFrom(null, 0, 600, 900),
   rawReportData: fc.constantFrom(null, new Uint8Array(48), new Uint8Array(49)),
+  domain: fc.constantFrom(null, 'app', 'app/x', 'apple'),
 })
 
 describe('properties of decisions', () => {

@@ -16,6 +16,7 @@ export type DenialDimension =
   | 'fresh'
   | 'ttl'
   | 'min_valid'
+  | 'domain'
 
 /** Matched byte for byte; a prefix ends in `/`, `:` or `#`, so that it never covers half a name (API-63). */
 export type AudiencePattern = { readonly exact: string } | { readonly prefix: string }
@@ -32,6 +33,8 @@ export interface CallerGrant {
   readonly minValidMaxS: number
   /** Longest caller-chosen report data, 1 to 64 bytes (API-66). */
   readonly rawMaxBytes: number
+  /** Domains of runtime measurements; one workload must not write another's (section 6.3). */
+  readonly domains: readonly AudiencePattern[]
 }
 
 export interface CallerRate {
@@ -68,6 +71,8 @@ export interface CallerRequest {
   readonly minValidS: number | null
   /** Report data that the caller chose, before padding. */
   readonly rawReportData: Uint8Array | null
+  /** Whose measurement it is; never null for one that is to be made. */
+  readonly domain: string | null
 }
 
 export type Decision =
@@ -90,6 +95,7 @@ const plainRequest: Omit<CallerRequest, 'method'> = {
   ttlS: null,
   minValidS: null,
   rawReportData: null,
+  domain: null,
 }
 
 /** A request for `method` that has nothing but what `parts` names. */
@@ -121,6 +127,12 @@ function allowsNonces({ nonce }: CallerGrant, { method, nonces }: CallerRequest)
   return nonces ? nonce !== 'forbid' : nonce !== 'require'
 }
 
+function allowsDomain({ domains }: CallerGrant, { method, domain }: CallerRequest): boolean {
+  // Who only asks what is allowed names none.
+  if (domain === null) return method !== 'measure' || domains.length > 0
+  return domains.some((pattern) => coversAudience(pattern, domain))
+}
+
 type Dimension = (allow: CallerGrant, request: CallerRequest) => boolean
 
 const dimensions: readonly (readonly [DenialDimension, Dimension])[] = [
@@ -135,6 +147,7 @@ const dimensions: readonly (readonly [DenialDimension, Dimension])[] = [
   ['fresh', (allow, { fresh }) => !fresh || allow.fresh],
   ['ttl', (allow, { ttlS }) => ttlS === null || allow.ttlMaxS === null || ttlS <= allow.ttlMaxS],
   ['min_valid', (allow, { minValidS }) => minValidS === null || minValidS <= allow.minValidMaxS],
+  ['domain', allowsDomain],
 ]
 
 /** Index of the first dimension that the rule refuses; the number of dimensions when it refuses none. */

@@ -48,6 +48,7 @@ describe('caller rules', () => {
           ttlMaxS: 900,
           minValidMaxS: 600,
           rawMaxBytes: 48,
+          domains: [],
         },
         rate: { perMin: 120, burst: 40, raise: false },
       },
@@ -68,6 +69,7 @@ describe('caller rules', () => {
       ttlMaxS: null,
       minValidMaxS: 900,
       rawMaxBytes: 48,
+      domains: [],
     })
   })
 

@@ -72,6 +72,16 @@ const audience = z.union([
   }),
 ])
 
+const domain = z.union([
+  text(/^[A-Za-z0-9._/-]{1,128}$/, 'must be 1 to 128 letters, digits and any of ._/-'),
+  z.strictObject({
+    prefix: text(/^[A-Za-z0-9._/-]{0,127}\/$/, 'must end in /, or it would cover names that merely begin alike'),
+  }),
+])
+
+const patternOf = (one: string | { readonly prefix: string }): AudiencePattern =>
+  typeof one === 'string' ? { exact: one } : one
+
 const allow = z.strictObject({
   methods: z.array(z.enum(callerMethods)).min(1),
   audiences: z.array(audience).default([]),
@@ -82,6 +92,7 @@ const allow = z.strictObject({
   ttl_s_max: z.int().min(60).max(86_400).optional(),
   min_valid_s_max: z.int().min(0).max(86_400).default(900),
   raw_max_bytes: z.int().min(1).max(64).default(48),
+  domains: z.array(domain).default([]),
   rate: z
     .strictObject({
       per_min: z.int().min(1).max(6_000_000),
@@ -143,7 +154,7 @@ class RuleReader {
       match: this.#match(match, at),
       allow: {
         methods: allow.methods,
-        audiences: allow.audiences.map((one): AudiencePattern => (typeof one === 'string' ? { exact: one } : one)),
+        audiences: allow.audiences.map(patternOf),
         tokenTypes: allow.token_types,
         issuers: allow.issuers ?? [this.#options.defaultIssuer ?? 'local'],
         nonce: allow.nonce,
@@ -151,6 +162,7 @@ class RuleReader {
         ttlMaxS: allow.ttl_s_max ?? null,
         minValidMaxS: allow.min_valid_s_max,
         rawMaxBytes: allow.raw_max_bytes,
+        domains: allow.domains.map(patternOf),
       },
       rate: allow.rate ? { perMin: allow.rate.per_min, burst: allow.rate.burst, raise: allow.rate.raise } : null,
     }
@@ -198,6 +210,7 @@ function builtInRule(audiences: readonly string[], issuer: string): CallerRule {
       ttlMaxS: null,
       minValidMaxS: 900,
       rawMaxBytes: 48,
+      domains: [],
     },
     rate: null,
   }

@@ -5,6 +5,7 @@ import { workloadApiErrors } from './errors.ts'
 import type { EvidenceCollector } from './evidence-collector.ts'
 import type { Exchange } from './exchange.ts'
 import type { WorkloadLimits } from './limits.ts'
+import type { Measurer } from './measurer.ts'
 import { callerKey, type RateLimits } from './rate-limits.ts'
 import type { TokenProvider, TokenSettings } from './token-provider.ts'
 import type { WorkloadLog, WorkloadObserver } from './workload-log.ts'
@@ -18,6 +19,7 @@ export interface ApiContext {
   /** Public key set of a configured issuer (RFC 7517). */
   readonly jwks: (issuer: string) => Promise<JsonObject>
   readonly collectEvidence: EvidenceCollector | null
+  readonly measure: Measurer | null
   readonly rates: RateLimits
   readonly clock: Clock
   readonly limits: WorkloadLimits
@@ -35,6 +37,7 @@ const refusedIn: Readonly<Record<string, string>> = {
   fresh: 'no rule allows this caller fresh tokens',
   ttl: 'no rule allows this caller tokens that live that long',
   min_valid: 'no rule allows this caller to ask for that much remaining life',
+  domain: 'no rule allows this caller measurements of this domain',
 }
 
 /** What allowed a request: one rule of the policy that was in force when it came. */

@@ -14,6 +14,8 @@ import { explainRoutes } from './explain-route.ts'
 import { createHttpServer, type HttpServer } from './http-server.ts'
 import { jwksRoutes } from './jwks-route.ts'
 import { defaultLimits, type WorkloadLimits } from './limits.ts'
+import { measureRoutes } from './measure-route.ts'
+import type { Measurer } from './measurer.ts'
 import { probeRoutes, type Readiness } from './probe-routes.ts'
 import { callerKey, RateLimits } from './rate-limits.ts'
 import type { TokenProvider, TokenSettings } from './token-provider.ts'
@@ -42,6 +44,8 @@ export interface ApiListenerOptions extends ListenerOptions {
   readonly jwks: (issuer: string) => Promise<JsonObject>
   /** Without it `POST /v1/evidence` answers 501. */
   readonly collectEvidence?: EvidenceCollector
+  /** Without it `POST /v1/measure` answers 501. */
+  readonly measure?: Measurer
 }
 
 /** The listener of administrators: nobody is asked for a name, the mode of the socket decides (API-02). */
@@ -54,12 +58,18 @@ export type WorkloadServerOptions = ApiListenerOptions | AdminListenerOptions
 
 function contextOf(options: ApiListenerOptions, limits: WorkloadLimits, rates: RateLimits): ApiContext {
   const { listener, policy, tokens, provider, jwks, clock, log } = options
-  const { collectEvidence = null, observe = () => undefined } = options
-  return { listener, policy, tokens, provider, jwks, collectEvidence, rates, clock, limits, log, observe }
+  const { collectEvidence = null, measure = null, observe = () => undefined } = options
+  return { listener, policy, tokens, provider, jwks, collectEvidence, measure, rates, clock, limits, log, observe }
 }
 
 function apiRoutes(context: ApiContext) {
-  return [...tokenRoutes(context), ...evidenceRoutes(context), ...jwksRoutes(context), ...explainRoutes(context)]
+  return [
+    ...tokenRoutes(context),
+    ...evidenceRoutes(context),
+    ...measureRoutes(context),
+    ...jwksRoutes(context),
+    ...explainRoutes(context),
+  ]
 }
 
 /**

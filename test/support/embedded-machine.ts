@@ -5,7 +5,7 @@ import { acceptOwnToken } from '../../src/agent/embedded/accept-own-token.ts'
 import type { Appraiser } from '../../src/agent/embedded/appraiser.ts'
 import { createEmbeddedSource } from '../../src/agent/embedded/embedded-source.ts'
 import { createEnrolments, type EnrolmentParts } from '../../src/agent/embedded/enrolments.ts'
-import type { FixedTpm } from '../../src/agent/embedded/evidence-tasks.ts'
+import type { EncodedDocument, FixedTpm } from '../../src/agent/embedded/evidence-tasks.ts'
 import type { ImaRecords } from '../../src/agent/embedded/guest.ts'
 import { type ImaStart, imaPartBytes } from '../../src/agent/embedded/ima-parts.ts'
 import { LastAppraisals } from '../../src/agent/embedded/last-appraisal.ts'
@@ -40,6 +40,11 @@ export const directAppraiser: Appraiser = {
   appraise: async (evidence, inputs) => performTask({ do: 'appraise', evidence, inputs }) as GuestAppraisal,
   fixContainer: async (evidence) => performTask({ do: 'fixContainer', evidence }) as FixedTpm,
   stageImaPart: async (part, inputs) => performTask({ do: 'stageImaPart', part, inputs }) as ImaStart | null,
+  encodeDocument: async (parts) => {
+    const encoded = performTask({ do: 'encodeDocument', ...parts }) as EncodedDocument
+    if ('document' in encoded) return encoded.document
+    throw new Error(encoded.tooLarge)
+  },
   [Symbol.asyncDispose]: async () => {},
 }
 

@@ -47,6 +47,7 @@ export class TpmMachine {
         'simulator = true',
         `event_log = "${this.#log('bios')}"`,
         `ima_log = "${this.#log('runtime')}"`,
+        `runtime_log = "${this.runtimeLog}"`,
       ],
       verifier: [
         `ek_anchors = ["${rootCertificate}"]`,
@@ -71,6 +72,8 @@ export class TpmMachine {
     const { send } = this.tap
     const { eventLog } = await simulateFirmware(send)
     writeFileSync(this.#log('bios'), eventLog)
+    rmSync(this.runtimeLog, { force: true })
+    rmSync(`${this.runtimeLog}.pending`, { force: true })
     this.#ima = await simulateIma(send)
     writeFileSync(this.imaLog, this.#ima.log())
   }
@@ -78,6 +81,11 @@ export class TpmMachine {
   /** Where the IMA log is. */
   get imaLog(): string {
     return this.#log('runtime')
+  }
+
+  /** What was extended through an agent since the boot. */
+  get runtimeLog(): string {
+    return join(this.folder, 'runtime-records')
   }
 
   /** What the kernel does when so many other files are read: the log grows. */

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { vendorAnchorNames } from '../../endorsements/trust-anchors.ts'
 import { millisecondsOf } from './duration.ts'
 import { imaPolicy } from './ima-section.ts'
+import { measure, onMeasure } from './measure-section.ts'
 import { registry } from './registry-section.ts'
 import { remotes } from './remote-section.ts'
 import { collateral, tdx, tdxVerifierKeys } from './tdx-sections.ts'
@@ -58,6 +59,9 @@ const tpm = z
     banks: z.array(bank).min(1).default(['sha256']).describe('banks to quote; sha384 is added where it is active'),
     pcrs: z.array(pcr).min(1).default([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]).describe('PCRs to quote'),
     event_log: path.default('/sys/kernel/security/tpm0/binary_bios_measurements').describe('UEFI event log'),
+    runtime_log: path
+      .default('/run/attestation-agent/tpm-eventlog')
+      .describe('log of what PCRs were extended with through this agent; its folder is empty after every boot'),
     ima_log: path.default('/sys/kernel/security/ima/binary_runtime_measurements').describe('IMA log, binary form'),
   })
   .prefault({})
@@ -177,6 +181,7 @@ const broker = z
       .array(audience)
       .default([])
       .describe('audiences whose tokens are fetched at start and kept fresh without demand'),
+    on_measure: onMeasure,
   })
   .prefault({})
 
@@ -192,6 +197,7 @@ export const configurationSchema = z.strictObject({
   issuer,
   remotes,
   callers,
+  measure,
   broker,
 })
 

@@ -3,7 +3,15 @@ import { declareErrors } from '../../base/errors.ts'
 import type { GuestEvidence } from '../../evidence/composite.ts'
 import type { ImaLogPart, TpmEvidence } from '../../evidence/tpm/evidence.ts'
 import type { GuestAppraisal, GuestInputs, ImaStageInputs } from '../../verifier/index.ts'
-import { buffersOfTask, type EvidenceTask, type FixedTpm, type TaskResult } from './evidence-tasks.ts'
+import { agentErrors } from '../errors.ts'
+import {
+  buffersOfTask,
+  type EncodedDocument,
+  type EncodingTask,
+  type EvidenceTask,
+  type FixedTpm,
+  type TaskResult,
+} from './evidence-tasks.ts'
 import type { ImaStart } from './ima-parts.ts'
 
 export interface EvidenceJob {
@@ -26,6 +34,8 @@ export interface Appraiser extends AsyncDisposable {
   fixContainer(evidence: TpmEvidence): Promise<FixedTpm>
   /** Judges a part of an IMA log that goes before the last one; null for one that cannot be gone on from (IMA-24). */
   stageImaPart(part: ImaLogPart, inputs: ImaStageInputs): Promise<ImaStart | null>
+  /** Writes a document of evidence. Throws `EVIDENCE_TOO_LARGE` for what no verifier would read. */
+  encodeDocument(parts: Omit<EncodingTask, 'do'>): Promise<string>
 }
 
 export const appraiserErrors = declareErrors({
@@ -86,6 +96,12 @@ class WorkerAppraiser implements Appraiser {
 
   stageImaPart(part: ImaLogPart, inputs: ImaStageInputs): Promise<ImaStart | null> {
     return this.#perform({ do: 'stageImaPart', part, inputs })
+  }
+
+  async encodeDocument(parts: Omit<EncodingTask, 'do'>): Promise<string> {
+    const encoded = await this.#perform<EncodedDocument>({ do: 'encodeDocument', ...parts })
+    if ('document' in encoded) return encoded.document
+    throw agentErrors.error('EVIDENCE_TOO_LARGE', encoded.tooLarge)
   }
 
   #perform<T extends TaskResult>(task: EvidenceTask): Promise<T> {

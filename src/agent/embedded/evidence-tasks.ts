@@ -1,3 +1,4 @@
+import type { JsonObject } from '../../base/json.ts'
 import type { GuestEvidence, TpmPart } from '../../evidence/composite.ts'
 import type { ImaLogPart, TpmEvidence } from '../../evidence/tpm/evidence.ts'
 import type { GuestAppraisal, GuestInputs, ImaStageInputs } from '../../verifier/index.ts'
@@ -8,6 +9,18 @@ export type EvidenceTask =
   | { readonly do: 'appraise'; readonly evidence: GuestEvidence; readonly inputs: GuestInputs }
   | { readonly do: 'fixContainer'; readonly evidence: TpmEvidence }
   | { readonly do: 'stageImaPart'; readonly part: ImaLogPart; readonly inputs: ImaStageInputs }
+  | EncodingTask
+
+/** Writes the document that goes to whoever verifies for itself. */
+export interface EncodingTask {
+  readonly do: 'encodeDocument'
+  readonly evidence: GuestEvidence
+  readonly runtimeData: Uint8Array
+  readonly transcript: JsonObject
+}
+
+/** JSON text, or why there is none: an error would end the thread. */
+export type EncodedDocument = { readonly document: string } | { readonly tooLarge: string }
 
 /** TPM evidence whose bytes are fixed, and what a TD quote has to cover of it. */
 export interface FixedTpm {
@@ -16,7 +29,7 @@ export interface FixedTpm {
   readonly devices: Uint8Array
 }
 
-export type TaskResult = GuestAppraisal | FixedTpm | ImaStart | null
+export type TaskResult = GuestAppraisal | FixedTpm | ImaStart | EncodedDocument | null
 
 /** Smaller ones are copied: a buffer that Node shares among many small texts must never be given away. */
 const worthGiving = 65_536
@@ -30,6 +43,7 @@ const buffersOfPart = (part: TpmPart | null) => [...bufferOf(part?.evidence.ima?
 export function buffersOfTask(task: EvidenceTask): ArrayBuffer[] {
   switch (task.do) {
     case 'appraise':
+    case 'encodeDocument':
       return buffersOfPart(task.evidence.tpm)
     case 'fixContainer':
       return bufferOf(task.evidence.ima?.data)

@@ -1,6 +1,7 @@
 import type { AgentCore, AgentService } from '../core.ts'
+import { wireDeviceEvents } from './device-events.ts'
 
 /** Everything that this agent runs beside guest, broker and native listeners. Throws before anything is served. */
-export async function wireServices(_core: AgentCore): Promise<readonly AgentService[]> {
-  return []
+export async function wireServices(core: AgentCore): Promise<readonly AgentService[]> {
+  return [wireDeviceEvents(core)]
 }

@@ -194,6 +194,16 @@ function requireQuotedPcrs({ file, text, configuration }: LoadedConfiguration): 
   }
 }
 
+/** What is measured and never quoted would be measured for nobody. */
+function requireQuotedMeasurements({ file, text, configuration }: LoadedConfiguration): void {
+  const { tpm, measure } = configuration
+  measure.registers.forEach((register, at) => {
+    const pcr = register.startsWith('pcr') ? Number(register.slice(3)) : null
+    if (pcr === null || tpm.pcrs.includes(pcr)) return
+    throw invalidAt(file, text, ['measure', 'registers', at], `is PCR ${pcr}, which tpm.pcrs does not quote`)
+  })
+}
+
 /** An agent without any device could never have a token. */
 function requireEvidence({ file, text, configuration }: LoadedConfiguration): void {
   const { tpm, td } = planGuest(configuration)
@@ -209,6 +219,7 @@ export async function composeSettings(loaded: LoadedConfiguration): Promise<Sett
   requireDefaultIssuer(loaded)
   requireSubjectClaims(loaded)
   requireQuotedPcrs(loaded)
+  requireQuotedMeasurements(loaded)
   requireCollateralServers(loaded)
   const accounts = await readAccountNumbers()
   const usualLifetimeS = secondsOf(configuration.issuer.lifetime)

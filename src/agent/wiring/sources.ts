@@ -5,7 +5,7 @@ import { Challenges } from '../../issuer/challenges.ts'
 import type { TokenSource } from '../../passport/token-source.ts'
 import { TpmRegistry } from '../../registry/tpm-registry.ts'
 import { acceptOwnToken, type OwnTokens, recogniseOwnToken } from '../embedded/accept-own-token.ts'
-import { createWorkerAppraiser } from '../embedded/appraiser.ts'
+import { type Appraiser, createWorkerAppraiser } from '../embedded/appraiser.ts'
 import { dailyRecheck } from '../embedded/daily-recheck.ts'
 import { createEmbeddedSource } from '../embedded/embedded-source.ts'
 import { enrolmentInputs } from '../embedded/enrolment-inputs.ts'
@@ -31,6 +31,10 @@ export interface SourceParts {
 }
 
 export interface SourceFactory extends AsyncDisposable {
+  /** The thread that does what takes time in proportion to evidence. */
+  readonly appraiser: Appraiser
+  /** Those of the devices: whoever collects evidence takes one. */
+  readonly turns: Turns
   /** The bundled verifier and issuer under these settings, and the remote verifiers. */
   sourcesFor(settings: Settings, generation: number): readonly TokenSource[]
   /**
@@ -116,6 +120,8 @@ export function wireSources(parts: SourceParts): SourceFactory {
     return loggedSource(source, log)
   }
   return {
+    appraiser,
+    turns,
     sourcesFor: (settings, generation) => [
       localSource(settings, generation),
       ...remotesOf(parts, settings, generation),

@@ -6,6 +6,7 @@ import type { HashName } from '../../evidence/tpm/algorithms.ts'
 import { ImaLogFile } from '../../platform/ima-log-file.ts'
 import { readKernelCommandLine } from '../../platform/kernel-command-line.ts'
 import { readEventLog } from '../../platform/log-files.ts'
+import { runtimeLogFile } from '../../platform/runtime-log-file.ts'
 import { TpmConnection, type TpmConnectionState } from '../../platform/tpm-connection.ts'
 import { planTpm } from '../../platform/tpm-plan.ts'
 import { type Configuration, requireDuration } from '../configuration/schema.ts'
@@ -82,6 +83,7 @@ export function wireTpm(configuration: Configuration, host: Host, warn: LogWarni
     // That of a machine whose TPM is played has nothing to do with the boot that is played.
     ...(plan.simulated ? {} : { readKernelCmdline: () => readKernelCommandLine() }),
     readImaLog: readIma,
+    runtimeLog: runtimeLogFile(tpm.runtime_log, host.random),
   })
   const state = () => connection?.state() ?? null
   const failure = () => state()?.lastError ?? null

@@ -5,10 +5,10 @@ import { compareLog, tdxGuestRig } from '../../../test/support/tdx-guest-rig.ts'
 import { concatBytes, toHex } from '../../base/bytes.ts'
 import { encodeAaelHeader } from '../../evidence/tdx/aael.ts'
 import { composeCcEventLog, parseCcEventLog } from '../../evidence/tdx/cc-event-log.ts'
+import { encodePendingRecord, parsePendingRecord } from '../pending-record.ts'
 import type { RuntimeLogFiles } from './event-log-sources.ts'
 import { MeasurementLog } from './measurement-log.ts'
 import type { ExtendableRtmr, MeasurementRegisters } from './measurement-registers.ts'
-import { encodePendingRecord, parsePendingRecord } from './pending-record.ts'
 
 const event = { domain: 'example.org', operation: 'load', content: 'image sha256:0123' }
 type Rig = ReturnType<typeof tdxGuestRig>
@@ -215,7 +215,8 @@ describe('the record of an extension that is under way', () => {
   )
 
   it.each([
-    ['register', 1],
+    ['register', 24],
+    ['register', -1],
     ['register', '3'],
     ['before', '00'],
     ['after', 'zz'],

@@ -30,9 +30,16 @@ export class TpmFlowRunner {
     this.#clock = clock
   }
 
-  /** Gives what `flow` gives, and whether a test double gave it. Rejects with the signal's reason once it aborts. */
-  async run<T>(flow: TpmFlow<T>, signal: AbortSignal): Promise<{ readonly value: T; readonly simulated: boolean }> {
-    for (let restarts = 0; ; restarts++) {
+  /**
+   * Gives what `flow` gives, and whether a test double gave it. Rejects with the signal's reason once it aborts. `once`:
+   * for what must not be done twice, and may have been done although the connection failed (NAT-58).
+   */
+  async run<T>(
+    flow: TpmFlow<T>,
+    signal: AbortSignal,
+    { once = false }: { readonly once?: boolean } = {},
+  ): Promise<{ readonly value: T; readonly simulated: boolean }> {
+    for (let restarts = once ? 1 : 0; ; restarts++) {
       try {
         return await this.#once(flow, signal)
       } catch (error) {

@@ -1,14 +1,18 @@
 import type { Clock } from '../../base/clock.ts'
+import { AttestdError } from '../../base/errors.ts'
 import type { RandomSource } from '../../base/random.ts'
 import { abandonable } from '../../base/tasks.ts'
+import { composeTpmEventLog } from '../../evidence/event-log/runtime-records.ts'
 import type { HashName } from '../../evidence/tpm/algorithms.ts'
 import { tpm2 } from '../../evidence/tpm/commands.ts'
 import type { ImaLogPart, TpmEvidence } from '../../evidence/tpm/evidence.ts'
 import { encodeSizedPublic, nameOf } from '../../evidence/tpm/public-area.ts'
 import { attesterErrors } from '../errors.ts'
+import type { RuntimeLogFiles } from '../tdx/event-log-sources.ts'
 import { type AkScheme, activateCredential, encodeKeptKey, type KeptKey, parseKeptKey } from './attestation-key.ts'
 import type { EkChoice } from './endorsement-key.ts'
 import { TpmFlowRunner } from './flow-runner.ts'
+import { type PcrExtension, type PcrMeasurement, PcrMeasurements } from './pcr-measurements.ts'
 import { type BankSelection, namedBanks, numberedBanks, selectPcrs } from './pcrs.ts'
 import { quotePcrs } from './quote.ts'
 import type { TpmConnection } from './tpm-connection.ts'
@@ -37,6 +41,8 @@ export interface TpmAttesterOptions {
   readonly pcrs: readonly number[]
   /** `binary_bios_measurements` to its end; null where the machine has none (TPM-08). */
   readonly readEventLog?: () => Promise<Uint8Array | null>
+  /** The log of what PCRs were extended with through us; without it no PCR is. */
+  readonly runtimeLog?: RuntimeLogFiles
   /** What the kernel was started with, as a hint beside the event log; null where nobody knows (ELOG-20). */
   readonly readKernelCmdline?: () => Promise<string | null>
   /**
@@ -113,6 +119,12 @@ export interface TpmAttester extends AsyncDisposable {
    * Null where the kernel keeps no log.
    */
   readIma(from: number, most: number, signal?: AbortSignal): Promise<Required<ImaLogRead> | null>
+  /**
+   * Extends a PCR in every active bank and appends the record to the runtime log, both or neither (TDX-036, BRK-84).
+   * Throws `pcr_unsupported` where no verifier could follow it, `rtmr_not_extended` where the TPM did not,
+   * `rtmr_log_pending` where that is not known yet, `rtmr_log_diverged` after an interruption that left PCR and log apart.
+   */
+  extend(measurement: PcrMeasurement, signal?: AbortSignal): Promise<PcrExtension>
   /** Whether the TPM answers, found out in the way that evidence takes; rejects with what `collect` would. */
   probe(signal?: AbortSignal): Promise<void>
 }
@@ -131,6 +143,7 @@ class TurnwiseAttester implements TpmAttester {
   #scheme: AkScheme
   #runner: TpmFlowRunner
   #keys: TpmKeys
+  #measurements: PcrMeasurements
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(options: TpmAttesterOptions) {
@@ -139,6 +152,11 @@ class TurnwiseAttester implements TpmAttester {
     this.#scheme = scheme
     this.#runner = new TpmFlowRunner(options.connect, options.clock)
     this.#keys = new TpmKeys({ ek, scheme, random: options.random })
+    this.#measurements = new PcrMeasurements({
+      runner: this.#runner,
+      runtimeLog: options.runtimeLog ?? null,
+      readFirmwareLog: async () => (await options.readEventLog?.()) ?? null,
+    })
   }
 
   identity({ renewKey = false } = {}, signal = never): Promise<TpmIdentity> {
@@ -176,6 +194,7 @@ class TurnwiseAttester implements TpmAttester {
         throw new TypeError(`qualifying data takes 8 to 64 bytes, got ${qualifyingData.length}`)
       }
       const kept = await this.#requireKept()
+      await this.#measurements.recover()
       const { value, simulated } = await this.#runner.run(async (tpm) => {
         const { identity, ak } = await this.#keys.loadSigning(tpm, kept)
         const selection = options.selection
@@ -197,6 +216,11 @@ class TurnwiseAttester implements TpmAttester {
     return abandonable(this.#readIma(from, most), signal)
   }
 
+  extend(measurement: PcrMeasurement, signal = never): Promise<PcrExtension> {
+    // Once begun it goes on to its end, whoever waits for it: half of it would part PCR and log.
+    return this.#inTurn(signal, () => this.#measurements.extend(measurement))
+  }
+
   probe(signal = never): Promise<void> {
     return this.#inTurn(signal, async () => {
       await this.#runner.run((tpm) => tpm.execute(tpm2.getRandom, { bytes: 8 }), signal)
@@ -213,13 +237,25 @@ class TurnwiseAttester implements TpmAttester {
 
   async #readLogs({ eventLog = true, imaFrom = 0, imaMost }: CollectOptions): Promise<Logs> {
     const ima = imaFrom === null ? null : await this.#readIma(imaFrom, imaMost)
-    const log = (eventLog ? await this.#options.readEventLog?.() : null) ?? null
+    const log = eventLog ? await this.#readEventLog() : null
     const kernelCmdline = log === null ? null : ((await this.#options.readKernelCmdline?.()) ?? null)
     return {
       eventLog: log,
       ...(kernelCmdline === null ? {} : { kernelCmdline }),
       ima: ima && { from: ima.from, column: ima.column, data: ima.data },
       imaContinues: ima?.continues ?? false,
+    }
+  }
+
+  async #readEventLog(): Promise<Uint8Array | null> {
+    const firmware = (await this.#options.readEventLog?.()) ?? null
+    const runtime = await this.#measurements.readLog()
+    try {
+      return composeTpmEventLog(firmware, runtime)
+    } catch (error) {
+      // The verifier says what is wrong with it.
+      if (error instanceof AttestdError) return firmware
+      throw error
     }
   }
 

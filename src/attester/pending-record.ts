@@ -1,12 +1,12 @@
-import { parseText, toBase64, toHex } from '../../base/bytes.ts'
-import { MalformedError } from '../../base/errors.ts'
-import { type JsonObject, parseJsonObject } from '../../base/json.ts'
-import type { ExtendableRtmr } from './measurement-registers.ts'
+import { parseText, toBase64, toHex } from '../base/bytes.ts'
+import { MalformedError } from '../base/errors.ts'
+import { type JsonObject, parseJsonObject } from '../base/json.ts'
 
 /** The extension that is under way, written down before it begins (TDX-036). */
 export interface PendingExtension {
-  readonly register: ExtendableRtmr
-  /** The register before and after, 48 bytes each. */
+  /** Number of an RTMR or a PCR. */
+  readonly register: number
+  /** The register before and after, in all its banks. */
   readonly before: Uint8Array
   readonly after: Uint8Array
   /** Length of the log, in bytes, where `entry` belongs. */
@@ -31,7 +31,8 @@ function registerValue(object: JsonObject, member: 'before' | 'after'): Uint8Arr
   const path = `record.${member}`
   const text = object[member]
   const bytes = typeof text === 'string' ? parseText(text, 'hex', path) : new Uint8Array()
-  if (bytes.length !== 48) throw new MalformedError({ path }, 'is not 48 bytes in hexadecimal')
+  if (bytes.length < 20 || bytes.length > 512)
+    throw new MalformedError({ path }, 'is not 20 to 512 bytes in hexadecimal')
   return bytes
 }
 
@@ -40,7 +41,9 @@ export function parsePendingRecord(bytes: Uint8Array): PendingRecord {
   const object = parseJsonObject(bytes, 'record', { integersOnly: true })
   if (object['diverged'] === true) return { kind: 'diverged' }
   const { register, offset, entry } = object
-  if (register !== 2 && register !== 3) throw new MalformedError({ path: 'record.register' }, 'is neither 2 nor 3')
+  if (typeof register !== 'number' || register < 0 || register > 23) {
+    throw new MalformedError({ path: 'record.register' }, 'is not 0 to 23')
+  }
   if (typeof offset !== 'number' || offset < 0) throw new MalformedError({ path: 'record.offset' }, 'is no offset')
   if (typeof entry !== 'string') throw new MalformedError({ path: 'record.entry' }, 'is not base64')
   const [before, after] = [registerValue(object, 'before'), registerValue(object, 'after')]

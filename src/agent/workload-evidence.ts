@@ -1,0 +1,148 @@
+import { toBase64url } from '../base/bytes.ts'
+import type { JsonObject } from '../base/json.ts'
+import type { Turns } from '../base/turns.ts'
+import { deriveReportData, deriveTpmQualifyingData } from '../evidence/binding.ts'
+import type { TdxEvidence } from '../evidence/tdx/evidence.ts'
+import { tpmEvidenceLimits } from '../evidence/tpm/evidence-json.ts'
+import { invalidRequest, workloadApiErrors } from '../workload-api/errors.ts'
+import type { EvidenceCollector, EvidenceRequest } from '../workload-api/evidence-collector.ts'
+import type { Appraiser } from './embedded/appraiser.ts'
+import type { QuotedEvidence } from './embedded/guest.ts'
+import { agentErrors } from './errors.ts'
+import { nonceSeed } from './evidence-binding.ts'
+import type { GuestWiring } from './wiring/guest.ts'
+
+export interface WorkloadEvidenceParts {
+  readonly guest: Pick<GuestWiring, 'tpm' | 'watchedTd'>
+  readonly appraiser: Pick<Appraiser, 'fixContainer' | 'encodeDocument'>
+  /** Evidence is collected in turns with that of tokens: a document can have tens of megabytes. */
+  readonly turns: Turns
+}
+
+/** What goes into one document. */
+interface Plan {
+  readonly td: boolean
+  readonly tpm: boolean
+  /** `if-there`: nobody named devices, and a kernel without IMA has nothing to say. */
+  readonly ima: 'required' | 'if-there' | 'none'
+}
+
+const known = ['tdx', 'tpm', 'ima', 'gpu']
+
+/** Nothing that was asked for is left out, and nothing stands in for it (section 6.2). */
+function requirePresent(wanted: readonly string[], { tpm, watchedTd }: WorkloadEvidenceParts['guest']): void {
+  const present = new Set([...(watchedTd ? ['tdx'] : []), ...(tpm ? ['tpm', 'ima'] : [])])
+  const missing = known.filter((device) => wanted.includes(device) && !present.has(device))
+  if (missing.length > 0) throw notThere(missing)
+}
+
+function notThere(missing: readonly string[]): Error {
+  const devices = missing.join(',')
+  return workloadApiErrors.error('not_supported', `this machine has no ${missing.join(', ')}`, { facts: { devices } })
+}
+
+function planOf({ devices }: EvidenceRequest, guest: WorkloadEvidenceParts['guest']): Plan {
+  if (devices === null) return { td: guest.watchedTd !== null, tpm: guest.tpm !== null, ima: 'if-there' }
+  requirePresent(devices, guest)
+  const [td, tpm, ima] = ['tdx', 'tpm', 'ima'].map((device) => devices.includes(device))
+  if (ima && !tpm) throw invalidRequest('devices', 'names ima without the tpm that signs for it')
+  return { td: td === true, tpm: tpm === true, ima: ima ? 'required' : 'none' }
+}
+
+/**
+ * Caller-chosen bytes go into the report data of a TD and nowhere else: qualifying data of a TPM has no tag that would
+ * set ours apart, so that a caller could have it sign for a token of somebody else (API-66).
+ */
+function requireTdAlone({ td, tpm }: Plan): void {
+  if (!td) throw workloadApiErrors.error('not_supported', 'profile raw is for the report data of a TD')
+  if (tpm) throw invalidRequest('devices', 'must be ["tdx"] for profile raw: report data of a caller covers no device')
+}
+
+const reportDataSize = 64
+
+/** BRK-96: such report data proves nothing to anybody. */
+function rawReportData(challenge: Uint8Array): Uint8Array {
+  const padded = new Uint8Array(reportDataSize)
+  padded.set(challenge)
+  if (padded.some((byte) => byte !== padded[0])) return padded
+  throw invalidRequest('challenge', 'repeats one byte: such report data proves nothing')
+}
+
+/** What whoever verifies derives report data and qualifying data from (BRK-91); it never trusts a digest (BRK-93). */
+function transcriptOf({ challenge, verifier, profile }: EvidenceRequest): JsonObject {
+  if (profile === 'raw') return { profile }
+  const inputs = { purpose: 'evidence', verifier: verifier ?? '', challenge: toBase64url(challenge) }
+  return { profile, ...inputs, root: toBase64url(new Uint8Array(32)), size: 0, key: '' }
+}
+
+class WorkloadEvidence {
+  #parts: WorkloadEvidenceParts
+  #hasKey = false
+
+  constructor(parts: WorkloadEvidenceParts) {
+    this.#parts = parts
+  }
+
+  async collect(request: EvidenceRequest, signal: AbortSignal): Promise<string> {
+    const plan = planOf(request, this.#parts.guest)
+    if (request.profile === 'raw') requireTdAlone(plan)
+    const raw = request.profile === 'raw' ? rawReportData(request.challenge) : null
+    const transcript = transcriptOf(request)
+    const collect = () =>
+      raw === null ? this.#bound(request, plan, transcript, signal) : this.#raw(raw, transcript, signal)
+    return this.#parts.turns.take(collect, signal)
+  }
+
+  async #raw(runtimeData: Uint8Array, transcript: JsonObject, signal: AbortSignal): Promise<string> {
+    const tdx = await this.#quoteTd(runtimeData, signal)
+    return this.#parts.appraiser.encodeDocument({ evidence: { tdx, tpm: null }, runtimeData, transcript })
+  }
+
+  /** Devices first, so that the TD quote covers what they said (BRK-92). */
+  async #bound(
+    { challenge, verifier }: EvidenceRequest,
+    plan: Plan,
+    transcript: JsonObject,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const { appraiser } = this.#parts
+    const seed = nonceSeed(challenge, verifier ?? '')
+    const qualifyingData = deriveTpmQualifyingData(seed)
+    const quoted = plan.tpm ? await this.#quoteTpm(qualifyingData, plan.ima, signal) : null
+    if (!plan.td) {
+      const evidence = { tdx: null, tpm: quoted && { evidence: quoted, container: null } }
+      return appraiser.encodeDocument({ evidence, runtimeData: qualifyingData, transcript })
+    }
+    const fixed = quoted && (await appraiser.fixContainer(quoted))
+    const runtimeData = deriveReportData(seed, fixed?.devices ?? new Uint8Array())
+    const tdx = await this.#quoteTd(runtimeData, signal)
+    return appraiser.encodeDocument({ evidence: { tdx, tpm: fixed?.part ?? null }, runtimeData, transcript })
+  }
+
+  async #quoteTd(reportData: Uint8Array, signal: AbortSignal): Promise<TdxEvidence> {
+    const { watchedTd } = this.#parts.guest
+    if (watchedTd === null) throw new TypeError('a TD was planned and is not there')
+    const { quote, ccEventLog, simulated } = await watchedTd.collect(reportData, signal)
+    return { quote, ccEventLog, simulated }
+  }
+
+  async #quoteTpm(qualifyingData: Uint8Array, ima: Plan['ima'], signal: AbortSignal): Promise<QuotedEvidence> {
+    const { tpm } = this.#parts.guest
+    if (tpm === null) throw new TypeError('a TPM was planned and is not there')
+    // The first token makes the key; evidence may be asked for before it.
+    if (!this.#hasKey) await tpm.attester.identity({}, signal)
+    this.#hasKey = true
+    const extent = { imaFrom: ima === 'none' ? null : 0, imaMost: tpmEvidenceLimits.ima }
+    const evidence = await tpm.attester.collect(qualifyingData, extent, signal)
+    if (ima === 'required' && evidence.ima === null) throw notThere(['ima'])
+    if (!evidence.imaContinues) return evidence
+    // Who verifies a document knows nothing of parts that were sent before it (IMA-24).
+    throw agentErrors.error('EVIDENCE_TOO_LARGE', `the IMA log has more than ${tpmEvidenceLimits.ima} bytes`)
+  }
+}
+
+/** What answers `POST /v1/evidence` and the surfaces that are like it (workload-api.md 6.2, BRK-90 to BRK-96). */
+export function createEvidenceCollector(parts: WorkloadEvidenceParts): EvidenceCollector {
+  const evidence = new WorkloadEvidence(parts)
+  return (request, _demand, signal) => evidence.collect(request, signal)
+}
