@@ -12,6 +12,7 @@ import type { AdminActions, EntrySelector } from '../workload-api/admin-routes.t
 import { ConnectionLedger } from '../workload-api/connection-ledger.ts'
 import { defaultLimits, type WorkloadLimits } from '../workload-api/limits.ts'
 import type { Readiness } from '../workload-api/probe-routes.ts'
+import { TokenBuckets } from '../workload-api/rate-limits.ts'
 import { type AgentStatus, describeGuest } from './agent-status.ts'
 import type { LoadedConfiguration } from './configuration/read.ts'
 import type { AgentCore, AgentService } from './core.ts'
@@ -98,6 +99,7 @@ export class Agent {
       peers: openPeerCredentials(),
       listeners: openListeners(loaded.configuration, host),
       connections: new ConnectionLedger(limits),
+      buckets: new TokenBuckets(clock),
       limits,
       workloadEvents: new Observers(),
       collectEvidence: createEvidenceCollector({ guest, appraiser, turns }),

@@ -7,6 +7,7 @@ import type { ConnectionLedger } from '../workload-api/connection-ledger.ts'
 import type { EvidenceCollector } from '../workload-api/evidence-collector.ts'
 import type { WorkloadLimits } from '../workload-api/limits.ts'
 import type { Measurer } from '../workload-api/measurer.ts'
+import type { TokenBuckets } from '../workload-api/rate-limits.ts'
 import type { WorkloadEvent } from '../workload-api/workload-log.ts'
 import type { LoadedConfiguration } from './configuration/read.ts'
 import type { MeasurementEvent } from './measuring.ts'
@@ -33,6 +34,8 @@ export interface AgentCore {
   readonly listeners: Listeners
   /** Shared by all listeners, so that they count together (API-23). */
   readonly connections: ConnectionLedger
+  /** Shared likewise: a caller has one share, through however many listeners it comes (API-81). */
+  readonly buckets: TokenBuckets
   readonly limits: WorkloadLimits
   readonly workloadEvents: Observers<WorkloadEvent>
   /** Evidence for callers (workload-api.md 6.2): every surface that hands some out asks here. */

@@ -17,6 +17,11 @@ export const agentErrors = declareErrors({
     title: 'the state directory cannot keep secrets',
     remedy: 'give the agent a directory that belongs to its own user and that nobody else can enter (mode 0700)',
   },
+  SOCKET_UNSERVED: {
+    kind: 'configuration',
+    title: 'the service manager passed a socket that nothing is configured for',
+    remedy: 'add the table of that surface to the configuration, or disable its socket unit (systemctl disable --now)',
+  },
   UNSAFE_ENVIRONMENT: {
     kind: 'configuration',
     title: 'the environment would let somebody else into the process',

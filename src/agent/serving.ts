@@ -1,10 +1,10 @@
-import type { JsonObject } from '../base/json.ts'
 import { runTogether, type Task } from '../base/tasks.ts'
 import type { AdminActions } from '../workload-api/admin-routes.ts'
 import type { Readiness } from '../workload-api/probe-routes.ts'
 import { serveWorkloads, type WorkloadServerOptions } from '../workload-api/workload-server.ts'
 import type { AgentCore } from './core.ts'
 import type { ListenerName } from './wiring/listeners.ts'
+import { serverOptions, workloadPorts } from './wiring/workload-ports.ts'
 
 export interface ServingOptions {
   readonly readiness: () => Readiness
@@ -15,21 +15,9 @@ export interface ServingOptions {
 
 /** Both native listeners; they answer whatever the issuer and the devices do (SYS-51). */
 export function serveAll(core: AgentCore, { readiness, admin, open }: ServingOptions): Task {
-  const { host, log, settings, broker, issuing, peers, listeners, connections, limits, workloadEvents } = core
-  const { collectEvidence, measure } = core
-  const { clock, random } = host
-  const shared = { readiness, clock, random, log, limits, connections, observe: workloadEvents.emit }
-  const workloads: WorkloadServerOptions = {
-    ...shared,
-    listener: 'api',
-    identifier: peers,
-    policy: () => settings().callers,
-    tokens: () => settings().tokens,
-    provider: broker,
-    collectEvidence,
-    measure,
-    jwks: async () => ({ keys: issuing.keys.jwks().keys.map((key): JsonObject => ({ ...key })) }),
-  }
+  const { listeners } = core
+  const shared = { ...serverOptions(core), readiness }
+  const workloads: WorkloadServerOptions = { ...shared, ...workloadPorts(core), listener: 'api' }
   let listening = 0
   const serve = (name: ListenerName, options: WorkloadServerOptions) =>
     serveWorkloads(options, async (server) => {

@@ -1,9 +1,9 @@
 import type { Clock } from '../base/clock.ts'
 import type { JsonObject } from '../base/json.ts'
 import { type CallerPolicy, type CallerRequest, type CallerRule, decide } from '../policies/caller-policy.ts'
+import type { Asker } from './asker.ts'
 import { workloadApiErrors } from './errors.ts'
 import type { EvidenceCollector } from './evidence-collector.ts'
-import type { Exchange } from './exchange.ts'
 import type { WorkloadLimits } from './limits.ts'
 import type { Measurer } from './measurer.ts'
 import { callerKey, type RateLimits } from './rate-limits.ts'
@@ -48,16 +48,16 @@ export interface Permission {
 }
 
 /** Decides by the policy in force. A denial tells only the dimension (API-67). */
-function requireRule(context: ApiContext, exchange: Exchange, request: CallerRequest): Permission {
+function requireRule(context: ApiContext, asker: Asker, request: CallerRequest): Permission {
   const { listener, log, observe, rates } = context
   const policy = context.policy()
-  const decision = decide(policy, exchange.caller, request)
+  const decision = decide(policy, asker.caller, request)
   if (decision.allowed) return { request, policy, rule: decision.rule }
   const { code, dimension, rule } = decision
-  const caller = callerKey(exchange.caller)
+  const caller = callerKey(asker.caller)
   observe({ event: 'denied', listener, rule, caller, code, dimension })
   if (rates.mayLogDenial(caller, dimension)) {
-    log.info({ request_id: exchange.id, caller, uid: exchange.caller.uid, code, dimension }, 'request denied')
+    log.info({ request_id: asker.id, caller, uid: asker.caller.uid, code, dimension }, 'request denied')
   }
   throw workloadApiErrors.error(code, refusedIn[dimension] ?? 'denied', { facts: { dimension } })
 }
@@ -68,12 +68,12 @@ function requireRule(context: ApiContext, exchange: Exchange, request: CallerReq
  */
 export function requireAllowed(
   context: ApiContext,
-  exchange: Exchange,
+  asker: Asker,
   request: CallerRequest,
   expensive: boolean,
 ): Permission {
-  const permission = requireRule(context, exchange, request)
-  const caller = callerKey(exchange.caller)
+  const permission = requireRule(context, asker, request)
+  const caller = callerKey(asker.caller)
   context.rates.requireRule(caller, permission.rule)
   if (expensive) context.rates.requireExpensive(caller)
   return permission
@@ -83,18 +83,18 @@ export function requireAllowed(
  * The rule that allows the request now that its answer is ready. A right that was taken away while the work was done, or
  * while earlier answers of the connection were written, is gone: otherwise requests sent ahead would outlive it (API-69).
  */
-export function requireStillAllowed(context: ApiContext, exchange: Exchange, permission: Permission): CallerRule {
+export function requireStillAllowed(context: ApiContext, asker: Asker, permission: Permission): CallerRule {
   if (context.policy() === permission.policy) return permission.rule
-  return requireRule(context, exchange, permission.request).rule
+  return requireRule(context, asker, permission.request).rule
 }
 
 /** What is left of the time that the caller granted; not positive once it is over. */
-export function leftMs({ clock }: ApiContext, exchange: Exchange, timeoutMs: number): number {
-  return Math.ceil(timeoutMs - (clock.monotonic() - exchange.arrivedAt))
+export function leftMs({ clock }: ApiContext, asker: Asker, timeoutMs: number): number {
+  return Math.ceil(timeoutMs - (clock.monotonic() - asker.arrivedAt))
 }
 
-export function remainingMs(context: ApiContext, exchange: Exchange, timeoutMs: number): number {
-  const left = leftMs(context, exchange, timeoutMs)
+export function remainingMs(context: ApiContext, asker: Asker, timeoutMs: number): number {
+  const left = leftMs(context, asker, timeoutMs)
   if (left > 0) return left
   throw deadlineExceeded(timeoutMs)
 }

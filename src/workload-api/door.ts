@@ -10,7 +10,7 @@ import { Connection } from './connection.ts'
 import type { ConnectionLedger, ReleasePlace } from './connection-ledger.ts'
 import { workloadApiErrors } from './errors.ts'
 import type { WorkloadLimits } from './limits.ts'
-import { encodeProblem } from './problem.ts'
+import type { ErrorEncoder } from './problem.ts'
 import type { RateLimits } from './rate-limits.ts'
 import { drawRequestId } from './request-id.ts'
 import type { WorkloadObserver } from './workload-log.ts'
@@ -25,17 +25,22 @@ export interface DoorOptions {
   readonly random: RandomSource
   readonly limits: WorkloadLimits
   readonly observe: WorkloadObserver
+  /** How this listener tells an error (API-123). */
+  readonly encodeError: ErrorEncoder
 }
 
 /** A whole HTTP answer for the socket itself, where there is no request to answer; it closes the connection. */
-export function rawProblem(error: AttestdError, random: RandomSource): string {
+export function rawProblem(
+  error: AttestdError,
+  { random, encodeError }: { readonly random: RandomSource; readonly encodeError: ErrorEncoder },
+): string {
   const id = drawRequestId(random)
-  const { status, body, headers } = encodeProblem(error, id)
+  const { status, type, body, headers } = encodeError(error, id)
   const fields = Object.entries({
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
     'attestd-request-id': id,
-    'content-type': 'application/problem+json',
+    'content-type': type,
     'content-length': String(Buffer.byteLength(body)),
     connection: 'close',
     ...headers,
@@ -105,11 +110,11 @@ export class Door {
   }
 
   #refuse(socket: Socket, error: AttestdError): void {
-    const { listener, observe, random } = this.#options
+    const { listener, observe } = this.#options
     observe({ event: 'connection_refused', listener, code: error.code })
     socket.pause()
     socket.once('finish', () => socket.destroy())
-    socket.end(rawProblem(error, random))
+    socket.end(rawProblem(error, this.#options))
   }
 
   #open(socket: Socket, places: ReleasePlace[]): Connection {

@@ -8,7 +8,7 @@ import type { Connection, Place } from './connection.ts'
 import { settlesAtOnce } from './deadline.ts'
 import { workloadApiErrors } from './errors.ts'
 import type { WorkloadLimits } from './limits.ts'
-import { apiError, encodeProblem, type ProblemAnswer } from './problem.ts'
+import { apiError, type ErrorEncoder, type ProblemAnswer } from './problem.ts'
 import { type ParameterForm, parseQuery } from './query.ts'
 import type { WorkloadLog, WorkloadObserver } from './workload-log.ts'
 import { endsOfTokensIn } from './written-tokens.ts'
@@ -30,6 +30,7 @@ export interface ExchangeContext {
   readonly limits: WorkloadLimits
   readonly log: WorkloadLog
   readonly observe: WorkloadObserver
+  readonly encodeError: ErrorEncoder
 }
 
 export interface ExchangeRequest {
@@ -50,8 +51,8 @@ export class Exchange {
   /** Set when the route is known. */
   route = 'none'
   query: string | null = null
-  /** What stands at the place of `{name}` in the path of the route. */
-  parameter: string | null = null
+  /** What stands at the places of the path of the route, in their order. */
+  parameters: readonly string[] = []
   body: Uint8Array = new Uint8Array(0)
   /** Part of the request that nobody has read: the connection cannot go on behind the answer. */
   bodyUnread = false
@@ -78,6 +79,16 @@ export class Exchange {
   get caller(): CallerIdentity {
     if (this.#caller === null) throw new TypeError(`${this.route} has no caller`)
     return this.#caller
+  }
+
+  /** What stands at the first place of the path of the route. */
+  get parameter(): string | null {
+    return this.parameters[0] ?? null
+  }
+
+  /** Aborts when nobody is there to read an answer (API-34). */
+  get gone(): AbortSignal {
+    return this.connection.gone
   }
 
   /** Identifies the caller, or checks again that it is still the one that connected. */
@@ -158,11 +169,11 @@ export class Exchange {
     const known = apiError(error)
     if (known === undefined && !this.connection.gone.aborted) this.#logFault(error)
     const told = known ?? workloadApiErrors.error('internal', 'the request could not be handled')
-    this.writeProblem(encodeProblem(told, this.id))
+    this.writeProblem(this.#context.encodeError(told, this.id))
   }
 
-  writeProblem({ status, code, body, headers }: ProblemAnswer): void {
-    this.write({ status, code, body, headers, type: 'application/problem+json' })
+  writeProblem(problem: ProblemAnswer): void {
+    this.write(problem)
   }
 
   /** The body as one JSON object within the limits of API-21 and API-27. */

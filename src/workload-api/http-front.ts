@@ -16,6 +16,8 @@ import type { WorkloadLog } from './workload-log.ts'
 export interface HttpFrontOptions extends DoorOptions {
   readonly routes: readonly Route[]
   readonly log: WorkloadLog
+  /** True: bodies are read as what the route takes them for, whatever Content-Type says (API-132). Default: JSON only. */
+  readonly anyBodyType?: boolean
   /** Called for each request of an identified caller, before its body is read; throws to refuse it (API-81). */
   readonly requireRate: (exchange: Exchange) => void
 }
@@ -60,11 +62,13 @@ export class HttpFront {
       return
     }
     const exchange = this.#begin(request, reply, connection, place)
-    const { listener, limits } = this.#options
-    const screened = screenRequest(request.raw, request.originalUrl, { listener, limits, table: this.table })
-    const { route, query, parameter } = screened
+    const { listener, limits, anyBodyType = false } = this.#options
+    const context = { listener, limits, anyBodyType, table: this.table }
+    const { route, query, parameters } = screenRequest(request.raw, request.originalUrl, context)
+    // Fastify, too, would judge it.
+    if (anyBodyType) delete request.raw.headers['content-type']
     exchange.route = route.path
-    exchange.parameter = parameter
+    exchange.parameters = parameters
     exchange.query = query
     const ownId = request.headers['attestd-request-id']
     exchange.callerRequestId = typeof ownId === 'string' ? ownId : null
@@ -91,7 +95,7 @@ export class HttpFront {
   clientError(error: NodeJS.ErrnoException, socket: Socket): void {
     const problem = parserError(error)
     if (problem === null || !socket.writable) socket.destroy()
-    else this.door.connectionOf(socket).failParsing(problem, rawProblem(problem, this.#options.random))
+    else this.door.connectionOf(socket).failParsing(problem, rawProblem(problem, this.#options))
   }
 
   #begin(request: FastifyRequest, reply: FastifyReply, connection: Connection, place: Place): Exchange {

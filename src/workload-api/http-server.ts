@@ -53,7 +53,8 @@ function registerRoutes(app: App, front: HttpFront): void {
     for (const [method, { handle }] of methods) {
       app.route({
         method,
-        url: path,
+        // For Fastify a single colon begins a parameter.
+        url: path.replaceAll(':', '::'),
         handler: async (request, reply) => {
           await front.readBody(request, reply)
           await handle(front.exchangeOf(request))

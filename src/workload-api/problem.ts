@@ -52,8 +52,9 @@ export function quoted(value: string): string {
   return `"${escapeControls(shortened(value, maxQuoted)).replaceAll('"', '\\"')}"`
 }
 
-/** Bounds also what came out of a parser that quotes its input. */
-function shownDetail(detail: string): string {
+/** The message of an error for an answer: at most 500 characters, escaped, of quoted input little. */
+export function shownDetail(detail: string): string {
+  // Bounds also what came out of a parser that quotes its input.
   const bounded = detail.replace(/"(?:[^"\\]|\\.)*"/g, (found) =>
     found.length > maxQuoted + 2 ? `"${shortened(found.slice(1, -1), maxQuoted)}"` : found,
   )
@@ -80,15 +81,24 @@ export function apiError(error: unknown): AttestdError | undefined {
   return titleOf(error.code) === undefined ? foreignError(error) : error
 }
 
+/** An error as a listener tells it. */
 export interface ProblemAnswer {
   readonly status: number
   readonly code: string
+  readonly type: string
   readonly body: string
   readonly headers: Readonly<Record<string, string>>
 }
 
+/** How a listener tells an error of the codes of section 7; `requestId` is ours. */
+export type ErrorEncoder = (error: AttestdError, requestId: string) => ProblemAnswer
+
 /** Headers that the error calls for: when to come again (API-82), which methods there are (API-33). */
-function headersOf({ allow, retry_after_ms: ms, retry_after_s: s }: AttestdError['facts']): Record<string, string> {
+export function problemHeaders({
+  allow,
+  retry_after_ms: ms,
+  retry_after_s: s,
+}: AttestdError['facts']): Record<string, string> {
   const milliseconds = typeof ms === 'number' ? ms : typeof s === 'number' ? s * 1000 : null
   return {
     ...(typeof allow === 'string' ? { allow } : {}),
@@ -121,5 +131,6 @@ export function encodeProblem(error: AttestdError, requestId: string, errors?: r
     ...document,
     ...(errors ? { errors } : {}),
   })
-  return { status: error.status, code: error.code, body, headers: headersOf(error.facts) }
+  const { status, code } = error
+  return { status, code, type: 'application/problem+json', body, headers: problemHeaders(error.facts) }
 }

@@ -114,13 +114,9 @@ export class RateLimits {
   #requests: Rate
   #expensive: Rate
 
-  /** `limited` is told of every refusal. */
-  constructor(
-    clock: Pick<Clock, 'monotonic'>,
-    limits: WorkloadLimits,
-    limited: (stage: RateStage) => void = () => undefined,
-  ) {
-    this.#buckets = new TokenBuckets(clock)
+  /** `limited` is told of every refusal. Listeners that share `buckets` count together. */
+  constructor(buckets: TokenBuckets, limits: WorkloadLimits, limited: (stage: RateStage) => void = () => undefined) {
+    this.#buckets = buckets
     this.#limited = limited
     this.#accepts = { perS: limits.acceptsPerS, burst: limits.acceptBurst }
     this.#requests = { perS: limits.requestsPerS, burst: limits.requestBurst }

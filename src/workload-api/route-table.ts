@@ -1,4 +1,4 @@
-import { keyName, type Route } from './route.ts'
+import { type Route, routePlaces } from './route.ts'
 
 /** The methods of one path; `path` is as the routes give it, with a place for a parameter where it has one. */
 export interface RoutedPath {
@@ -7,10 +7,11 @@ export interface RoutedPath {
 }
 
 export interface FoundPath extends RoutedPath {
-  readonly parameter: string | null
+  /** What stands at the places of the path, in their order. */
+  readonly parameters: readonly string[]
 }
 
-const place = '{name}'
+const place = /\{[a-z]+\}/g
 
 /** The routes of one listener by path and method; paths are compared byte for byte, nothing is decoded (API-25). */
 export class RouteTable {
@@ -25,7 +26,7 @@ export class RouteTable {
       if (method === 'GET') methods.set('HEAD', route)
       this.#paths.set(path, { path, methods })
     }
-    this.#patterns = [...this.#paths.keys()].filter((path) => path.includes(place)).map(patternOf)
+    this.#patterns = [...this.#paths.keys()].filter((path) => path.includes('{')).map(patternOf)
   }
 
   get paths(): Iterable<RoutedPath> {
@@ -35,17 +36,21 @@ export class RouteTable {
   find(path: string): FoundPath | null {
     if (path.includes('{')) return null
     const exact = this.#paths.get(path)
-    if (exact !== undefined) return { ...exact, parameter: null }
+    if (exact !== undefined) return { ...exact, parameters: [] }
     for (const { form, path: pattern } of this.#patterns) {
-      const parameter = form.exec(path)?.[1]
+      const found = form.exec(path)
       const routed = this.#paths.get(pattern)
-      if (parameter !== undefined && routed !== undefined) return { ...routed, parameter }
+      if (found !== null && routed !== undefined) return { ...routed, parameters: found.slice(1) }
     }
     return null
   }
 }
 
 function patternOf(path: string): { readonly form: RegExp; readonly path: string } {
-  const [before = '', after = ''] = path.split(place)
-  return { form: new RegExp(`^${before}(${keyName.source})${after}$`), path }
+  const source = path.replace(place, (name) => {
+    const form = Object.hasOwn(routePlaces, name) ? routePlaces[name] : undefined
+    if (form === undefined) throw new TypeError(`${path} has a place that is none: ${name}`)
+    return `(${form.source})`
+  })
+  return { form: new RegExp(`^${source}$`), path }
 }

@@ -74,13 +74,13 @@ function requireRoute(
   request: IncomingMessage,
   path: string,
   table: RouteTable,
-): Pick<Screened, 'route' | 'parameter'> {
+): Pick<Screened, 'route' | 'parameters'> {
   const found = path === '*' ? null : table.find(path)
   if (found === null && path !== '*') {
     throw workloadApiErrors.error('not_found', 'there is no such route on this socket')
   }
   const route = found?.methods.get(request.method ?? '')
-  if (found && route) return { route, parameter: found.parameter }
+  if (found && route) return { route, parameters: found.parameters }
   const allow = found === null ? 'GET, HEAD, POST' : [...found.methods.keys()].join(', ')
   throw workloadApiErrors.error('method_not_allowed', `this route has ${allow}`, { facts: { allow } })
 }
@@ -90,7 +90,7 @@ export function announcesBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
-function requireBodyForm(request: IncomingMessage, limits: WorkloadLimits): void {
+function requireBodyForm(request: IncomingMessage, { limits, anyBodyType }: ScreeningContext): void {
   if (request.method !== 'POST') {
     if (announcesBody(request)) throw invalidRequest('body', `${request.method} has none`)
     return
@@ -98,6 +98,7 @@ function requireBodyForm(request: IncomingMessage, limits: WorkloadLimits): void
   if (Number(request.headers['content-length'] ?? 0) > limits.bodyBytes) {
     throw workloadApiErrors.error('body_too_large', `${limits.bodyBytes} bytes are allowed`)
   }
+  if (anyBodyType) return
   const count = occurrences(request, 'content-type')
   if (count > 1) throw invalidRequest('Content-Type', 'is given twice')
   const type = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase()
@@ -117,10 +118,18 @@ function requireHeaders(request: IncomingMessage): void {
   }
 }
 
+export interface ScreeningContext {
+  readonly listener: string
+  readonly limits: WorkloadLimits
+  readonly table: RouteTable
+  /** True: the declared type of a body is not looked at. */
+  readonly anyBodyType: boolean
+}
+
 export interface Screened {
   readonly route: Route
-  /** What stands at the place of `{name}` in the path of the route. */
-  readonly parameter: string | null
+  /** What stands at the places of the path of the route, in their order. */
+  readonly parameters: readonly string[]
   readonly query: string | null
 }
 
@@ -128,11 +137,7 @@ export interface Screened {
  * Judges the head of a request before anything is done for it (API-20, API-21, API-25 to API-33). `target` is the raw
  * target of the request line. Gives the route, or throws the problem.
  */
-export function screenRequest(
-  request: IncomingMessage,
-  target: string,
-  context: { readonly listener: string; readonly limits: WorkloadLimits; readonly table: RouteTable },
-): Screened {
+export function screenRequest(request: IncomingMessage, target: string, context: ScreeningContext): Screened {
   const { listener, limits, table } = context
   if (request.httpVersion !== '1.1' && request.httpVersion !== '1.0') throw invalidRequest('version', 'is not HTTP/1.1')
   requireSize(request, target, limits)
@@ -142,6 +147,6 @@ export function screenRequest(
   const { path, query } = splitTarget(target)
   const found = requireRoute(request, path, table)
   requireHeaders(request)
-  requireBodyForm(request, limits)
+  requireBodyForm(request, context)
   return { ...found, query }
 }

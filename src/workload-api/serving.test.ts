@@ -19,7 +19,8 @@ import { ConnectionLedger } from './connection-ledger.ts'
 import { createHttpServer } from './http-server.ts'
 import { defaultLimits } from './limits.ts'
 import { probeRoutes } from './probe-routes.ts'
-import { RateLimits } from './rate-limits.ts'
+import { encodeProblem } from './problem.ts'
+import { RateLimits, TokenBuckets } from './rate-limits.ts'
 import { type ApiListenerOptions, serveWorkloads } from './workload-server.ts'
 
 const probe = request('GET', '/livez')
@@ -159,12 +160,13 @@ describe('a TCP listener (API-29)', () => {
       listener: 'tcp:probe',
       identifier: null,
       ledger: new ConnectionLedger(defaultLimits),
-      rates: new RateLimits(clock, defaultLimits),
+      rates: new RateLimits(new TokenBuckets(clock), defaultLimits),
       clock,
       random: (size) => new Uint8Array(randomBytes(size)),
       limits: defaultLimits,
       log: new LogLines(),
       observe: () => undefined,
+      encodeError: encodeProblem,
       routes: probeRoutes(() => ({ ready: true, reasons: [] })),
       requireRate: () => undefined,
     })

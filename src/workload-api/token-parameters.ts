@@ -20,6 +20,8 @@ export interface TokenParameters {
   readonly cnf: TokenRequest['cnf']
 }
 
+export const defaultTimeoutMs = 15_000
+
 /** `GET` has neither nonces nor a key to bind. */
 export const tokenQueryForms: Readonly<Record<string, ParameterForm>> = {
   audience: 'texts',
@@ -31,8 +33,22 @@ export const tokenQueryForms: Readonly<Record<string, ParameterForm>> = {
   timeout_ms: 'integer',
 }
 
+/** What is asked for where only `parts` is: the native defaults for everything else. Nothing is checked. */
+export function tokenParameters(parts: Partial<TokenParameters> = {}): TokenParameters {
+  return {
+    audience: null,
+    nonces: [],
+    issuer: null,
+    minValidS: null,
+    fresh: false,
+    ttlS: null,
+    timeoutMs: defaultTimeoutMs,
+    cnf: null,
+    ...parts,
+  }
+}
+
 const tokenMembers = [...Object.keys(tokenQueryForms), 'nonces', 'cnf']
-export const defaultTimeoutMs = 15_000
 
 const byBytes = (left: string, right: string) => Buffer.compare(Buffer.from(left), Buffer.from(right))
 
@@ -52,7 +68,8 @@ export function requireAudiences(audiences: readonly string[]): readonly string[
   return [...audiences].sort(byBytes)
 }
 
-function requireNonces(nonces: readonly string[]): readonly string[] {
+/** 0 to 6 nonces, checked one by one. */
+export function requireNonces(nonces: readonly string[]): readonly string[] {
   if (nonces.length > 6) throw invalidRequest('nonces', 'is not 0 to 6 texts')
   if (!nonces.every((nonce) => /^[\x21-\x7e]{8,88}$/.test(nonce))) {
     throw invalidRequest('nonces', 'holds one that is not 8 to 88 printable ASCII characters without space')

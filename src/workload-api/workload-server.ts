@@ -10,6 +10,7 @@ import type { CallerIdentifier } from './caller-identifier.ts'
 import { ConnectionLedger } from './connection-ledger.ts'
 import type { EvidenceCollector } from './evidence-collector.ts'
 import { evidenceRoutes } from './evidence-route.ts'
+import type { Exchange } from './exchange.ts'
 import { explainRoutes } from './explain-route.ts'
 import { createHttpServer, type HttpServer } from './http-server.ts'
 import { jwksRoutes } from './jwks-route.ts'
@@ -17,14 +18,14 @@ import { defaultLimits, type WorkloadLimits } from './limits.ts'
 import { measureRoutes } from './measure-route.ts'
 import type { Measurer } from './measurer.ts'
 import { probeRoutes, type Readiness } from './probe-routes.ts'
-import { callerKey, RateLimits } from './rate-limits.ts'
+import { encodeProblem } from './problem.ts'
+import { callerKey, RateLimits, TokenBuckets } from './rate-limits.ts'
 import type { TokenProvider, TokenSettings } from './token-provider.ts'
 import { tokenRoutes } from './token-route.ts'
 import type { WorkloadLog, WorkloadObserver } from './workload-log.ts'
 
 /** What every listener needs. */
-export interface ListenerOptions {
-  readonly readiness: () => Readiness
+export interface ServerOptions {
   readonly clock: Clock
   readonly random: RandomSource
   readonly log: WorkloadLog
@@ -32,20 +33,30 @@ export interface ListenerOptions {
   readonly observe?: WorkloadObserver
   /** Shared by the listeners of a process, so that they count together (API-23). */
   readonly connections?: ConnectionLedger
+  /** Shared likewise: a caller has one share, through however many listeners it comes (API-81). */
+  readonly buckets?: TokenBuckets
 }
 
-/** The listener of workloads. */
-export interface ApiListenerOptions extends ListenerOptions {
-  readonly listener: 'api'
+/** What the operations of workloads need, whatever the listener that they come through. */
+export interface WorkloadPorts {
   readonly identifier: CallerIdentifier
   readonly policy: () => CallerPolicy
   readonly tokens: () => TokenSettings
   readonly provider: TokenProvider
   readonly jwks: (issuer: string) => Promise<JsonObject>
-  /** Without it `POST /v1/evidence` answers 501. */
+  /** Without it evidence is answered with `not_supported`. */
   readonly collectEvidence?: EvidenceCollector
   /** Without it `POST /v1/measure` answers 501. */
   readonly measure?: Measurer
+}
+
+export interface ListenerOptions extends ServerOptions {
+  readonly readiness: () => Readiness
+}
+
+/** The listener of workloads. */
+export interface ApiListenerOptions extends ListenerOptions, WorkloadPorts {
+  readonly listener: 'api'
 }
 
 /** The listener of administrators: nobody is asked for a name, the mode of the socket decides (API-02). */
@@ -56,10 +67,36 @@ export interface AdminListenerOptions extends ListenerOptions {
 
 export type WorkloadServerOptions = ApiListenerOptions | AdminListenerOptions
 
-function contextOf(options: ApiListenerOptions, limits: WorkloadLimits, rates: RateLimits): ApiContext {
-  const { listener, policy, tokens, provider, jwks, clock, log } = options
-  const { collectEvidence = null, measure = null, observe = () => undefined } = options
+/** What all listeners are made of, with the defaults filled in. */
+export function serverParts(listener: string, options: ServerOptions) {
+  const { clock, random, log, observe = () => undefined } = options
+  const limits = { ...defaultLimits, ...options.limits }
+  const buckets = options.buckets ?? new TokenBuckets(clock)
+  const rates = new RateLimits(buckets, limits, (stage) => observe({ event: 'rate_limited', listener, stage }))
+  return {
+    listener,
+    clock,
+    random,
+    log,
+    observe,
+    limits,
+    rates,
+    ledger: options.connections ?? new ConnectionLedger(limits),
+  }
+}
+
+export type ServerParts = ReturnType<typeof serverParts>
+
+/** What the routes of workloads on one listener are made of. */
+export function apiContext(parts: ServerParts, ports: WorkloadPorts): ApiContext {
+  const { listener, clock, log, observe, limits, rates } = parts
+  const { policy, tokens, provider, jwks, collectEvidence = null, measure = null } = ports
   return { listener, policy, tokens, provider, jwks, collectEvidence, measure, rates, clock, limits, log, observe }
+}
+
+/** Counts a request against the share of its caller (API-81). */
+export function takeRequest({ rates }: ServerParts, { policy }: WorkloadPorts): (exchange: Exchange) => void {
+  return ({ caller }) => rates.requireRequest(callerKey(caller), raisedRate(policy(), caller))
 }
 
 function apiRoutes(context: ApiContext) {
@@ -78,30 +115,22 @@ function apiRoutes(context: ApiContext) {
  * the service manager.
  */
 export function createWorkloadServer(options: WorkloadServerOptions): Promise<HttpServer> {
-  const limits = { ...defaultLimits, ...options.limits }
-  const { listener, clock, random, log, observe = () => undefined } = options
-  const rates = new RateLimits(clock, limits, (stage) => observe({ event: 'rate_limited', listener, stage }))
-  const shared = { listener, clock, random, log, observe, limits, rates }
-  const ledger = options.connections ?? new ConnectionLedger(limits)
+  const parts = serverParts(options.listener, options)
+  const shared = { ...parts, encodeError: encodeProblem }
   const probes = probeRoutes(options.readiness)
   if (options.listener === 'admin') {
     const routes = [...adminRoutes(options.admin), ...probes]
-    return createHttpServer({ ...shared, ledger, identifier: null, routes, requireRate: () => undefined })
+    return createHttpServer({ ...shared, identifier: null, routes, requireRate: () => undefined })
   }
-  const { identifier, policy } = options
-  return createHttpServer({
-    ...shared,
-    ledger,
-    identifier,
-    routes: [...apiRoutes(contextOf(options, limits, rates)), ...probes],
-    requireRate: ({ caller }) => rates.requireRequest(callerKey(caller), raisedRate(policy(), caller)),
-  })
+  const { identifier } = options
+  const routes = [...apiRoutes(apiContext(parts, options)), ...probes]
+  return createHttpServer({ ...shared, identifier, routes, requireRate: takeRequest(parts, options) })
 }
 
 /** Serves one listener until the signal aborts; `listen` binds the server and resolves when it accepts connections. */
-export function serveWorkloads(options: WorkloadServerOptions, listen: (server: Server) => Promise<void>): Task {
+export function serveHttp(create: () => Promise<HttpServer>, listen: (server: Server) => Promise<void>): Task {
   return async (signal) => {
-    const { server, close } = await createWorkloadServer(options)
+    const { server, close } = await create()
     try {
       await listen(server)
       if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
@@ -109,4 +138,9 @@ export function serveWorkloads(options: WorkloadServerOptions, listen: (server: 
       await close()
     }
   }
+}
+
+/** Serves a native listener until the signal aborts. */
+export function serveWorkloads(options: WorkloadServerOptions, listen: (server: Server) => Promise<void>): Task {
+  return serveHttp(() => createWorkloadServer(options), listen)
 }

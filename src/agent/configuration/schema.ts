@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { vendorAnchorNames } from '../../endorsements/trust-anchors.ts'
+import { compat } from './compat-section.ts'
 import { millisecondsOf } from './duration.ts'
 import { imaPolicy } from './ima-section.ts'
 import { measure, onMeasure } from './measure-section.ts'
@@ -199,6 +200,7 @@ export const configurationSchema = z.strictObject({
   callers,
   measure,
   broker,
+  compat,
 })
 
 export type Configuration = z.infer<typeof configurationSchema>

@@ -15,6 +15,7 @@ function fixedParts({
   registry,
   collateral,
   issuer,
+  compat,
 }: Configuration): Readonly<Record<string, unknown>> {
   const { url, listen: address, algorithm, rotation, ephemeral_keys, allow_http_loopback } = issuer
   return {
@@ -24,6 +25,7 @@ function fixedParts({
     tdx,
     registry: registry ?? null,
     collateral,
+    compat,
     'issuer.url': url,
     'issuer.listen': address ?? null,
     'issuer.algorithm': algorithm,

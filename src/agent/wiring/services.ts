@@ -1,7 +1,8 @@
 import type { AgentCore, AgentService } from '../core.ts'
+import { wireCompat } from './compat.ts'
 import { wireDeviceEvents } from './device-events.ts'
 
 /** Everything that this agent runs beside guest, broker and native listeners. Throws before anything is served. */
 export async function wireServices(core: AgentCore): Promise<readonly AgentService[]> {
-  return [wireDeviceEvents(core)]
+  return [wireDeviceEvents(core), wireCompat(core)]
 }

@@ -143,6 +143,17 @@ function requireDefaultIssuer({ file, text, configuration }: LoadedConfiguration
   throw invalidAt(file, text, ['callers', 'default_issuer'], `is not one of ${names.join(', ')}`)
 }
 
+/** Each surface names an issuer that is there, or none. */
+function requireSurfaceIssuers({ file, text, configuration }: LoadedConfiguration): void {
+  const names = [localIssuer, ...configuration.remotes.map(({ name }) => name)]
+  for (const [surface, section = {}] of Object.entries(configuration.compat)) {
+    for (const [key, value] of Object.entries(section)) {
+      if (!/(?:^|_)issuer$/.test(key) || names.includes(String(value))) continue
+      throw invalidAt(file, text, ['compat', surface, key], `is not one of ${names.join(', ')}`)
+    }
+  }
+}
+
 function callersOf({ file, text, configuration }: LoadedConfiguration, accounts: AccountNumbers): CallerPolicy {
   const { rules, default_rule, default_audiences } = configuration.callers
   try {
@@ -217,6 +228,7 @@ export async function composeSettings(loaded: LoadedConfiguration): Promise<Sett
   const { configuration } = loaded
   requireEvidence(loaded)
   requireDefaultIssuer(loaded)
+  requireSurfaceIssuers(loaded)
   requireSubjectClaims(loaded)
   requireQuotedPcrs(loaded)
   requireQuotedMeasurements(loaded)
