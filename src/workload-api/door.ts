@@ -147,8 +147,8 @@ export class Door {
 
   /** A place is not kept until a request comes. One that has come is told by itself, and closes the connection. */
   #refuseLate(connection: Connection, error: AttestdError): void {
-    const { listener, observe, random } = this.#options
+    const { listener, observe } = this.#options
     observe({ event: 'connection_refused', listener, code: error.code })
-    if (connection.idle) connection.failParsing(error, rawProblem(error, random))
+    if (connection.idle) connection.failParsing(error, rawProblem(error, this.#options))
   }
 }
