@@ -128,6 +128,7 @@ describe.skipIf(!has('systemd-sysusers') || !has('systemd-tmpfiles') || process.
       expect(groups).toMatch(/^tss:[^:]*:\d+:attestd$/m)
       expect(readFileSync(join(root, 'etc/passwd'), 'utf8').match(/^attestd:/gm)).toHaveLength(1)
       expect(statSync(join(root, 'run/attestd')).mode & 0o7777).toBe(0o755)
+      expect(statSync(join(root, 'run/attestd/tokens')).mode & 0o7777).toBe(0o755)
       expect(statSync(join(root, 'etc/attestd')).mode & 0o7777).toBe(0o750)
       expect(existsSync(join(root, 'var/lib/attestd'))).toBe(false)
     })

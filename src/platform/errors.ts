@@ -112,6 +112,18 @@ export const platformErrors = declareErrors({
     title: 'a file cannot be read or written',
     remedy: 'check the named path, the permissions of the service and the free space',
   },
+  TOKEN_DIRECTORY_MISSING: {
+    kind: 'unavailable',
+    title: 'the directory of a token file is not there, or may not be used',
+    remedy:
+      'create it with systemd-tmpfiles: `d PATH 2750 attestd GROUP`; outside of /run/attestd/tokens the unit also needs `ReadWritePaths=PATH`',
+  },
+  TOKEN_DIRECTORY_UNSAFE: {
+    kind: 'configuration',
+    title: 'the directory of a token file is not protected as tokens demand',
+    remedy:
+      'let it, and everything between it and the root, belong to root or the agent and be writable for nobody else; allow_consumer_writable and allow_disk make exceptions',
+  },
   LOCK_HELD: {
     kind: 'unavailable',
     title: 'another process holds the lock',

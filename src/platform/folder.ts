@@ -1,4 +1,5 @@
-import { constants } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { type BigIntStats, constants } from 'node:fs'
 import { type FileHandle, open, readdir, rename, statfs, unlink } from 'node:fs/promises'
 import { toHex } from '../base/bytes.ts'
 import type { RandomSource } from '../base/random.ts'
@@ -9,6 +10,11 @@ const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constan
 /** Magic numbers of tmpfs and ramfs: there is no disk to wait for. */
 const memoryFileSystems = [0x01021994, 0x858458f6]
 const temporaryForm = /^\.tmp-[0-9a-f]{32}$/
+
+/** What the temporary names of a file begin with: whoever writes several files of one folder can tell them apart. */
+function temporaryStart(name: string): string {
+  return `.tmp-${createHash('sha256').update(name).digest('hex').slice(0, 16)}`
+}
 
 /** Whole, or in parts that are made as they are written. */
 export type FileContent = Uint8Array | Iterable<Uint8Array>
@@ -50,15 +56,17 @@ export class Folder implements AsyncDisposable {
   /**
    * Puts `content` in place of the file `name`. A reader sees all of the old or all of the new file, also after a
    * crash or a loss of power: written under another name with its final mode set first, forced to the disk, renamed
-   * (BRK-111). A symbolic link there is replaced, not followed. On failure the old file stays.
+   * (BRK-111). A symbolic link there is replaced, not followed. On failure the old file stays. Gives what the system says
+   * of the new file.
    */
-  async write(name: string, content: FileContent, mode: number): Promise<void> {
+  async write(name: string, content: FileContent, mode: number): Promise<BigIntStats> {
     requireName(name)
-    const temporary = `.tmp-${toHex(this.#random(16))}`
+    const temporary = `${temporaryStart(name)}${toHex(this.#random(8))}`
     try {
-      await this.#create(temporary, content, mode)
+      const written = await this.#create(temporary, content, mode)
       await rename(this.#at(temporary), this.#at(name))
       if (this.#lasting) await this.#handle.sync()
+      return written
     } catch (error) {
       await unlink(this.#at(temporary)).catch(() => undefined)
       throw fileError(error, `${this.path}/${name}`)
@@ -88,11 +96,39 @@ export class Folder implements AsyncDisposable {
     return (await readdir(this.#at('.'))).filter((name) => !temporaryForm.test(name)).sort()
   }
 
-  /** Removes what writers that were killed left behind. To be called before the first write (BRK-117). */
-  async removeLeftovers(): Promise<number> {
-    const left = (await readdir(this.#at('.'))).filter((name) => temporaryForm.test(name))
+  /** Removes what writers that were killed left behind, of one file or of all. To be called before the first write (BRK-117). */
+  async removeLeftovers(of?: string): Promise<number> {
+    const start = of === undefined ? '' : temporaryStart(of)
+    const names = await readdir(this.#at('.'))
+    const left = names.filter((name) => temporaryForm.test(name) && name.startsWith(start))
     for (const name of left) await unlink(this.#at(name)).catch(() => undefined)
     return left.length
+  }
+
+  /** Forces names that were given or taken by others than `write` to the disk, where there is one. */
+  async settle(): Promise<void> {
+    if (this.#lasting) await this.#handle.sync()
+  }
+
+  /** Whether it is on a disk: what is written outlives the power. */
+  get lasting(): boolean {
+    return this.#lasting
+  }
+
+  /** Of the folder that is open, wherever it is by now. */
+  stat(): Promise<BigIntStats> {
+    return this.#handle.stat({ bigint: true })
+  }
+
+  /** Path of an entry by way of the handle: no component of it can be exchanged. */
+  place(name: string): string {
+    requireName(name)
+    return this.#at(name)
+  }
+
+  /** Path of the folder itself by way of the handle. */
+  get here(): string {
+    return this.#at('.')
   }
 
   async close(): Promise<void> {
@@ -107,12 +143,13 @@ export class Folder implements AsyncDisposable {
     return `/proc/self/fd/${this.#handle.fd}/${name}`
   }
 
-  async #create(name: string, content: FileContent, mode: number): Promise<void> {
+  async #create(name: string, content: FileContent, mode: number): Promise<BigIntStats> {
     const file = await open(this.#at(name), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
     try {
       await file.chmod(mode)
       for (const part of content instanceof Uint8Array ? [content] : content) await file.writeFile(part)
       if (this.#lasting) await file.sync()
+      return await file.stat({ bigint: true })
     } finally {
       await file.close()
     }

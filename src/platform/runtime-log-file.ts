@@ -48,7 +48,10 @@ export function runtimeLogFile(path: string, random: RandomSource) {
       }
     },
     readRecord: () => readProtected(`${path}.pending`, { maxBytes: recordLimit }),
-    writeRecord: (record: Uint8Array) => inFolder((folder) => folder.write(recordName, record, mode)),
+    writeRecord: (record: Uint8Array) =>
+      inFolder(async (folder) => {
+        await folder.write(recordName, record, mode)
+      }),
     removeRecord: () =>
       inFolder(async (folder) => {
         await folder.remove(recordName)

@@ -45,6 +45,10 @@ export interface ConfigurationLines {
   readonly remotes?: readonly string[]
   readonly callers?: readonly string[]
   readonly broker?: readonly string[]
+  /** Without them there is no such table. */
+  readonly tokenFiles?: readonly string[]
+  /** `[[sinks]]`, each with all of its lines. */
+  readonly sinks?: readonly string[]
   /** `[[callers.rules]]`; by default the user of the tests may have everything of `https://rp.example`. */
   readonly rules?: readonly string[]
 }
@@ -106,6 +110,7 @@ export class AgentHome {
 
   #text(lines: ConfigurationLines): string {
     const { agent = [], registry, issuer = [], remotes = [], callers = [], broker = [], rules = [ownRule] } = lines
+    const { tokenFiles, sinks = [] } = lines
     const own = this.machine.configuration
     const tables = {
       agent: [`state_directory = "${this.stateDirectory}"`, ...agent],
@@ -118,9 +123,10 @@ export class AgentHome {
       issuer: issuer.length > 0 ? issuer : ['url = "https://issuer.example"'],
       broker,
       callers,
+      ...(tokenFiles === undefined ? {} : { token_files: tokenFiles }),
     }
     const text = Object.entries(tables).map(([name, of]) => `[${name}]\n${of.join('\n')}\n`)
-    return [...text, ...remotes, ...rules].join('\n')
+    return [...text, ...remotes, ...rules, ...sinks].join('\n')
   }
 }
 

@@ -6,6 +6,7 @@ import { imaPolicy } from './ima-section.ts'
 import { measure, onMeasure } from './measure-section.ts'
 import { registry } from './registry-section.ts'
 import { remotes } from './remote-section.ts'
+import { sinks, tokenFiles } from './sink-sections.ts'
 import { collateral, tdx, tdxVerifierKeys } from './tdx-sections.ts'
 import { audience, duration, path, timeLimit, use } from './value-forms.ts'
 
@@ -200,6 +201,8 @@ export const configurationSchema = z.strictObject({
   callers,
   measure,
   broker,
+  token_files: tokenFiles,
+  sinks,
   compat,
 })
 

@@ -22,7 +22,9 @@ export async function openCollateralStore(
   return {
     list: () => work.run(() => folder.list()),
     read: (name, maxBytes) => work.run(() => folder.read(name, { maxBytes })),
-    write: (name, content) => work.run(() => folder.write(name, content, 0o600)),
+    write: async (name, content) => {
+      await work.run(() => folder.write(name, content, 0o600))
+    },
     remove: async (name) => {
       await work.run(() => folder.remove(name))
     },

@@ -3,7 +3,7 @@ import { passportErrors } from '../../passport/errors.ts'
 import { embeddedErrors } from '../embedded/errors.ts'
 import { createLog } from '../log.ts'
 import { loggedSource } from './logged-source.ts'
-import { plainRequest } from './settings.ts'
+import { plainRequest } from './plain-request.ts'
 
 describe('a source whose failures are logged', () => {
   it('names the checks that failed, and passes the error on', async () => {

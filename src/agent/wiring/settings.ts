@@ -6,7 +6,6 @@ import type { CallerPolicy } from '../../policies/caller-policy.ts'
 import { CallerRulesError, parseCallerRules } from '../../policies/caller-rules.ts'
 import type { TpmReferences } from '../../reference-values/tpm-references.ts'
 import type { SubjectRule } from '../../results/subject.ts'
-import type { TokenRequest } from '../../results/token-request.ts'
 import type { ImaPolicy, TpmRequirements } from '../../verifier/index.ts'
 import type { TokenSettings } from '../../workload-api/token-provider.ts'
 import { invalidAt } from '../configuration/load.ts'
@@ -15,12 +14,12 @@ import { type Configuration, requireDuration } from '../configuration/schema.ts'
 import type { TdRequirements } from '../embedded/guest.ts'
 import { type AccountNumbers, readAccountNumbers } from './accounts.ts'
 import { planGuest } from './guest-plan.ts'
+import { localIssuer, plainRequest } from './plain-request.ts'
 import { readTpmReferences } from './reference-files.ts'
 import { type RemoteSettings, readRemotes } from './remotes.ts'
+import { readSinks, type SinkSettings } from './sink-settings.ts'
 import { readTdRequirements, requireCollateralServers } from './td-requirements.ts'
 import { type EkTrust, readEkTrust } from './trust-files.ts'
-
-export const localIssuer = 'local'
 
 /** Seconds: as the hosted service issues; what counts is the life of each token (SVC-19). */
 const usualRemoteLifetimeS = 21_600
@@ -39,7 +38,8 @@ export interface Settings {
   readonly audiences: AudiencePolicies
   /** Life of the tokens of an audience that is not listed. */
   readonly usualLifetimeS: number
-  /** What is kept fresh without demand. */
+  readonly sinks: readonly SinkSettings[]
+  /** What is kept fresh without demand: warm audiences and the token files. */
   readonly declared: readonly DeclaredRequest[]
 }
 
@@ -111,19 +111,6 @@ function audiencesOf(configuration: Configuration): AudiencePolicies {
     fallback: audiencePolicy(configuration, {}),
     listed: audiences.map((entry) => ({ audience: entry.audience, policy: audiencePolicy(configuration, entry) })),
   })
-}
-
-export function plainRequest(audience: string): TokenRequest {
-  const shape = {
-    issuer: localIssuer,
-    tokenType: 'OIDC',
-    nonces: [],
-    ttlS: null,
-    policyIds: [],
-    cnf: null,
-    fresh: false,
-  } as const
-  return { ...shape, audience: [audience] }
 }
 
 function tokensOf({ callers, remotes }: Configuration, usualLifetimeS: number): TokenSettings {
@@ -223,6 +210,15 @@ function requireEvidence({ file, text, configuration }: LoadedConfiguration): vo
   throw invalidAt(file, text, ['tpm', 'use'], says)
 }
 
+async function fromSinks(
+  loaded: LoadedConfiguration,
+  audiences: AudiencePolicies,
+): Promise<Pick<Settings, 'sinks' | 'declared'>> {
+  const sinks = await readSinks(loaded, audiences)
+  const warm = loaded.configuration.broker.warm.map((audience) => ({ request: plainRequest(audience), sink: false }))
+  return { sinks, declared: [...warm, ...sinks.map(({ sink: { request } }) => ({ request, sink: true }))] }
+}
+
 /** Checks everything that the schema cannot, reads the files that are named, and gives the settings or throws. */
 export async function composeSettings(loaded: LoadedConfiguration): Promise<Settings> {
   const { configuration } = loaded
@@ -235,6 +231,7 @@ export async function composeSettings(loaded: LoadedConfiguration): Promise<Sett
   requireCollateralServers(loaded)
   const accounts = await readAccountNumbers()
   const usualLifetimeS = secondsOf(configuration.issuer.lifetime)
+  const audiences = audiencesOf(configuration)
   return {
     configuration,
     callers: callersOf(loaded, accounts),
@@ -244,8 +241,8 @@ export async function composeSettings(loaded: LoadedConfiguration): Promise<Sett
     tdRequirements: await readTdRequirements(loaded),
     remotes: await readRemotes(loaded),
     trust: await readEkTrust(configuration.verifier),
-    audiences: audiencesOf(configuration),
+    audiences,
     usualLifetimeS,
-    declared: configuration.broker.warm.map((audience) => ({ request: plainRequest(audience), sink: false })),
+    ...(await fromSinks(loaded, audiences)),
   }
 }

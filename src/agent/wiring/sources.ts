@@ -16,9 +16,10 @@ import type { GuestWiring } from './guest.ts'
 import type { Host } from './host.ts'
 import type { IssuingWiring } from './issuing.ts'
 import { loggedSource } from './logged-source.ts'
+import { localIssuer } from './plain-request.ts'
 import type { OpenRegistryStore } from './registry-store.ts'
 import { remoteSources } from './remotes.ts'
-import { localIssuer, type Settings } from './settings.ts'
+import type { Settings } from './settings.ts'
 
 export interface SourceParts {
   readonly host: Host

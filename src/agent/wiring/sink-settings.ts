@@ -1,0 +1,138 @@
+import { realpath } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { AttestdError } from '../../base/errors.ts'
+import type { AudiencePolicies } from '../../issuer/audience-policies.ts'
+import { type ConsumerLimits, consumers } from '../../issuer/consumers.ts'
+import type { FileFormat } from '../../passport/sinks/file-format.ts'
+import type { Sink } from '../../passport/sinks/sink.ts'
+import { requireTokenDirectory } from '../../platform/token-directory.ts'
+import type { TokenRequest } from '../../results/token-request.ts'
+import { invalidAt } from '../configuration/load.ts'
+import type { LoadedConfiguration } from '../configuration/read.ts'
+import type { Configuration } from '../configuration/schema.ts'
+import { localIssuer, plainRequest } from './plain-request.ts'
+
+export type SinkSection = Configuration['sinks'][number]
+
+/** A token file as it is configured, checked as far as that can be done before it is written. */
+export interface SinkSettings {
+  readonly sink: Sink
+  readonly section: SinkSection
+  readonly roots: readonly string[]
+}
+
+/** BRK-100: no token is longer. */
+const longestToken = 65_536
+
+/** What stands against a key of the sink at `position`, with its line in the configuration. */
+type Refuse = (key: keyof SinkSection, says: string) => AttestdError
+
+function refusing({ file, text }: LoadedConfiguration, position: number): Refuse {
+  return (key, says) => invalidAt(file, text, ['sinks', position, key], says)
+}
+
+function formatOf({ format, member, secret, name }: SinkSection): FileFormat {
+  if (format === 'json') return { kind: 'json', member }
+  return format === 'text' ? { kind: 'text' } : { kind: 'envoy-secret', secret: secret ?? name }
+}
+
+function requestOf(section: SinkSection, { remotes }: Configuration, refuse: Refuse): TokenRequest {
+  const { issuer, audience } = section
+  if (issuer === localIssuer) {
+    if (audience === undefined) throw refuse('audience', 'is missing: the bundled issuer has none for all tokens')
+    return plainRequest(audience)
+  }
+  const remote = remotes.find(({ name }) => name === issuer)
+  if (remote === undefined) {
+    throw refuse('issuer', `is not one of ${[localIssuer, ...remotes.map(({ name }) => name)].join(', ')}`)
+  }
+  const fixed = remote.audience ?? remote.issuer
+  if (audience !== undefined && audience !== fixed) throw refuse('audience', `is not ${fixed}, that of this issuer`)
+  return { ...plainRequest(fixed), issuer, policyIds: [...remote.policy_ids] }
+}
+
+function charactersOf({ consumer, max_characters: asked }: SinkSection, refuse: Refuse): number {
+  const limits: ConsumerLimits = consumers[consumer]
+  const most = Math.min(limits.tokenCharacters, longestToken)
+  if (asked !== undefined && asked > most) throw refuse('max_characters', `is more than ${consumer} takes: ${most}`)
+  return asked ?? most
+}
+
+/** A file has no key that a token could name. */
+function requireKeyless({ audience }: TokenRequest, audiences: AudiencePolicies, refuse: Refuse): void {
+  if (audiences.policyFor(audience).subject.mode !== 'key') return
+  throw refuse('audience', 'has subject mode key: its tokens name the key of a caller, and a file has none')
+}
+
+function requireForm(section: SinkSection, refuse: Refuse): void {
+  const { format, path } = section
+  if (format === 'envoy-secret' && !path.endsWith('.json')) {
+    throw refuse('path', 'must end in .json: Envoy tells the form of a file by its name')
+  }
+}
+
+/** BRK-118: what is lexically outside, or open to others, is refused before anything is written. A directory may come later. */
+async function requireDirectory(
+  { path, ...section }: SinkSection,
+  roots: readonly string[],
+  refuse: Refuse,
+): Promise<void> {
+  const directory = dirname(path)
+  if (!roots.some((root) => directory === root || directory.startsWith(root === '/' ? root : `${root}/`))) {
+    throw refuse('path', `is below none of token_files.roots: ${roots.join(', ')}`)
+  }
+  const { allow_consumer_writable: allowConsumerWritable, allow_disk: allowDisk } = section
+  try {
+    await requireTokenDirectory(directory, { roots, allowConsumerWritable, allowDisk })
+  } catch (error) {
+    if (!(error instanceof AttestdError)) throw error
+    if (error.kind === 'configuration') throw refuse('path', `cannot be used: ${error.message}`)
+  }
+}
+
+/** Where a path leads today, so that two names of one place are found to be the same. */
+async function realPlace(path: string): Promise<string> {
+  return join(await realpath(dirname(path)).catch(() => dirname(path)), basename(path))
+}
+
+async function requireDifferent(
+  sections: readonly SinkSection[],
+  refusing: (position: number) => Refuse,
+): Promise<void> {
+  const places = await Promise.all(sections.map(({ path }) => realPlace(path)))
+  sections.forEach(({ name }, position) => {
+    const refuse = refusing(position)
+    const before = sections.slice(0, position)
+    if (before.some((other) => other.name === name)) throw refuse('name', 'is the name of another one')
+    if (places.indexOf(places[position] ?? '') < position) throw refuse('path', 'is the path of another one')
+  })
+}
+
+async function readSink(
+  section: SinkSection,
+  { configuration, audiences, refuse }: { configuration: Configuration; audiences: AudiencePolicies; refuse: Refuse },
+): Promise<SinkSettings> {
+  const { roots } = configuration.token_files
+  const request = requestOf(section, configuration, refuse)
+  if (request.issuer === localIssuer) requireKeyless(request, audiences, refuse)
+  requireForm(section, refuse)
+  await requireDirectory(section, roots, refuse)
+  const { name, path, on_expiry: onExpiry, remove_on_stop: removeOnStop } = section
+  const maxCharacters = charactersOf(section, refuse)
+  return {
+    section,
+    roots,
+    sink: { name, path, request, format: formatOf(section), maxCharacters, onExpiry, removeOnStop },
+  }
+}
+
+/** Checks the token files of a configuration (BRK-113, BRK-118). Throws `CONFIGURATION_INVALID` naming line and key. */
+export async function readSinks(loaded: LoadedConfiguration, audiences: AudiencePolicies): Promise<SinkSettings[]> {
+  const { configuration } = loaded
+  const found: SinkSettings[] = []
+  for (const [position, section] of configuration.sinks.entries()) {
+    found.push(await readSink(section, { configuration, audiences, refuse: refusing(loaded, position) }))
+  }
+  await requireDifferent(configuration.sinks, (position) => refusing(loaded, position))
+  return found
+}
