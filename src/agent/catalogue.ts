@@ -10,7 +10,7 @@ import { sinkErrors } from '../passport/sinks/errors.ts'
 import { nativeErrors, platformErrors } from '../platform/errors.ts'
 import { registryErrors } from '../registry/errors.ts'
 import { storeErrors } from '../registry/store-errors.ts'
-import { relyingPartyErrors, tokenChecks } from '../relying-party/index.ts'
+import { proofChecks, relyingPartyErrors, tokenChecks } from '../relying-party/index.ts'
 import type { CheckDeclaration } from '../results/appraisal.ts'
 import { resultsErrors } from '../results/errors.ts'
 import { compositeChecks } from '../verifier/composite/checks.ts'
@@ -54,6 +54,11 @@ export const checkCatalogues: readonly CheckTable[] = [
     checks: compositeChecks,
   },
   { title: 'Token', explains: 'What a relying party checks before it believes a token.', checks: tokenChecks },
+  {
+    title: 'Proof of possession',
+    explains: 'What it checks of the proof (DPoP) that came with a token that is bound to a key.',
+    checks: proofChecks,
+  },
 ]
 
 /** All declared checks by id. */

@@ -31,8 +31,10 @@ export interface AcceptedToken {
   readonly freshness: Freshness
   /** Only ever true if `allowSimulated` is set. */
   readonly simulated: boolean
-  /** The key that the token is bound to (`cnf`, RFC 7800). That the sender holds it was not checked. */
+  /** The key that the token is bound to (`cnf`, RFC 7800). */
   readonly confirmation?: TokenClaims
+  /** True if the sender proved that it holds this key (TOK-142). */
+  readonly possessionProved: boolean
   readonly issuedAt: number
   readonly expiresAt: number
   readonly jti?: string
@@ -128,6 +130,7 @@ export function composeAccepted(judging: Judging, view: EvidenceView, kid: JsonV
     audience,
     tee: claims['tee'],
     freshness: freshnessOf(judging, list),
+    possessionProved: list.passed('token.possession'),
     simulated: list.outcome('token.simulated') === 'waived',
     issuedAt,
     expiresAt,

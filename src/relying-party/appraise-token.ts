@@ -1,10 +1,11 @@
-import { compactVerify, errors as joseErrors } from 'jose'
+import type { KeyObject } from 'node:crypto'
 import { MalformedError } from '../base/errors.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { Appraisal, Finding } from '../results/appraisal.ts'
 import { Checklist } from '../results/checklist.ts'
 import { type AcceptedToken, composeAccepted } from './accepted-token.ts'
-import { algorithmFacts, type SignatureAlgorithm } from './algorithms.ts'
+import type { SignatureAlgorithm } from './algorithms.ts'
+import type { ProofAppraisal } from './appraise-proof.ts'
 import { judgeAttestation } from './attestation-claims.ts'
 import { type TokenCheckId, tokenChecks } from './checks.ts'
 import { type CompactSegments, parseCompactJws, parseTokenObject } from './compact-jws.ts'
@@ -12,16 +13,20 @@ import { clipText, describeValue } from './describe-value.ts'
 import { judgeHeader } from './header-checks.ts'
 import type { Judging, TokenChecklist } from './judging.ts'
 import type { KeySource } from './key-source.ts'
+import { judgePossession } from './possession.ts'
 import type { KeySelection, PublicKeySet } from './public-keys.ts'
 import { registeredClaims, secondsIn } from './registered-claims.ts'
 import type { Expected } from './require-expectations.ts'
 import type { Trust } from './require-trust.ts'
+import { signatureProblem } from './verify-signature.ts'
 
 /** Every check of one token with its outcome, in the order of the specification. */
 export interface TokenAppraisal extends Appraisal {
   readonly findings: readonly Finding<TokenCheckId>[]
   /** Present if and only if `affirmed`. */
   readonly token?: AcceptedToken
+  /** The checks of the proof of possession, if one was judged. */
+  readonly proof?: ProofAppraisal
 }
 
 interface ParsedToken {
@@ -99,24 +104,10 @@ async function obtainKey(
   return selection.found === 'key' ? selection.key : undefined
 }
 
-/** TOK-83. `jose` verifies over the exact text; a DER signature has the wrong length for the r‖s form. */
-async function judgeSignature(
-  { text, signature, header }: ParsedToken,
-  algorithm: SignatureAlgorithm,
-  key: Parameters<typeof compactVerify>[1],
-  list: TokenChecklist,
-): Promise<boolean> {
-  const { signatureBytes } = algorithmFacts[algorithm]
-  if (signatureBytes !== undefined && signature.length !== signatureBytes) {
-    return list.fail('token.signature', `the signature has ${signature.length} bytes, not ${signatureBytes}`)
-  }
-  try {
-    await compactVerify(text, key, { algorithms: [String(header['alg'])] })
-    return list.pass('token.signature')
-  } catch (error) {
-    if (!(error instanceof joseErrors.JOSEError)) throw error
-    return list.fail('token.signature', 'the signature does not verify under the key of the issuer')
-  }
+/** TOK-83. */
+async function judgeSignature(token: ParsedToken, algorithm: SignatureAlgorithm, key: KeyObject, list: TokenChecklist) {
+  const problem = await signatureProblem(token, algorithm, key, 'the issuer')
+  return list.judge('token.signature', problem === undefined, () => problem ?? '')
 }
 
 /** TOK-72 to TOK-83. A token that fails here says nothing: no claim of it is judged. */
@@ -154,8 +145,10 @@ export async function appraiseToken(
   const judging: Judging = { trust, expected, payload, algorithm, now: trust.clock.now() / 1000, list }
   for (const judge of registeredClaims) judge(judging)
   const view = judgeAttestation(judging)
+  const possession = await judgePossession(judging, presented.text)
+  const proof = possession && { proof: possession }
   await judgeReplay(judging)
-  if (!list.affirmed() || view === undefined) return refused()
+  if (!list.affirmed() || view === undefined) return { ...refused(), ...proof }
   const accepted = composeAccepted(judging, view, header['kid'])
-  return { affirmed: true, findings: accepted.findings, claims: accepted.claims, token: accepted }
+  return { affirmed: true, findings: accepted.findings, claims: accepted.claims, token: accepted, ...proof }
 }

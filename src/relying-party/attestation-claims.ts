@@ -68,12 +68,6 @@ const judgeSimulated: Judge = ({ trust, payload, list }) => {
   list.judge('token.simulated', simulated === false, problem)
 }
 
-const judgePossession: Judge = ({ trust, payload, list }) => {
-  if (!trust.requirePossession) return list.waive('token.possession', 'requirePossession is not set')
-  const bound = isJsonObject(payload['cnf']) ? 'no proof of possession was checked' : 'the token is bound to no key'
-  list.fail('token.possession', bound)
-}
-
 function bindingProblem({ trust, payload }: Judging): string | undefined {
   const { tee, acr } = payload
   const edges = readEdges(payload)
@@ -93,7 +87,7 @@ const judgeBinding: Judge = (judging) => {
 }
 
 /**
- * TOK-100 to TOK-112 and BRK-86. Gives the evidence in the token; undefined if it cannot be read, and then the checks of it are
+ * TOK-100 to TOK-112, but for possession, and BRK-86. Gives the evidence in the token; undefined if it cannot be read, and then the checks of it are
  * unreached.
  */
 export function judgeAttestation(judging: Judging): EvidenceView | undefined {
@@ -101,7 +95,7 @@ export function judgeAttestation(judging: Judging): EvidenceView | undefined {
   judgeProfile(judging)
   judgeTee(judging)
   const claims = readEvidence(judging)
-  for (const judge of [judgePolicies, judgeSimulated, judgePossession, judgeBinding, judgeCommitment]) judge(judging)
+  for (const judge of [judgePolicies, judgeSimulated, judgeBinding, judgeCommitment]) judge(judging)
   if (claims === undefined) return undefined
   // A token that is refused for its kind is judged by every rule, so that the findings say all that is wrong.
   const kinds = list.passed('token.tee') && isTee(payload['tee']) ? kindsOf(payload['tee'], payload) : undefined

@@ -156,7 +156,7 @@ const declared = {
     title: 'the sender proved possession of the key that the token is bound to',
     rule: 'TOK-111',
     remedy:
-      'proofs of possession cannot be checked by this version: set `requirePossession` to false only where a stolen token is an acceptable risk',
+      'see the findings of the proof. Let the workload fetch its token with a proof key (`cnf`) and send `Authorization: DPoP` with a proof; set `requirePossession` to false only where a stolen token is an acceptable risk',
   },
   'token.binding': {
     title: 'the parts of a composite token were shown to belong to one guest',

@@ -1,6 +1,7 @@
 import { AttestdError, declareErrors, type ErrorDeclaration } from '../base/errors.ts'
 import type { Finding } from '../results/appraisal.ts'
 import { type TokenCheckId, tokenChecks } from './checks.ts'
+import type { ProofCheckId } from './proof-checks.ts'
 
 const distrustedDeclaration: ErrorDeclaration = {
   kind: 'distrusted',
@@ -29,8 +30,10 @@ export const relyingPartyErrors = declareErrors({
  */
 export class DistrustedError extends AttestdError {
   readonly findings: readonly Finding<TokenCheckId>[]
+  /** The checks of the proof of possession, if one was judged: what `proofChallenge` takes. */
+  readonly proof: readonly Finding<ProofCheckId>[] | undefined
 
-  constructor(findings: readonly Finding<TokenCheckId>[]) {
+  constructor(findings: readonly Finding<TokenCheckId>[], proof?: readonly Finding<ProofCheckId>[]) {
     const failed = findings.filter(({ outcome }) => outcome === 'failed')
     const first = failed[0] ?? findings.find(({ outcome }) => outcome === 'unreached')
     if (first === undefined) throw new TypeError('no check failed: there is no reason for distrust')
@@ -41,5 +44,6 @@ export class DistrustedError extends AttestdError {
     })
     this.name = 'DistrustedError'
     this.findings = findings
+    this.proof = proof
   }
 }

@@ -45,7 +45,7 @@ export class PublicKeySet {
   select(kid: string | undefined, algorithm: SignatureAlgorithm): KeySelection {
     const named = kid === undefined ? this.#keys : this.#keys.filter((key) => key.kid === kid)
     if (named.length === 0 && kid !== undefined) return { found: 'unknown' }
-    const fitting = named.filter(({ jwk }) => allows(jwk, algorithm))
+    const fitting = named.filter(({ jwk }) => allowsAlgorithm(jwk, algorithm))
     const [only] = fitting
     if (only !== undefined && fitting.length === 1) return { found: 'key', key: only.key }
     const of = kid === undefined ? 'the token names no key, and' : 'of the keys with this kid'
@@ -55,7 +55,7 @@ export class PublicKeySet {
 }
 
 /** A key is used for nothing but what it was published for: type, curve, `alg`, `use` and `key_ops` must all allow it. */
-function allows(jwk: JsonObject, algorithm: SignatureAlgorithm): boolean {
+export function allowsAlgorithm(jwk: JsonObject, algorithm: SignatureAlgorithm): boolean {
   const { kty, crv } = algorithmFacts[algorithm]
   if (jwk['kty'] !== kty || (crv !== undefined && jwk['crv'] !== crv)) return false
   if (jwk['alg'] !== undefined && matchAlgorithm(jwk['alg']) !== algorithm) return false
@@ -74,10 +74,16 @@ function rsaProblem(key: KeyObject): string | undefined {
   return sane ? undefined : 'an RSA key with an unusable public exponent'
 }
 
-function importKey(jwk: JsonObject): KeyObject | string {
+/** The key of a public JWK, or why it is none that may be used. */
+export function importPublicKey(jwk: JsonObject): KeyObject | string {
   const key = createPublicKeyOf(jwk)
   if (key === undefined) return 'not a public key of type RSA, EC or OKP'
   return (key.asymmetricKeyType === 'rsa' ? rsaProblem(key) : undefined) ?? key
+}
+
+/** The first private member that a JWK has. */
+export function privateMemberOf(jwk: JsonObject): string | undefined {
+  return privateMembers.find((name) => jwk[name] !== undefined)
 }
 
 function createPublicKeyOf(jwk: JsonObject): KeyObject | undefined {
@@ -95,8 +101,8 @@ function publish(member: JsonValue): PublishedKey | DroppedKey {
   const drop = (reason: string): DroppedKey => ({ kid: kid === undefined ? undefined : clipText(kid, 64), reason })
   if (member['kid'] !== undefined && kid === undefined) return drop('a kid that is not a text')
   if (member['kty'] === 'oct') return drop('a secret key: whoever can verify with it can sign with it')
-  if (privateMembers.some((name) => member[name] !== undefined)) return drop('a private key: it must not be published')
-  const key = importKey(member)
+  if (privateMemberOf(member) !== undefined) return drop('a private key: it must not be published')
+  const key = importPublicKey(member)
   return typeof key === 'string' ? drop(key) : { kid, jwk: member, key }
 }
 

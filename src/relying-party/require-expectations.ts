@@ -12,6 +12,23 @@ const isText = (value: unknown) => typeof value === 'string' && value !== ''
 const isReportData = (value: unknown) =>
   value instanceof Uint8Array && value.length >= 1 && value.length <= 64 && !isFilledWith(value, 0)
 
+const areTexts = (value: unknown) => Array.isArray(value) && value.every((one) => typeof one === 'string')
+
+/** What a client controls, scheme and proofs, may be anything; what the service says of the request may not. */
+function isPresentedProof(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const { scheme, proofs, method, url, nonces, ...others } = value as Readonly<Record<string, unknown>>
+  const demanded = !('nonces' in value) || (areTexts(nonces) && Array.isArray(nonces) && nonces.every(isText))
+  return (
+    typeof scheme === 'string' &&
+    areTexts(proofs) &&
+    isText(method) &&
+    isText(url) &&
+    demanded &&
+    Object.keys(others).length === 0
+  )
+}
+
 const forms: Readonly<Record<keyof TokenExpectations, (value: unknown) => boolean>> = {
   nonce: isText,
   eatNonce: isText,
@@ -21,6 +38,7 @@ const forms: Readonly<Record<keyof TokenExpectations, (value: unknown) => boolea
   accessToken: isText,
   code: isText,
   acr: isText,
+  possession: isPresentedProof,
   maxAgeS: (value) => Number.isSafeInteger(value) && Number(value) >= 0,
 }
 

@@ -7,7 +7,7 @@ import { clipText } from './describe-value.ts'
 import { relyingPartyErrors } from './errors.ts'
 import { composeRules, type MeasurementRule, measurementProblem } from './measurements.ts'
 import { isLoopbackHttp } from './obtain-keys.ts'
-import type { ReplayCache } from './replay-cache.ts'
+import { createReplayCache, type ReplayCache } from './replay-cache.ts'
 import { systemClock, type TokenClock } from './token-clock.ts'
 import type { TokenProfile, TokenTrust } from './token-trust.ts'
 
@@ -33,6 +33,8 @@ export interface Trust {
   readonly allowDebug: boolean
   readonly allowSimulated: boolean
   readonly requirePossession: boolean
+  readonly proofAlgorithms: ReadonlySet<SignatureAlgorithm>
+  readonly proofReplayCache: ReplayCache
   readonly requireCommitment: boolean
   readonly replayCache: ReplayCache | undefined
   readonly clock: TokenClock
@@ -96,6 +98,8 @@ const trustForm = z.strictObject({
   allowDebug: z.boolean().exactOptional(),
   allowSimulated: z.boolean().exactOptional(),
   requirePossession: z.boolean().exactOptional(),
+  proofAlgorithms: z.array(z.enum(tokenAlgorithms)).min(1).exactOptional(),
+  proofReplayCache: replayCache.exactOptional(),
   requireCommitment: z.boolean().exactOptional(),
   replayCache: replayCache.exactOptional(),
   clock: clock.exactOptional(),
@@ -150,6 +154,8 @@ export function requireTrust(options: TokenTrust): Trust {
     allowDebug: options.allowDebug ?? false,
     allowSimulated: options.allowSimulated ?? false,
     requirePossession: options.requirePossession ?? false,
+    proofAlgorithms: algorithmsOf(options.proofAlgorithms ?? defaultAlgorithms.attestd),
+    proofReplayCache: options.proofReplayCache ?? createReplayCache(),
     requireCommitment: options.requireCommitment ?? false,
     replayCache: options.replayCache,
     clock: options.clock ?? systemClock,

@@ -4,6 +4,7 @@ import type { TokenAlgorithm } from './algorithms.ts'
 import type { IssuerKeysOptions } from './issuer-keys.ts'
 import type { KeySource } from './key-source.ts'
 import type { Measurements } from './measurements.ts'
+import type { PresentedProof } from './presented-proof.ts'
 import type { ReplayCache } from './replay-cache.ts'
 import type { TokenClock } from './token-clock.ts'
 
@@ -70,10 +71,17 @@ export interface TokenTrust {
   /** Accepts simulated evidence (TOK-110). Default false: development only. */
   readonly allowSimulated?: boolean
   /**
-   * Demands a proof of possession of the key in `cnf` (TOK-111). Default false. Proofs are not supported yet: with
-   * `true` every token is refused.
+   * Demands a proof of possession of the key in `cnf` (TOK-111): give the request as the expectation `possession`.
+   * Default false: then only tokens that are bound to a key are demanded a proof of, and only where you give the request.
    */
   readonly requirePossession?: boolean
+  /** Signature algorithms of proofs. Default: RS256, PS256, ES256, ES384 and EdDSA. */
+  readonly proofAlgorithms?: readonly TokenAlgorithm[]
+  /**
+   * Where used proofs are remembered (TOK-142). Default: in the memory of this process, at most 100 000 of them. A service
+   * that runs more than once needs one that all its processes share, or a nonce.
+   */
+  readonly proofReplayCache?: ReplayCache
   /**
    * Refuses tokens without proof that the quote committed to their request (BRK-86). Default false: a proof that is there
    * is checked all the same.
@@ -105,6 +113,8 @@ export interface TokenExpectations {
   readonly acr?: string
   /** The `max_age` that was requested, in seconds (TOK-99). */
   readonly maxAgeS?: number
+  /** The request that the token came with, for the proof of possession (TOK-111); see `readDpopRequest`. */
+  readonly possession?: PresentedProof
 }
 
 /** Evidence, advisories and other members as the issuer's claims name them; objects have no prototype. */

@@ -192,7 +192,7 @@ describe('refusals', () => {
     expect(error.message).toMatch(/^[\x20-\x7e…]{1,300}$/)
   })
 
-  it('never pass possession', async () => {
+  it('without a proof never pass possession (TOK-111)', async () => {
     const { detail, failed } = await findings(issuer.sign(attestdPayload()), trust({ requirePossession: true }))
     expect(failed).toEqual(['token.possession'])
     expect(detail('token.possession')).toContain('no proof')

@@ -43,10 +43,10 @@ function keysOf({ issuer, keys, clock }: TokenTrust): KeySource {
   return discoverKeys(issuer, { ...(clock === undefined ? {} : { clock }), ...keys.discovery })
 }
 
-function requireAffirmed({ token, findings }: TokenAppraisal): AcceptedToken {
+function requireAffirmed({ token, findings, proof }: TokenAppraisal): AcceptedToken {
   if (token !== undefined) return token
   const malformed = findings.find(({ id, outcome }) => outcome === 'failed' && /^token\.(?:syntax|json)$/.test(id))
-  if (malformed === undefined) throw new DistrustedError(findings)
+  if (malformed === undefined) throw new DistrustedError(findings, proof?.findings)
   throw new MalformedError({ path: malformed.id }, malformed.detail ?? 'does not parse', {
     facts: { check: malformed.id },
   })

@@ -1,5 +1,11 @@
 import { Command, Option } from 'commander'
-import { createTokenVerifier, type TokenAppraisal, tokenChecks } from '../../relying-party/index.ts'
+import {
+  createTokenVerifier,
+  type PresentedProof,
+  proofChecks,
+  type TokenAppraisal,
+  tokenChecks,
+} from '../../relying-party/index.ts'
 import { type Tee, tees } from '../../results/acr.ts'
 import { agentErrors } from '../errors.ts'
 import { readInput } from '../input-file.ts'
@@ -17,6 +23,10 @@ interface VerifyOptions {
   readonly measurement?: string[]
   readonly allowSimulated?: boolean
   readonly allowHttpLoopback?: boolean
+  readonly dpop?: string
+  readonly method: string
+  readonly url?: string
+  readonly dpopNonce?: string
   readonly json?: boolean
 }
 
@@ -38,8 +48,15 @@ async function tokenOf(argument: string): Promise<string> {
   return new TextDecoder().decode(await readInput('-', 1 << 20)).replace(/\n$/, '')
 }
 
+function possessionOf({ dpop, method, url, dpopNonce }: VerifyOptions): PresentedProof | undefined {
+  if (dpop === undefined) return undefined
+  if (url === undefined) throw agentErrors.error('USAGE', '--dpop needs --url: a proof is for one request')
+  return { scheme: 'DPoP', proofs: [dpop], method, url, ...(dpopNonce === undefined ? {} : { nonces: [dpopNonce] }) }
+}
+
 function appraise(token: string, options: VerifyOptions): Promise<TokenAppraisal> {
   const { issuer, audience, tee, nonce, subject, maxAge } = options
+  const possession = possessionOf(options)
   const verifier = createTokenVerifier({
     issuer,
     audience,
@@ -47,11 +64,13 @@ function appraise(token: string, options: VerifyOptions): Promise<TokenAppraisal
     measurements: measurementsOf(options.measurement),
     keys: { discovery: { allowLoopbackHttp: options.allowHttpLoopback === true } },
     allowSimulated: options.allowSimulated === true,
+    requirePossession: possession !== undefined,
     ...(maxAge === undefined ? {} : { maxTokenAgeS: maxAge }),
   })
   return verifier.appraise(token, {
     ...(nonce === undefined ? {} : { eatNonce: nonce }),
     ...(subject === undefined ? {} : { subject }),
+    ...(possession === undefined ? {} : { possession }),
   })
 }
 
@@ -61,6 +80,7 @@ function show(appraisal: TokenAppraisal, io: CommandIo, json: boolean): void {
     return
   }
   io.out(renderFindings(appraisal.findings, tokenChecks, io))
+  if (appraisal.proof) io.out(renderFindings(appraisal.proof.findings, proofChecks, io))
   io.out(renderVerdict(appraisal, io))
 }
 
@@ -79,6 +99,10 @@ export function verifyCommand(io: CommandIo): Command {
       'reference values, such as tpm.pcr.7=HEX; several of one name are alternatives',
     )
     .addOption(new Option('--max-age <seconds>', 'greatest age of the token').argParser(integerOption(1, 86_400)))
+    .option('--dpop <proof>', 'the proof of possession that came with the token (header DPoP); then it is demanded')
+    .option('--method <method>', 'with --dpop: method of the request', 'GET')
+    .option('--url <url>', 'with --dpop: URL of the request')
+    .option('--dpop-nonce <nonce>', 'with --dpop: the nonce that the proof must have')
     .option('--allow-simulated', 'accept tokens of simulated hardware')
     .option('--allow-http-loopback', 'accept an http issuer on this machine, for trying things out')
     .option('--json', 'print findings and claims as a JSON object')
