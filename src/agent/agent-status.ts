@@ -2,6 +2,7 @@ import type { TdxAttesterState } from '../attester/tdx/tdx-attester.ts'
 import type { KeyDescription } from '../issuer/key-ring.ts'
 import type { BrokerStatus } from '../passport/status.ts'
 import type { TpmConnectionState } from '../platform/tpm-connection.ts'
+import type { BatchStatus } from './embedded/batch-ledger.ts'
 import type { AppraisalRecord } from './embedded/last-appraisal.ts'
 import type { GuestWiring } from './wiring/guest.ts'
 
@@ -41,6 +42,8 @@ export interface AgentStatus {
   readonly identity: 'pidfd' | 'procfs' | 'socket'
   readonly issuer: { readonly url: string; readonly keys: readonly KeyDescription[] }
   readonly appraisals: { readonly enrolment: AppraisalRecord | null; readonly evidence: AppraisalRecord | null }
+  /** Batches of requests that the bundled verifier answered, each with one quote. */
+  readonly batches: BatchStatus
   readonly broker: BrokerStatus
   /** Of the last reload that was refused; null if the newest configuration is in force. */
   readonly configurationError: string | null

@@ -16,6 +16,7 @@ import { TokenBuckets } from '../workload-api/rate-limits.ts'
 import { type AgentStatus, describeGuest } from './agent-status.ts'
 import type { LoadedConfiguration } from './configuration/read.ts'
 import type { AgentCore, AgentService } from './core.ts'
+import { BatchLedger, type BatchRecord } from './embedded/batch-ledger.ts'
 import { LastAppraisals } from './embedded/last-appraisal.ts'
 import { createMeasurer, type MeasurementEvent } from './measuring.ts'
 import { Observers } from './observers.ts'
@@ -62,6 +63,7 @@ export class Agent {
   readonly #registry: AgentRegistryActions
   readonly #manager: ServiceManager
   readonly #appraisals = new LastAppraisals()
+  readonly #ledger: BatchLedger
   readonly #startedAt: number
   readonly #reloads = new Turns()
   #services: readonly AgentService[] = []
@@ -71,7 +73,17 @@ export class Agent {
   private constructor({ host, log, loaded }: AgentParts, { settings, issuing, guest, store }: AgentRooms) {
     const { clock, random, libc } = host
     this.#startedAt = Math.floor(clock.now() / 1000)
-    this.#sources = wireSources({ host, log, guest, issuing, appraisals: this.#appraisals, store })
+    const batches = new Observers<BatchRecord>()
+    this.#ledger = new BatchLedger(clock, batches.emit)
+    this.#sources = wireSources({
+      host,
+      log,
+      guest,
+      issuing,
+      appraisals: this.#appraisals,
+      ledger: this.#ledger,
+      store,
+    })
     const sources = this.#sources.sourcesFor(settings, 1)
     const inForce = new SettingsInForce(settings, 1, {
       file: loaded.file,
@@ -94,6 +106,7 @@ export class Agent {
         declared: settings.declared,
         limits: { builtAtS: earliestNowS },
       }),
+      batches,
       brokerEvents,
       guest,
       issuing,
@@ -196,6 +209,7 @@ export class Agent {
       identity: peers.identity,
       issuer: { url, keys: keys.list() },
       appraisals: this.#appraisals.snapshot(),
+      batches: this.#ledger.status(),
       broker: broker.status(),
       configurationError: this.#settings.error,
       ...Object.assign({}, ...this.#services.map((service) => service.describe?.() ?? {})),

@@ -10,6 +10,7 @@ import type { Measurer } from '../workload-api/measurer.ts'
 import type { TokenBuckets } from '../workload-api/rate-limits.ts'
 import type { WorkloadEvent } from '../workload-api/workload-log.ts'
 import type { LoadedConfiguration } from './configuration/read.ts'
+import type { BatchRecord } from './embedded/batch-ledger.ts'
 import type { MeasurementEvent } from './measuring.ts'
 import type { Observers } from './observers.ts'
 import type { GuestWiring } from './wiring/guest.ts'
@@ -28,6 +29,8 @@ export interface AgentCore {
   readonly settings: () => Settings
   readonly broker: Broker
   readonly brokerEvents: Observers<BrokerEvent>
+  /** Hears of every batch of requests of the bundled verifier that has ended. */
+  readonly batches: Observers<BatchRecord>
   readonly guest: GuestWiring
   readonly issuing: IssuingWiring
   readonly peers: PeerCredentials

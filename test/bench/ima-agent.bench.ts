@@ -8,6 +8,7 @@ import { type AttestingParts, attestGuest } from '../../src/agent/embedded/attes
 import type { Guest, GuestTpm } from '../../src/agent/embedded/guest.ts'
 import { ImaStages } from '../../src/agent/embedded/ima-parts.ts'
 import { LastAppraisals } from '../../src/agent/embedded/last-appraisal.ts'
+import { batchRequests, saltRequest } from '../../src/agent/embedded/transcript.ts'
 import { Challenges } from '../../src/issuer/challenges.ts'
 import { ImaLogFile } from '../../src/platform/ima-log-file.ts'
 import { SystemClock } from '../../src/platform/system-clock.ts'
@@ -86,7 +87,7 @@ function partsOf(machine: Machine, appraiser: Appraiser): AttestingParts {
   const guest: Guest = { tpm: machine.guest, td: null }
   const challenges = new Challenges({ clock, random })
   const kept = { appraisals: new LastAppraisals(), stages: new ImaStages(clock) }
-  return { issuerUrl: 'https://verifier.example', guest, appraiser, challenges, ...kept, clock, random }
+  return { issuerUrl: 'https://verifier.example', guest, appraiser, challenges, ...kept, clock }
 }
 
 /** One attestation, watched from the thread that it must not hold. */
@@ -100,7 +101,7 @@ async function watched(machine: Machine, parts: AttestingParts): Promise<readonl
   const loop = performance.eventLoopUtilization()
   delay.enable()
   const start = performance.now()
-  await attestGuest(parts, tokenRequest(), never)
+  await attestGuest(parts, batchRequests([saltRequest(tokenRequest(), random)]), never)
   const took = performance.now() - start
   const { active } = performance.eventLoopUtilization(loop)
   delay.disable()
@@ -114,7 +115,7 @@ async function attestLongLog(records: number): Promise<void> {
   await using machine = new Machine()
   await using appraiser = createWorkerAppraiser()
   const parts = partsOf(machine, appraiser)
-  await attestGuest(parts, tokenRequest(), never)
+  await attestGuest(parts, batchRequests([saltRequest(tokenRequest(), random)]), never)
   machine.measure(records)
   const whole = () => {
     machine.enrolment = machine.tpm.enrolment()

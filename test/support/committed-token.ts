@@ -93,3 +93,25 @@ export function committedPayload(
     },
   }
 }
+
+/** A payload of a TPM, with the proof that a quote for exactly this audience, these nonces and this key would give. */
+export function commitPayload(payload: Members): Members {
+  const request: BoundRequest = {
+    audience: [payload['aud'] ?? []].flat() as string[],
+    nonces: [payload['eat_nonce'] ?? []].flat() as string[],
+    tokenType: 'OIDC',
+    ttlS: null,
+    policyIds: [],
+    cnf: (payload['cnf'] as BoundRequest['cnf'] | undefined) ?? null,
+  }
+  const [salt, challenge, devices] = [filled(16, 1), filled(32, 2), new Uint8Array()]
+  const root = hashLeaf(encodeTokenRequest(request, salt))
+  const verifier = String(payload['iss'])
+  const seed = deriveSeed({ purpose: 'token', verifier, challenge, root, size: 1, agentKey: null })
+  const commitment = { challenge, devices, index: 0, size: 1, path: [], salt, ttlS: null, policyIds: [] }
+  return {
+    ...payload,
+    tpm: { ...(payload['tpm'] as Members), qualifying_data: toHex(deriveTpmQualifyingData(seed)) },
+    attestd: { ...(payload['attestd'] as Members), commitment: encodeCommitment(commitment) },
+  }
+}

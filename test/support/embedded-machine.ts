@@ -3,6 +3,7 @@ import pino from 'pino'
 import { configurationSchema } from '../../src/agent/configuration/schema.ts'
 import { acceptOwnToken } from '../../src/agent/embedded/accept-own-token.ts'
 import type { Appraiser } from '../../src/agent/embedded/appraiser.ts'
+import { BatchLedger } from '../../src/agent/embedded/batch-ledger.ts'
 import { createEmbeddedSource } from '../../src/agent/embedded/embedded-source.ts'
 import { createEnrolments, type EnrolmentParts } from '../../src/agent/embedded/enrolments.ts'
 import type { EncodedDocument, FixedTpm } from '../../src/agent/embedded/evidence-tasks.ts'
@@ -73,6 +74,7 @@ export interface MachineOptions {
 export class EmbeddedMachine {
   readonly clock = new FakeClock(testNow)
   readonly appraisals = new LastAppraisals()
+  readonly ledger = new BatchLedger(this.clock)
   readonly calls: AttesterCall[] = []
   /** What was given of the IMA log, in order. */
   readonly sent: { readonly from: number; readonly records: number }[] = []
@@ -162,6 +164,7 @@ export class EmbeddedMachine {
       acceptToken: (token, request) => acceptOwnToken(token, request, own),
       appraisals,
       turns: this.#turns,
+      ledger: this.ledger,
       clock,
       random: randomBytes,
     })

@@ -44,6 +44,7 @@ const healthy: AgentStatus = {
   identity: 'pidfd',
   issuer: { url: 'https://issuer.example', keys: [{ kid: 'key-1', alg: 'RS256', state: 'active', since: at }] },
   appraisals: { enrolment: null, evidence: null },
+  batches: { ended: 0, requests: 0, largest: 0, underWay: 0, usualMs: 0 },
   broker: {
     ready: true,
     reasons: [],

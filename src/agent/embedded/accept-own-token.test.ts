@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { commitPayload } from '../../../test/support/committed-token.ts'
 import { embeddedIssuer, embeddedRequest } from '../../../test/support/embedded-machine.ts'
 import { FakeClock } from '../../../test/support/fake-clock.ts'
 import { createTestIssuer, type Members, tokenNow, tpmPayload } from '../../../test/support/test-issuer.ts'
@@ -16,7 +17,7 @@ const jkt = toBase64url(createHash('sha256').update('key').digest())
 function ownPayload(change: Members = {}): Members {
   const { eat_nonce, nonce, azp, cnf, amr, auth_time, at_hash, c_hash, ...rest } = tpmPayload()
   const times = { iat: tokenNow, nbf: tokenNow, exp: tokenNow + 900 }
-  return { ...rest, ...times, iss: embeddedIssuer, aud: 'https://rp.example', ...change }
+  return commitPayload({ ...rest, ...times, iss: embeddedIssuer, aud: 'https://rp.example', ...change })
 }
 
 const ownTokens = (simulator: boolean): OwnTokens => ({
@@ -104,6 +105,13 @@ describe('a token of our own is refused', () => {
     await expect(acceptOwnToken(forged, embeddedRequest(), own)).rejects.toThrow(/token\.signature/)
   })
 
+  it('that does not prove that its request was quoted, or proves it of another one (BRK-86)', async () => {
+    const { attestd: _proof, ...unproven } = ownPayload()
+    expect(await outcome({ ...unproven, ...attestd({}) })).toContain('token.inclusion')
+    const { tpm: other } = ownPayload({ eat_nonce: 'nonce-0001' })
+    expect(await outcome({ ...ownPayload(), tpm: other })).toContain('token.inclusion')
+  })
+
   it('that has no jti', async () => {
     const { jti: _, ...rest } = ownPayload()
     expect(await outcome(rest)).toBe('BRK-102')
@@ -118,6 +126,14 @@ describe('a token of an earlier run (BRK-117)', () => {
     const issuedAt = tokenNow - 80_000
     const times = { iat: issuedAt, nbf: issuedAt, exp: tokenNow + 100 }
     expect(await recognise(times)).toMatchObject({ issuedAt, expiresAt: tokenNow + 100 })
+  })
+
+  it('may be without proof that its request was quoted: an older version issued none', async () => {
+    const { attestd: proven } = ownPayload()
+    const { commitment: _proof, ...unproven } = proven as Members
+    const bare = signer.sign({ ...ownPayload(), attestd: unproven })
+    const recognised = await recogniseOwnToken(bare, embeddedRequest(), ownTokens(false))
+    expect(recognised).toMatchObject({ issuedAt: tokenNow })
   })
 
   it.each<[string, Members]>([

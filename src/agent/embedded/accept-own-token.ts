@@ -4,6 +4,7 @@ import type { AttestdError } from '../../base/errors.ts'
 import { type JsonObject, parseJsonObject } from '../../base/json.ts'
 import type { AcceptedToken } from '../../passport/token-source.ts'
 import { createTokenVerifier, type AcceptedToken as VerifiedToken } from '../../relying-party/index.ts'
+import type { TokenTrust } from '../../relying-party/token-trust.ts'
 import type { Tee } from '../../results/acr.ts'
 import type { TokenRequest } from '../../results/token-request.ts'
 import { embeddedErrors } from './errors.ts'
@@ -62,18 +63,18 @@ function payloadOf(token: string): JsonObject {
  * fault in our own signing must stop here and not at a customer's door.
  */
 export function acceptOwnToken(token: string, request: TokenRequest, own: OwnTokens): Promise<AcceptedToken> {
-  return judge(token, request, { ...own, maxTokenAgeS: 60 })
+  return judge(token, request, { ...own, maxTokenAgeS: 60, requireCommitment: true })
 }
 
 /** Verifies a token that an earlier run issued and that is still where it was delivered (BRK-117): it may have any age. */
 export function recogniseOwnToken(token: string, request: TokenRequest, own: OwnTokens): Promise<AcceptedToken> {
-  return judge(token, request, { ...own, maxTokenAgeS: longestLifeS })
+  return judge(token, request, { ...own, maxTokenAgeS: longestLifeS, requireCommitment: false })
 }
 
 async function judge(
   token: string,
   request: TokenRequest,
-  own: OwnTokens & { readonly maxTokenAgeS: number },
+  own: OwnTokens & Required<Pick<TokenTrust, 'maxTokenAgeS' | 'requireCommitment'>>,
 ): Promise<AcceptedToken> {
   const [audience = ''] = request.audience
   const verifier = createTokenVerifier({
@@ -86,6 +87,7 @@ async function judge(
     allowDebug: own.allowDebug,
     allowSimulated: own.simulator,
     maxTokenAgeS: own.maxTokenAgeS,
+    requireCommitment: own.requireCommitment,
     clock: own.clock,
   })
   const [nonce] = request.nonces

@@ -1,6 +1,5 @@
 import { type Clock, secondsOf } from '../../base/clock.ts'
 import { AttestdError } from '../../base/errors.ts'
-import type { RandomSource } from '../../base/random.ts'
 import type { Collateral } from '../../endorsements/tdx/collateral.ts'
 import type { GuestEvidence } from '../../evidence/composite.ts'
 import { tpmEvidenceLimits } from '../../evidence/tpm/evidence-json.ts'
@@ -8,16 +7,24 @@ import type { Challenges } from '../../issuer/challenges.ts'
 import { passportErrors } from '../../passport/errors.ts'
 import type { AppraisalOutcome } from '../../registry/appraisal-history.ts'
 import type { Finding } from '../../results/appraisal.ts'
-import type { TokenRequest } from '../../results/token-request.ts'
+import type { RequestCommitment } from '../../results/request-commitment.ts'
 import type { GuestAppraisal, GuestInputs, TpmCheckId } from '../../verifier/index.ts'
 import { outcomeOf } from './appraisal-outcome.ts'
 import type { Appraiser } from './appraiser.ts'
 import { embeddedErrors } from './errors.ts'
-import { collectGuest, type Guest, partsOf, planTpmQuote, type TpmPlan, tpmInputsOf } from './guest.ts'
+import {
+  type CollectedGuest,
+  collectGuest,
+  type Guest,
+  partsOf,
+  planTpmQuote,
+  type TpmPlan,
+  tpmInputsOf,
+} from './guest.ts'
 import { type ImaStages, type ImaStart, imaPartBytes, imaStartFor, wholeLog } from './ima-parts.ts'
 import { failedIds, type LastAppraisals } from './last-appraisal.ts'
 import { stageImaParts } from './stage-ima-parts.ts'
-import { drawSalt, seedOf } from './transcript.ts'
+import { commitmentOf, type RequestBatch, seedOf, type TokenTranscript } from './transcript.ts'
 
 /** The bundled verifier, and the guest that it attests. */
 export interface AttestingParts {
@@ -28,7 +35,6 @@ export interface AttestingParts {
   readonly appraisals: LastAppraisals
   readonly stages: ImaStages
   readonly clock: Clock
-  readonly random: RandomSource
 }
 
 /** Evidence that was affirmed; what the enrolment remembers has been moved. */
@@ -38,49 +44,47 @@ export interface Affirmed {
   readonly simulated: boolean
   /** Seconds since the epoch. */
   readonly at: number
+  /** Where the request at `index` of the batch stands in what was quoted. */
+  commitmentTo(index: number): RequestCommitment
 }
 
-/** One request at one machine: what all its rounds have in common. */
+/** One batch of requests at one machine: what all its rounds have in common. */
 interface Attesting {
   readonly parts: AttestingParts
-  readonly request: TokenRequest
+  readonly batch: RequestBatch
   readonly plan: TpmPlan | null
   readonly signal: AbortSignal
 }
 
-interface Collected {
-  readonly evidence: GuestEvidence
+interface Collected extends CollectedGuest {
+  readonly transcript: TokenTranscript
   readonly seed: Uint8Array
   readonly start: ImaStart
 }
 
 /**
- * Challenge, evidence, appraisal; what the enrolment remembers is moved before anything is issued. The IMA log begins
+ * Challenge, evidence, appraisal, once for all requests of a batch (BRK-85); what the enrolment remembers is moved before anything is issued. The IMA log begins
  * where the last accepted one ended. Where that cannot be continued, after a reboot for instance, the whole log follows
  * at once under a challenge of its own: the machine did nothing wrong (IMA-10). Once: a whole log that does not verify is
  * a verdict.
  */
-export async function attestGuest(
-  parts: AttestingParts,
-  request: TokenRequest,
-  signal: AbortSignal,
-): Promise<Affirmed> {
+export async function attestGuest(parts: AttestingParts, batch: RequestBatch, signal: AbortSignal): Promise<Affirmed> {
   const { guest, stages, clock } = parts
   const plan = await planTpmQuote(guest, signal)
-  const attesting = { parts, request, plan, signal }
+  const attesting = { parts, batch, plan, signal }
   const start = plan === null ? wholeLog : imaStartFor(plan.enrolment, stages)
   const first = await attestFrom(attesting, start)
-  const { appraisal, outcome } = first.again ? await attestFrom(attesting, wholeLog) : first
+  const { appraisal, outcome, commitmentTo } = first.again ? await attestFrom(attesting, wholeLog) : first
   if (!appraisal.affirmed && plan) await guest.tpm?.enrolments.keepRefusal(plan.enrolment, outcome)
   requireAffirmed(parts, appraisal)
   if (guest.tpm && plan && appraisal.tpm) {
     await guest.tpm.enrolments.keepProgress(plan.enrolment, appraisal.tpm, outcome)
     stages.drop(plan.enrolment.akName)
   }
-  return { appraisal, plan, simulated: isSimulated(guest, appraisal), at: secondsOf(clock) }
+  return { appraisal, plan, simulated: isSimulated(guest, appraisal), at: secondsOf(clock), commitmentTo }
 }
 
-interface Attempt {
+interface Attempt extends Pick<Affirmed, 'commitmentTo'> {
   readonly appraisal: GuestAppraisal
   readonly outcome: AppraisalOutcome
   /** The log could not be continued from where it began, and says nothing about the machine. */
@@ -96,7 +100,8 @@ async function attestFrom(attesting: Attesting, start: ImaStart): Promise<Attemp
   // What was staged fits neither this log nor, in the end, any other one.
   if (plan && (again || !appraisal.affirmed)) parts.stages.drop(plan.enrolment.akName)
   const outcome = outcomeOf(appraisal, collected.evidence.tpm?.evidence ?? null, parts.clock.now())
-  return { appraisal, outcome, again }
+  const { transcript, devices } = collected
+  return { appraisal, outcome, again, commitmentTo: (index) => commitmentOf(transcript, devices, index) }
 }
 
 /** How often parts are sent before a log that grows as fast as it is read is taken as it is. */
@@ -125,25 +130,26 @@ async function stageParts({ parts, plan, signal }: Attesting, start: ImaStart): 
  * much of the log is taken as evidence may have, and no more.
  */
 async function collectOver(
-  { parts, request, plan, signal }: Attesting,
+  { parts, batch, plan, signal }: Attesting,
   start: ImaStart,
   cut: boolean,
 ): Promise<Collected | null> {
-  const { guest, challenges, issuerUrl: verifier, random, appraiser } = parts
+  const { guest, challenges, issuerUrl: verifier, appraiser } = parts
   const challenge = challenges.issue()
-  const seed = seedOf({ verifier, challenge: challenge.nonce, request, salt: drawSalt(random) })
+  const transcript = { verifier, challenge: challenge.nonce, batch }
+  const seed = seedOf(transcript)
   const spend = () => challenges.redeem(challenge.nonce)
   const ima = { imaFrom: start.from, imaMost: cut ? tpmEvidenceLimits.ima : imaPartBytes }
   const fix = appraiser.fixContainer.bind(appraiser)
   // Also for evidence that never came: callers who hang up in time would fill the table of open challenges.
-  const evidence = await collectGuest(guest, { seed, plan, ima, cut }, fix, signal).catch((error: unknown) => {
+  const collected = await collectGuest(guest, { seed, plan, ima, cut }, fix, signal).catch((error: unknown) => {
     spend()
     throw error
   })
   if (!spend()) throw embeddedErrors.error('CHALLENGE_SPENT', `no evidence within ${challenge.lifetimeS} s`)
-  if (evidence === null) return null
-  const from = evidence.tpm?.evidence.ima?.from ?? start.from
-  return { evidence, seed, start: from === start.from ? start : { from, stage: null } }
+  if (collected === null) return null
+  const from = collected.evidence.tpm?.evidence.ima?.from ?? start.from
+  return { ...collected, transcript, seed, start: from === start.from ? start : { from, stage: null } }
 }
 
 /** What a provisioning service refuses or forges is no verdict on this machine: no token may be lost by it (BRK-47). */

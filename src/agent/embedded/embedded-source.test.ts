@@ -8,6 +8,7 @@ import {
   type MachineOptions,
 } from '../../../test/support/embedded-machine.ts'
 import { ekAuthority, maker } from '../../../test/support/enrolling-tpm.ts'
+import { settled } from '../../../test/support/fake-clock.ts'
 import { issueCrl, testNow } from '../../../test/support/test-ca.ts'
 import { toBase64url } from '../../base/bytes.ts'
 import { AttestdError } from '../../base/errors.ts'
@@ -17,6 +18,8 @@ import { nameOf } from '../../evidence/tpm/public-area.ts'
 import { platformErrors } from '../../platform/errors.ts'
 import { storeErrors } from '../../registry/store-errors.ts'
 import { TpmRegistry } from '../../registry/tpm-registry.ts'
+import type { TokenTrust } from '../../relying-party/token-trust.ts'
+import { createTokenVerifier } from '../../relying-party/token-verifier.ts'
 import type { TokenRequest } from '../../results/token-request.ts'
 import { spkiOfKey } from '../../verifier/tpm/key-certificate.ts'
 
@@ -419,5 +422,114 @@ describe('the history of a key', () => {
       throw storeErrors.error('registry_storage_full', 'no room')
     }
     expect(await outcome()).toBe('EVIDENCE_NOT_AFFIRMED tpm.eventlog.present')
+  })
+})
+
+describe('requests that come at once', () => {
+  const relyingParty = (
+    keys: { jwks(): { readonly keys: readonly object[] } },
+    audience: string,
+    clock: TokenTrust['clock'],
+  ) =>
+    createTokenVerifier({
+      issuer: embeddedIssuer,
+      audience,
+      keys: { jwks: { keys: keys.jwks().keys as Readonly<Record<string, unknown>>[] } },
+      tee: ['tpm'],
+      measurements: null,
+      requireCommitment: true,
+      ...(clock === undefined ? {} : { clock }),
+    })
+
+  it('share one quote and one appraisal, and each gets a token of its own that proves so (BRK-85, BRK-86, API-95)', async () => {
+    const { machine, source, keys } = await atMachine()
+    const wishes = Array.from({ length: 9 }, (_, at) => ({
+      audience: [`https://rp${at % 3}.example`],
+      nonces: [`nonce-000${at}`],
+      ttlS: at % 2 === 0 ? 600 : null,
+      cnf: at % 3 === 0 ? { jkt, jwk: {} } : null,
+    }))
+    const tokens = await Promise.all(wishes.map((wish) => source.obtainToken(embeddedRequest(wish), never)))
+    expect(machine.quoted.length).toBeLessThanOrEqual(2)
+    expect(machine.ledger.status()).toMatchObject({ requests: 9, largest: expect.any(Number) })
+    for (const [at, token] of tokens.entries()) {
+      const { audience, nonces } = wishes[at] ?? { audience: [''], nonces: [''] }
+      const party = relyingParty(keys, audience[0] ?? '', machine.clock)
+      const { findings } = await party.accept(token, { eatNonce: nonces[0] ?? '' })
+      expect(findings.find(({ id }) => id === 'token.inclusion')?.outcome).toBe('passed')
+      await source.acceptToken(token, embeddedRequest(wishes[at]))
+    }
+    expect(new Set(tokens.map((token) => claimsOf(token).jti)).size).toBe(9)
+    const salts = tokens.map((token) => claimsOf(token).attestd.commitment.salt)
+    expect(new Set(salts).size).toBe(9)
+  })
+
+  it('do not fail with one that cannot be served: each is judged by itself (SVC-51)', async () => {
+    const { machine, outcome } = await atMachine()
+    const outcomes = await Promise.all([
+      outcome({ nonces: ['nonce-0001'] }),
+      outcome({ audience: ['a', 'b'] }),
+      // There is no ES256 key.
+      outcome({ audience: ['es256'] }),
+      outcome({ audience: ['of-key'] }),
+      outcome({ nonces: ['short'] }),
+      outcome({ ttlS: 10 }),
+      outcome({ nonces: ['nonce-0002'] }),
+    ])
+    expect(outcomes).toEqual([
+      'issued',
+      'audience_unsupported',
+      expect.stringMatching(/KEY/),
+      'audience_unsupported',
+      'NONCE_INVALID',
+      'TOKEN_LIFE_TOO_SHORT request',
+      'issued',
+    ])
+    expect(machine.quoted.length).toBeLessThanOrEqual(2)
+  })
+
+  it('all hear the verdict against the machine', async () => {
+    const { machine, outcome } = await atMachine()
+    await outcome()
+    machine.tpm.passTime(-1n)
+    const all = await Promise.all([1, 2, 3].map((at) => outcome({ nonces: [`nonce-000${at}`] })))
+    expect(new Set(all)).toEqual(new Set(['EVIDENCE_NOT_AFFIRMED tpm.counters.rollback']))
+  })
+
+  it('go on where one of them is given up', async () => {
+    const { machine, source, outcome } = await atMachine()
+    let release = () => {}
+    machine.hook = (call) => {
+      if (call !== 'collect') return
+      return new Promise<void>((resolve) => {
+        release = resolve
+      })
+    }
+    const gone = new AbortController()
+    const given = source.obtainToken(embeddedRequest({ nonces: ['nonce-0001'] }), gone.signal)
+    const stays = outcome({ nonces: ['nonce-0002'] })
+    await settled()
+    gone.abort(new Error('the caller left'))
+    await expect(given).rejects.toThrow('the caller left')
+    release()
+    expect(await stays).toBe('issued')
+  })
+
+  it('are told what a wait would take, once it is known (BRK-81)', async () => {
+    const { machine, source, outcome } = await atMachine()
+    machine.change = async (evidence) => {
+      await machine.clock.advance(2000)
+      return evidence
+    }
+    const standing = { caller: 'uid:0', background: false }
+    expect(await outcome()).toBe('issued')
+    expect(source.expectedWaitMs?.(standing)).toBe(0)
+    let during: number | undefined
+    machine.change = async (evidence) => {
+      during = source.expectedWaitMs?.(standing)
+      return evidence
+    }
+    expect(await outcome()).toBe('issued')
+    expect(during).toBe(2000)
   })
 })

@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts'
+import type { Standing } from '../../base/fair-queue.ts'
 import type { RandomSource } from '../../base/random.ts'
-import type { Turns } from '../../base/turns.ts'
+import { Turns } from '../../base/turns.ts'
 import type { AudiencePolicies } from '../../issuer/audience-policies.ts'
 import type { Challenges } from '../../issuer/challenges.ts'
 import type { TokenIssuer } from '../../issuer/token-issuer.ts'
@@ -11,12 +12,15 @@ import { guestChecks } from '../../verifier/composite/guest-checks.ts'
 import type { TdxAppraisal, TpmEnrolment } from '../../verifier/index.ts'
 import type { Appraiser } from './appraiser.ts'
 import { type Affirmed, attestGuest } from './attest-guest.ts'
+import type { BatchLedger } from './batch-ledger.ts'
 import { builtinPolicy } from './builtin-policy.ts'
 import { embeddedErrors } from './errors.ts'
 import type { Guest } from './guest.ts'
 import { ImaStages } from './ima-parts.ts'
 import type { LastAppraisals } from './last-appraisal.ts'
 import { asVerdict } from './registry-verdict.ts'
+import { type BatchPlace, RequestBatches } from './request-batches.ts'
+import { batchRequests, type SaltedRequest, saltRequest } from './transcript.ts'
 
 export interface EmbeddedSourceOptions {
   readonly name: string
@@ -35,30 +39,44 @@ export interface EmbeddedSourceOptions {
   readonly appraisals: LastAppraisals
   /** Those of the TPM: all sources that share its counters take them together, also while a reload replaces one. */
   readonly turns: Turns
+  /** Of the process, like the turns. */
+  readonly ledger: BatchLedger
   readonly clock: Clock
   readonly random: RandomSource
 }
 
+/** Whoever names nobody waits as one caller. */
+const unnamed: Standing = { caller: '', background: false }
+
 /**
- * The bundled verifier and issuer as a source of tokens: challenge, evidence, appraisal, token, all in this process.
- * A challenge is redeemed once, by the very bytes that the TPM signed over; nothing is taken from the evidence.
+ * The bundled verifier and issuer as a source of tokens: challenge, evidence, appraisal, tokens, all in this process.
+ * One quote answers all requests that came before it began (BRK-85), and each token proves which of them it answers
+ * (BRK-86). A challenge is redeemed once, by the very bytes that the TPM signed over; nothing is taken from the evidence.
  */
 export function createEmbeddedSource(options: EmbeddedSourceOptions): TokenSource {
-  const { name, generation, usualLifetimeS, acceptToken, recogniseToken, turns, clock } = options
+  const { name, generation, usualLifetimeS, acceptToken, recogniseToken, turns, ledger, clock, random } = options
   const stages = new ImaStages(clock)
+  // Two signatures at a time: a batch of a thousand must not hold all threads that files wait for as well (BRK-164).
+  const signing = [new Turns(), new Turns()] as const
+  // One after another: counters must be compared in the order in which the TPM counted (ENR-12).
+  const batches = new RequestBatches<SaltedRequest, Affirmed>({
+    answer: (requests, signal) => asVerdict(attestGuest({ ...options, stages }, batchRequests(requests), signal)),
+    turns,
+    ledger,
+  })
   return {
     name,
     generation,
     usualLifetimeS,
     acceptToken,
     ...(recogniseToken === undefined ? {} : { recogniseToken }),
-    obtainToken: async (request, signal) => {
+    expectedWaitMs: () => ledger.expectedWaitMs,
+    obtainToken: async (request, signal, standing = unnamed) => {
       requireOneAudience(request)
       requireKey(request, options.audiences)
-      // One at a time: counters must be compared in the order in which the TPM counted (ENR-12).
-      const attesting = () => attestGuest({ ...options, stages }, request, signal)
-      const affirmed = await asVerdict(turns.take(attesting, signal))
-      return issue(options, request, affirmed)
+      const place = await batches.join(saltRequest(request, random), standing, signal)
+      const lane = signing[place.index % 2 === 0 ? 0 : 1]
+      return lane.take(() => issue(options, request, place), signal)
     },
   }
 }
@@ -102,8 +120,12 @@ function boundsOfTd({ collateral, pck }: TdxAppraisal): LifetimeBound[] {
   return bounds
 }
 
-async function issue(options: EmbeddedSourceOptions, request: TokenRequest, affirmed: Affirmed): Promise<string> {
-  const { appraisal, plan, simulated, at } = affirmed
+async function issue(
+  options: EmbeddedSourceOptions,
+  request: TokenRequest,
+  { answer, index }: BatchPlace<Affirmed>,
+): Promise<string> {
+  const { appraisal, plan, simulated, at } = answer
   const { tee, binding, tdx } = appraisal
   if (tee === null) throw new TypeError('an affirmed appraisal of no kind')
   const { token } = await options.issuer.issueToken({
@@ -116,6 +138,7 @@ async function issue(options: EmbeddedSourceOptions, request: TokenRequest, affi
     checks: guestChecks,
     appraisedAtS: at,
     freshness: 'challenge',
+    commitment: answer.commitmentTo(index),
     binding,
     simulated,
     policies: [builtinPolicy(options.guest)],

@@ -131,6 +131,12 @@ async function quoteTpm(
 
 const noDevices = new Uint8Array()
 
+export interface CollectedGuest {
+  readonly evidence: GuestEvidence
+  /** Digest of the devices beside the TD, which its quote covers (BRK-92); empty without a TD, and without devices. */
+  readonly devices: Uint8Array
+}
+
 /**
  * Collects all evidence over one seed; devices first, so that the TD quote covers what they said (BRK-92). Null where the
  * IMA log goes on and must not be cut: parts of it are to be sent first (IMA-24), and a TD is not troubled for nothing.
@@ -140,12 +146,15 @@ export async function collectGuest(
   request: CollectionRequest,
   fixContainer: FixContainer,
   signal: AbortSignal,
-): Promise<GuestEvidence | null> {
+): Promise<CollectedGuest | null> {
   const quoted = await quoteTpm(guest, request, signal)
   if (quoted?.imaContinues && !request.cut) return null
-  if (guest.td === null) return { tdx: null, tpm: quoted && { evidence: quoted, container: null } }
+  if (guest.td === null) {
+    return { evidence: { tdx: null, tpm: quoted && { evidence: quoted, container: null } }, devices: noDevices }
+  }
   const fixed = quoted && (await fixContainer(quoted))
-  const reportData = deriveReportData(request.seed, fixed?.devices ?? noDevices)
+  const devices = fixed?.devices ?? noDevices
+  const reportData = deriveReportData(request.seed, devices)
   const { quote, ccEventLog, simulated } = await guest.td.attester.collect(reportData, signal)
-  return { tdx: { quote, ccEventLog, simulated }, tpm: fixed?.part ?? null }
+  return { evidence: { tdx: { quote, ccEventLog, simulated }, tpm: fixed?.part ?? null }, devices }
 }

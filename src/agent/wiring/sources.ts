@@ -6,6 +6,7 @@ import type { TokenSource } from '../../passport/token-source.ts'
 import { TpmRegistry } from '../../registry/tpm-registry.ts'
 import { acceptOwnToken, type OwnTokens, recogniseOwnToken } from '../embedded/accept-own-token.ts'
 import { type Appraiser, createWorkerAppraiser } from '../embedded/appraiser.ts'
+import type { BatchLedger } from '../embedded/batch-ledger.ts'
 import { dailyRecheck } from '../embedded/daily-recheck.ts'
 import { createEmbeddedSource } from '../embedded/embedded-source.ts'
 import { enrolmentInputs } from '../embedded/enrolment-inputs.ts'
@@ -27,6 +28,7 @@ export interface SourceParts {
   readonly guest: GuestWiring
   readonly issuing: IssuingWiring
   readonly appraisals: LastAppraisals
+  readonly ledger: BatchLedger
   /** What the bundled verifier remembers of TPMs; closed with the sources. */
   readonly store: OpenRegistryStore
 }
@@ -79,7 +81,7 @@ function remotesOf({ host, log, guest }: SourceParts, settings: Settings, genera
 
 /** Sources share one appraisal thread, one table of challenges, the counters and their turns; enrolling is each source's own. */
 export function wireSources(parts: SourceParts): SourceFactory {
-  const { host, log, guest: wired, issuing, appraisals, store } = parts
+  const { host, log, guest: wired, issuing, appraisals, ledger, store } = parts
   const { clock, random } = host
   const appraiser = createWorkerAppraiser()
   const challenges = new Challenges({ clock, random })
@@ -115,6 +117,7 @@ export function wireSources(parts: SourceParts): SourceFactory {
       recogniseToken: (token, request) => recogniseOwnToken(token, request, own),
       appraisals,
       turns,
+      ledger,
       clock,
       random,
     })
