@@ -13,6 +13,7 @@ import { ConnectionLedger } from '../workload-api/connection-ledger.ts'
 import { defaultLimits, type WorkloadLimits } from '../workload-api/limits.ts'
 import type { Readiness } from '../workload-api/probe-routes.ts'
 import { TokenBuckets } from '../workload-api/rate-limits.ts'
+import type { WorkloadEvent } from '../workload-api/workload-log.ts'
 import { type AgentStatus, describeGuest } from './agent-status.ts'
 import type { LoadedConfiguration } from './configuration/read.ts'
 import type { AgentCore, AgentService } from './core.ts'
@@ -29,6 +30,7 @@ import { type GuestWiring, wireGuest } from './wiring/guest.ts'
 import type { Host } from './wiring/host.ts'
 import { type IssuingWiring, wireIssuing } from './wiring/issuing.ts'
 import { openListeners } from './wiring/listeners.ts'
+import { wireMetrics } from './wiring/metrics.ts'
 import { localIssuer } from './wiring/plain-request.ts'
 import { wireRegistry } from './wiring/registry.ts'
 import type { OpenRegistryStore } from './wiring/registry-store.ts'
@@ -96,7 +98,7 @@ export class Agent {
     const observe = brokerEvents.emit
     const measurements = new Observers<MeasurementEvent>()
     const { appraiser, turns } = this.#sources
-    this.#core = {
+    const core = {
       loaded,
       host,
       log,
@@ -115,11 +117,12 @@ export class Agent {
       connections: new ConnectionLedger(limits),
       buckets: new TokenBuckets(clock),
       limits,
-      workloadEvents: new Observers(),
+      workloadEvents: new Observers<WorkloadEvent>(),
       collectEvidence: createEvidenceCollector({ guest, appraiser, turns }),
       measure: createMeasurer({ guest, settings: () => inForce.settings, measured: measurements.emit }),
       measurements,
     }
+    this.#core = { ...core, metrics: wireMetrics(core) }
     const registry = new TpmRegistry({ store, clock, random })
     this.#registry = new AgentRegistryActions({ registry, renewTokens: (hard) => this.#renewLocal(hard), log })
     const warn = ({ code, message }: AttestdError) => log.warn({ code }, message)
@@ -250,6 +253,7 @@ export class Agent {
       refresh: (entries) => void act(entries, false),
       invalidate: (entries, { hard }) => act(entries, hard),
       reload: () => this.reload(),
+      metrics: () => this.#core.metrics.text(),
       registry: this.#registry,
     }
   }

@@ -12,6 +12,7 @@ import type { WorkloadEvent } from '../workload-api/workload-log.ts'
 import type { LoadedConfiguration } from './configuration/read.ts'
 import type { BatchRecord } from './embedded/batch-ledger.ts'
 import type { MeasurementEvent } from './measuring.ts'
+import type { AgentMetrics } from './metrics/agent-metrics.ts'
 import type { Observers } from './observers.ts'
 import type { GuestWiring } from './wiring/guest.ts'
 import type { Host } from './wiring/host.ts'
@@ -47,6 +48,7 @@ export interface AgentCore {
   readonly measure: Measurer
   /** Hears of every register that was extended through us, or may have been. */
   readonly measurements: Observers<MeasurementEvent>
+  readonly metrics: AgentMetrics
 }
 
 /** Something of the agent that lives in time beside guest, broker and native listeners. */

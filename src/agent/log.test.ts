@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { openLibrary } from '../../native/ffi.ts'
-import { createLog, lineWriter } from './log.ts'
+import { createLog, lineWriter, withoutRepeats } from './log.ts'
 
 /** Both ends of a pipe, which holds 64 KiB; writing into a full one would wait, and here fails instead. */
 function openPipe(): { readonly reading: number; readonly writing: number } {
@@ -49,5 +49,49 @@ describe('lines for a descriptor', () => {
 
   it('for a descriptor that is no number are a bug', () => {
     expect(() => lineWriter(Number.NaN)('line')).toThrow()
+  })
+})
+
+describe('lines that repeat (BRK-131)', () => {
+  it('are written once in ten seconds, and the next one says how often it was left out', () => {
+    let [now, written] = [0, '']
+    const write = withoutRepeats(
+      (line) => (written += line),
+      () => now,
+    )
+    const line = (at: string, text = 'a') => `{"level":30,"time":"${at}","msg":"${text}"}\n`
+    for (let n = 0; n < 5; n++) write(line(`t${n}`))
+    write(line('t5', 'b'))
+    expect(written).toBe(line('t0') + line('t5', 'b'))
+    ;[now, written] = [9_999, '']
+    write(line('t6'))
+    expect(written).toBe('')
+    now = 10_000
+    write(line('t7'))
+    write(line('t8'))
+    expect(written).toBe('{"level":30,"time":"t7","msg":"a","repeated":5}\n')
+    ;[now, written] = [20_000, '']
+    write(line('t9'))
+    expect(written).toBe('{"level":30,"time":"t9","msg":"a","repeated":1}\n')
+  })
+
+  it('are told apart by everything that they say but the time', () => {
+    let written = ''
+    const log = createLog('info', { journal: false, write: (line) => (written += line) })
+    for (const code of ['X', 'Y', 'X']) log.warn({ code }, 'something')
+    log.error({ code: 'X' }, 'something')
+    expect(written.trim().split('\n')).toHaveLength(3)
+  })
+
+  it('are remembered within bounds', () => {
+    let count = 0
+    const write = withoutRepeats(
+      () => count++,
+      () => 0,
+    )
+    for (let n = 0; n < 1_000; n++) write(`line ${n % 257}\n`)
+    expect(count).toBe(1_000)
+    for (let n = 0; n < 1_000; n++) write(`line ${n % 256}\n`)
+    expect(count).toBeLessThan(1_257)
   })
 })

@@ -30,6 +30,30 @@ export function lineWriter(fd: number): (line: string) => void {
   }
 }
 
+const repeatAfterMs = 10_000
+const mostRemembered = 256
+
+/**
+ * Identical lines are written once in ten seconds (BRK-131): nobody fills the journal by making the agent repeat itself. The next
+ * line of its kind says how often it was left out. `monotonic`: milliseconds.
+ */
+export function withoutRepeats(write: (line: string) => void, monotonic: () => number): (line: string) => void {
+  const known = new Map<string, { readonly at: number; left: number }>()
+  return (line) => {
+    const what = line.replace(/"time":"[^"]*",/, '')
+    const [now, last] = [monotonic(), known.get(what)]
+    if (last !== undefined && now - last.at < repeatAfterMs) {
+      last.left++
+      return
+    }
+    known.delete(what)
+    known.set(what, { at: now, left: 0 })
+    const [oldest] = known.keys()
+    if (known.size > mostRemembered && oldest !== undefined) known.delete(oldest)
+    write(last === undefined || last.left === 0 ? line : line.replace(/}\n$/, `,"repeated":${last.left}}\n`))
+  }
+}
+
 const standardError = 2
 
 /**
@@ -37,7 +61,7 @@ const standardError = 2
  * as a second line of defence members with these names are never written, at any level.
  */
 export function createLog(level: LogLevel, options: { journal: boolean; write?: (line: string) => void }): Logger {
-  const write = options.write ?? lineWriter(standardError)
+  const write = withoutRepeats(options.write ?? lineWriter(standardError), () => performance.now())
   return pino(
     {
       level,

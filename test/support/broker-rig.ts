@@ -1,5 +1,5 @@
 import { type Broker, createBroker } from '../../src/passport/broker.ts'
-import type { BrokerEvent } from '../../src/passport/broker-events.ts'
+import type { BrokerEvent, BrokerObserver } from '../../src/passport/broker-events.ts'
 import type { DeclaredRequest } from '../../src/passport/declared-request.ts'
 import type { BrokerLimits } from '../../src/passport/limits.ts'
 import type { ServedToken } from '../../src/results/served-token.ts'
@@ -24,6 +24,7 @@ export interface RigOptions {
   readonly sinks?: readonly TokenRequest[]
   readonly limits?: Partial<BrokerLimits>
   readonly seed?: number
+  readonly observe?: BrokerObserver
   readonly sources?: readonly (readonly [string, number])[]
 }
 
@@ -52,7 +53,10 @@ export class BrokerRig {
       random: seededRandom(options.seed ?? 1),
       limits: options.limits ?? {},
       declared: [...asDeclared(options.warm ?? [], false), ...asDeclared(options.sinks ?? [], true)],
-      observe: (event) => void this.events.push(event),
+      observe: (event) => {
+        this.events.push(event)
+        options.observe?.(event)
+      },
     })
   }
 

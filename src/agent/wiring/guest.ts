@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { Task } from '../../base/tasks.ts'
+import { Observers } from '../observers.ts'
 import { type CollateralWiring, wireCollateral } from './collateral.ts'
 import { planGuest } from './guest-plan.ts'
 import type { Host } from './host.ts'
@@ -23,6 +24,14 @@ export interface GuestWiring extends AsyncDisposable {
   /** What is asked of the guest's makers from now on. */
   adopt(settings: Settings): void
   readonly tasks: readonly Task[]
+  /** Every quote that came or failed. */
+  readonly quotes: Observers<DeviceQuote>
+}
+
+export interface DeviceQuote {
+  readonly device: 'tdx' | 'tpm'
+  /** On the device, without waiting for it. */
+  readonly ms: number
 }
 
 function reportTpm({ place }: TpmWiring, log: Logger): (failure: string | null) => void {
@@ -44,8 +53,10 @@ export async function wireGuest(settings: Settings, host: Host, log: Logger): Pr
   const { configuration } = settings
   const plan = planGuest(configuration)
   const warn = (code: string, message: string) => log.warn({ code }, message)
-  const tpm = plan.tpm ? wireTpm(configuration, host, warn) : null
-  const td = plan.td ? await wireTd(configuration, host, warn) : null
+  const quotes = new Observers<DeviceQuote>()
+  const quotedBy = (device: DeviceQuote['device']) => (ms: number) => quotes.emit({ device, ms })
+  const tpm = plan.tpm ? wireTpm(configuration, host, warn, quotedBy('tpm')) : null
+  const td = plan.td ? await wireTd(configuration, host, warn, quotedBy('tdx')) : null
   const watchedTd = td === null ? null : new WatchedTd(td.attester, host)
   const collateral = td === null ? null : await wireCollateral(settings, host, log)
   return {
@@ -53,6 +64,7 @@ export async function wireGuest(settings: Settings, host: Host, log: Logger): Pr
     td,
     watchedTd,
     collateral,
+    quotes,
     place: [tpm, td].flatMap((device) => (device === null ? [] : [device.place])).join(', '),
     simulated: tpm?.simulated === true || td?.simulated === true,
     failing: () => {

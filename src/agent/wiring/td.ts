@@ -130,7 +130,12 @@ async function removeStale(path: TsmQuotePath, { clock }: Host, tell: (message: 
 }
 
 /** Makes the attester of this TD; nothing is quoted yet. Throws `CONFIGURATION_INVALID` for a simulator that is not allowed. */
-export async function wireTd(configuration: Configuration, host: Host, warn: LogWarning = () => {}): Promise<TdWiring> {
+export async function wireTd(
+  configuration: Configuration,
+  host: Host,
+  warn: LogWarning = () => {},
+  quoted: (ms: number) => void = () => {},
+): Promise<TdWiring> {
   const tell = (message: string) => warn('tdx_attester', message)
   const parts = await partsOf(configuration, host, tell)
   const { files, otherPaths, registers, bootLog, runtimeLog, simulated, place } = parts
@@ -138,7 +143,17 @@ export async function wireTd(configuration: Configuration, host: Host, warn: Log
   const tsm = createTsmQuotePath({ files, processes: seenProcesses(), clock, random, warn: tell })
   await removeStale(tsm, host, tell)
   const attester = createTdxAttester({
-    ...{ paths: [tsm, ...otherPaths], registers, bootLog, runtimeLog, compareLog, clock, simulated, warn: tell },
+    ...{
+      paths: [tsm, ...otherPaths],
+      registers,
+      bootLog,
+      runtimeLog,
+      compareLog,
+      clock,
+      simulated,
+      warn: tell,
+      quoted,
+    },
     deadlineMs: requireDuration(configuration.tdx.timeout),
   })
   return {

@@ -55,7 +55,12 @@ async function keepTrying({ attester, failure, report }: Trial, { clock }: Host,
 }
 
 /** Opens nothing yet; throws `TPM_TCTI_CONFIG`, `TPM_SIMULATOR`, `TPM_TRANSPORT` for a way that cannot be. */
-export function wireTpm(configuration: Configuration, host: Host, warn: LogWarning = () => {}): TpmWiring {
+export function wireTpm(
+  configuration: Configuration,
+  host: Host,
+  warn: LogWarning = () => {},
+  quoted: (ms: number) => void = () => {},
+): TpmWiring {
   const { tpm, agent, verifier } = configuration
   const { tcti, transport, simulator, allow_tcti: allowTcti } = tpm
   const plan = planTpm({ tcti, transport, simulator, allowTcti })
@@ -84,6 +89,7 @@ export function wireTpm(configuration: Configuration, host: Host, warn: LogWarni
     ...(plan.simulated ? {} : { readKernelCmdline: () => readKernelCommandLine() }),
     readImaLog: readIma,
     runtimeLog: runtimeLogFile(tpm.runtime_log, host.random),
+    quoted,
   })
   const state = () => connection?.state() ?? null
   const failure = () => state()?.lastError ?? null

@@ -39,6 +39,8 @@ export interface TdxAttesterOptions {
   readonly deadlineMs?: number
   /** Hears of what is worth a line in the log and is no failure, such as an entry that could not be removed. */
   readonly warn?: (message: string) => void
+  /** Hears how many milliseconds a quote took, its own turn only, whether it came or failed. */
+  readonly quoted?: (ms: number) => void
 }
 
 /** TDX evidence and what only this machine knows of it. The quote parses, is of a TD, over what was asked (TDX-009). */
@@ -161,7 +163,9 @@ class GuestAttester implements TdxAttester {
 
   /** TDX-023: quote, then logs, then the comparison of both. */
   async #snapshot(reportData: Uint8Array, signal: AbortSignal): Promise<Snapshot> {
-    const quote = await obtainQuote(this.#options.paths, reportData, signal)
+    const { clock, paths, quoted } = this.#options
+    const begun = clock.monotonic()
+    const quote = await obtainQuote(paths, reportData, signal).finally(() => quoted?.(clock.monotonic() - begun))
     const log = await collectEvidenceLog(this.#options.bootLog, this.#options.runtimeLog)
     return { quote, log, ...this.#compare(log, quote) }
   }
