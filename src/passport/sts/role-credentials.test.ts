@@ -1,0 +1,163 @@
+import { describe, expect, it } from 'vitest'
+import { FakeClock } from '../../../test/support/fake-clock.ts'
+import { AttestdError } from '../../base/errors.ts'
+import type { CloudCredentials } from '../../results/cloud-credentials.ts'
+import type { BrokerEvent } from '../broker-events.ts'
+import { endsCredentials } from './credentials-end.ts'
+import { stsErrors } from './errors.ts'
+import { RoleCredentials } from './role-credentials.ts'
+
+interface Waiting {
+  resolve(credentials: CloudCredentials): void
+  reject(error: unknown): void
+}
+
+function rig() {
+  const clock = new FakeClock()
+  const waiting: Waiting[] = []
+  const held = new RoleCredentials({
+    clock,
+    random: () => Uint8Array.of(255),
+    obtain: () => new Promise((resolve, reject) => waiting.push({ resolve, reject })),
+  })
+  let made = 0
+  const given = (lifeS = 3600): CloudCredentials => {
+    const expiresAt = Math.floor(clock.now() / 1000) + lifeS
+    return { accessKeyId: `key-${++made}`, secret: 's', securityToken: 't', expiresAt }
+  }
+  const obtain = (signal = new AbortController().signal) => held.obtain(signal)
+  return { clock, waiting, held, given, obtain }
+}
+
+const unavailable = (facts = {}) => stsErrors.error('sts_unavailable', 'down', { facts })
+const codeOf = (outcome: Promise<unknown>) =>
+  outcome.then(
+    () => 'given',
+    (error: unknown) => (error instanceof AttestdError ? error.code : String(error)),
+  )
+
+describe('the credentials of a consumer (API-153)', () => {
+  it('come from one exchange, whoever waits for it', async () => {
+    const { waiting, given, obtain } = rig()
+    const asked = [obtain(), obtain(), obtain()]
+    expect(waiting).toHaveLength(1)
+    waiting[0]?.resolve(given())
+    const got = await Promise.all(asked)
+    expect(new Set(got.map(({ accessKeyId }) => accessKeyId))).toEqual(new Set(['key-1']))
+    await obtain()
+    expect(waiting).toHaveLength(1)
+  })
+
+  it('are kept until 5 min before they expire, and not a second longer', async () => {
+    const { clock, waiting, given, obtain } = rig()
+    const first = obtain()
+    waiting[0]?.resolve(given(3600))
+    await first
+    await clock.advance((3600 - 301) * 1000)
+    await obtain()
+    expect(waiting).toHaveLength(1)
+    await clock.advance(1000)
+    const second = obtain()
+    expect(waiting).toHaveLength(2)
+    waiting[1]?.resolve(given())
+    expect((await second).accessKeyId).toBe('key-2')
+  })
+
+  it('that one caller gives up are still for the others', async () => {
+    const { waiting, given, obtain } = rig()
+    const stop = new AbortController()
+    const [quitter, other] = [obtain(stop.signal), obtain()]
+    stop.abort(new Error('gone'))
+    await expect(quitter).rejects.toThrow('gone')
+    waiting[0]?.resolve(given())
+    expect((await other).accessKeyId).toBe('key-1')
+  })
+
+  it('are not asked for again at once after a failure; 1, 2, 4 s later they are', async () => {
+    const { clock, waiting, obtain } = rig()
+    for (const [failures, ms] of [1_000, 2_000, 4_000].entries()) {
+      const outcome = obtain()
+      expect(waiting).toHaveLength(failures + 1)
+      waiting[failures]?.reject(unavailable())
+      expect(await codeOf(outcome)).toBe('sts_unavailable')
+      const meanwhile = await obtain().catch((error: AttestdError) => error)
+      expect(meanwhile).toMatchObject({ code: 'sts_unavailable', retryable: true })
+      expect(waiting).toHaveLength(failures + 1)
+      await clock.advance(ms)
+    }
+  })
+
+  it('are left alone as long as the service asks for', async () => {
+    const { clock, waiting, obtain } = rig()
+    const outcome = codeOf(obtain())
+    waiting[0]?.reject(unavailable({ retry_after_ms: 60_000 }))
+    await outcome
+    await clock.advance(59_000)
+    const error = await obtain().catch((caught: AttestdError) => caught)
+    expect(error).toMatchObject({ facts: { retry_after_ms: 1_000 } })
+    await clock.advance(1_000)
+    void codeOf(obtain())
+    expect(waiting).toHaveLength(2)
+  })
+
+  it('that were declared worthless are gone, those under way too', async () => {
+    const { waiting, held, given, obtain } = rig()
+    const first = obtain()
+    waiting[0]?.resolve(given())
+    await first
+    held.forget()
+    const second = obtain()
+    expect(waiting).toHaveLength(2)
+    held.forget()
+    const third = obtain()
+    waiting[1]?.resolve(given())
+    waiting[2]?.resolve(given())
+    expect(await codeOf(second)).toBe('sts_unavailable')
+    expect((await third).accessKeyId).toBe('key-3')
+    expect((await obtain()).accessKeyId).toBe('key-3')
+  })
+
+  it('leave a bug a bug', async () => {
+    const { waiting, obtain } = rig()
+    const outcome = obtain()
+    waiting[0]?.reject(new TypeError('bug'))
+    await expect(outcome).rejects.toThrow(TypeError)
+  })
+})
+
+describe('credentials end', () => {
+  const origin = { issuer: 'local', audience: 'sts.amazonaws.com' }
+  const attempt = (issuer: string, failure: string | null): BrokerEvent => ({
+    event: 'attempt_ended',
+    issuer,
+    audience: ['https://other.example'],
+    background: true,
+    unshared: false,
+    result: failure === null ? 'landed' : 'failed',
+    durationMs: 1,
+    token: null,
+    failure: failure === null ? null : ({ class: failure, code: 'x', upstreamCode: null, check: null } as never),
+  })
+  const invalidated = (members: object): BrokerEvent => ({
+    ...{ event: 'invalidated', issuer: null, audience: null, kid: null, hard: true, entries: 0 },
+    ...members,
+  })
+
+  it.each<[string, BrokerEvent, boolean]>([
+    ['with a verdict of their issuer, whatever token it was about (BRK-47)', attempt('local', 'verdict'), true],
+    ['not with the verdict of another issuer', attempt('remote', 'verdict'), false],
+    ['not with an outage', attempt('local', 'transport'), false],
+    ['not with a success', attempt('local', null), false],
+    ['with a restored snapshot (BRK-63)', { event: 'clock', kind: 'snapshot', ms: 0 }, true],
+    ['not with a suspend', { event: 'clock', kind: 'suspend', ms: 5 }, false],
+    ['with an issuer that says something else now', { event: 'sources_replaced', changed: ['local'] }, true],
+    ['not with another issuer that does', { event: 'sources_replaced', changed: ['remote'] }, false],
+    ['when everything is declared worthless', invalidated({}), true],
+    ['when their audience is', invalidated({ audience: 'sts.amazonaws.com' }), true],
+    ['not when another audience is', invalidated({ audience: 'other' }), false],
+    ['not when another issuer is', invalidated({ issuer: 'remote' }), false],
+    ['not when tokens are only to be renewed', invalidated({ hard: false }), false],
+  ])('%s', (_, event, ends) => {
+    expect(endsCredentials(event, origin)).toBe(ends)
+  })
+})
