@@ -7,6 +7,7 @@ import { issuerErrors } from '../issuer/errors.ts'
 import { passportErrors } from '../passport/errors.ts'
 import { remoteErrors } from '../passport/remote/errors.ts'
 import { sinkErrors } from '../passport/sinks/errors.ts'
+import { stsErrors } from '../passport/sts/errors.ts'
 import { nativeErrors, platformErrors } from '../platform/errors.ts'
 import { registryErrors } from '../registry/errors.ts'
 import { storeErrors } from '../registry/store-errors.ts'
@@ -85,7 +86,10 @@ export const errorVocabularies: readonly ErrorTable[] = [
   { room: 'client', declared: clientErrors.declared },
   { room: 'registry', declared: { ...registryErrors.declared, ...storeErrors.declared } },
   { room: 'issuer', declared: issuerErrors.declared },
-  { room: 'passport', declared: { ...passportErrors.declared, ...remoteErrors.declared, ...sinkErrors.declared } },
+  {
+    room: 'passport',
+    declared: { ...passportErrors.declared, ...remoteErrors.declared, ...sinkErrors.declared, ...stsErrors.declared },
+  },
   { room: 'workload API', declared: workloadApiErrors.declared },
   { room: 'agent', declared: { ...agentErrors.declared, ...embeddedErrors.declared, ...appraiserErrors.declared } },
 ]

@@ -27,7 +27,15 @@ const registryTitles: Readonly<Record<string, string>> = {
   registry_statement: 'the database refused a statement of the registry',
 }
 
-const titles: readonly Readonly<Record<string, string>>[] = [brokerTitles, registryTitles]
+/** Titles of what stands between a token and the credentials of a cloud role. */
+const cloudTitles: Readonly<Record<string, string>> = {
+  sts_refused: 'the cloud refused the role to this machine',
+  sts_unavailable: 'the token service of the cloud does not answer',
+  sts_answer_invalid: 'the token service of the cloud does not answer as one of its kind does',
+  sts_token_size: 'the token is longer than the token service of the cloud takes',
+}
+
+const titles: readonly Readonly<Record<string, string>>[] = [brokerTitles, registryTitles, cloudTitles]
 
 const maxDetail = 500
 const maxQuoted = 64

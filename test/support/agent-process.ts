@@ -49,6 +49,8 @@ export interface ConfigurationLines {
   readonly tokenFiles?: readonly string[]
   /** `[[sinks]]`, each with all of its lines. */
   readonly sinks?: readonly string[]
+  /** Further tables, each with all of its lines. */
+  readonly tables?: readonly string[]
   /** `[[callers.rules]]`; by default the user of the tests may have everything of `https://rp.example`. */
   readonly rules?: readonly string[]
 }
@@ -110,7 +112,7 @@ export class AgentHome {
 
   #text(lines: ConfigurationLines): string {
     const { agent = [], registry, issuer = [], remotes = [], callers = [], broker = [], rules = [ownRule] } = lines
-    const { tokenFiles, sinks = [] } = lines
+    const { tokenFiles, sinks = [], tables: others = [] } = lines
     const own = this.machine.configuration
     const tables = {
       agent: [`state_directory = "${this.stateDirectory}"`, ...agent],
@@ -126,7 +128,7 @@ export class AgentHome {
       ...(tokenFiles === undefined ? {} : { token_files: tokenFiles }),
     }
     const text = Object.entries(tables).map(([name, of]) => `[${name}]\n${of.join('\n')}\n`)
-    return [...text, ...remotes, ...rules, ...sinks].join('\n')
+    return [...text, ...remotes, ...rules, ...sinks, ...others].join('\n')
   }
 }
 

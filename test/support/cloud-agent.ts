@@ -22,8 +22,8 @@ export interface CloudAgent {
 
 export interface CloudAgentOptions {
   readonly audience: string
-  /** Further lines of the configuration, of which the issuer's URL may be a part. */
-  readonly lines?: (issuer: string, folder: string) => ConfigurationLines
+  /** Further lines of the configuration; `folder` is where `place` puts files. */
+  readonly lines?: (issuer: string, folder: string) => ConfigurationLines | Promise<ConfigurationLines>
 }
 
 /** An agent with a simulated TPM whose issuer answers on loopback, for the tests of a suite. */
@@ -37,7 +37,11 @@ export function useCloudAgent({ audience, lines = () => ({}) }: CloudAgentOption
     mkdirSync(join(folder, 'files'), { recursive: true, mode: 0o700 })
     const own = { issuer: [`url = "${issuer}"`, listen, 'allow_http_loopback = true'] }
     const rules = [callerRule('cloud', `uid = ${process.getuid?.() ?? 0}`, [audience, 'https://other.example'])]
-    const home = new AgentHome(join(folder, 'agent'), machine(), { rules, ...own, ...lines(issuer, folder) })
+    const home = new AgentHome(join(folder, 'agent'), machine(), {
+      rules,
+      ...own,
+      ...(await lines(issuer, join(folder, 'files'))),
+    })
     running = await AgentProcess.start(home)
   })
   afterAll(() => running?.stop())

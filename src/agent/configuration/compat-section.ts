@@ -1,12 +1,7 @@
 import { z } from 'zod'
+import { alibabaUri, awsContainer } from './cloud-sections.ts'
+import { surfaceIssuer } from './surface-form.ts'
 import { audience, path } from './value-forms.ts'
-
-/** Said by each surface: who issues there. Its name is checked with the settings. */
-export const surfaceIssuer = z
-  .string()
-  .min(1)
-  .exactOptional()
-  .describe('who issues there: `local` or the name of a remote verifier; default: `callers.default_issuer`')
 
 const confidentialSpace = z
   .strictObject({
@@ -40,4 +35,6 @@ const fly = z
   .describe('the token route of the machine socket of Fly; off without this table')
 
 /** Drop-in surfaces of other conventions, each off without its table (API-120). */
-export const compat = z.strictObject({ confidential_space: confidentialSpace, fly }).prefault({})
+export const compat = z
+  .strictObject({ confidential_space: confidentialSpace, fly, aws_container: awsContainer, alibaba_uri: alibabaUri })
+  .prefault({})

@@ -9,13 +9,16 @@ import { stsErrors } from './errors.ts'
 export interface RoleCredentialsParts {
   /** Token and exchange, within limits of their own. Rejects with an `AttestdError`. */
   readonly obtain: () => Promise<CloudCredentials>
-  readonly clock: Pick<Clock, 'now' | 'monotonic'>
+  readonly clock: Pick<Clock, 'now' | 'monotonic' | 'sleep'>
   /** Chance for jitter. */
   readonly random: RandomSource
 }
 
 /** API-153: credentials with less life than this are not handed out while others can be had. */
 const renewedBeforeS = 300
+
+/** BRK-41. */
+const longestPauseMs = 30_000
 
 interface Pause {
   readonly error: AttestdError
@@ -50,6 +53,19 @@ export class RoleCredentials {
   async obtain(signal: AbortSignal): Promise<CloudCredentials> {
     if (this.#kept !== null && this.#kept.expiresAt - secondsOf(this.#parts.clock) > renewedBeforeS) return this.#kept
     return abandonable(this.#flight ?? this.#start(), signal)
+  }
+
+  /** Task: has credentials at hand before somebody asks, and again before they are too old; failures are left to those who ask. */
+  async keepFresh(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const credentials = await this.obtain(signal).catch((error: unknown) => {
+        if (signal.aborted || error instanceof AttestdError) return null
+        throw error
+      })
+      const { clock } = this.#parts
+      const left = credentials === null ? 0 : credentials.expiresAt - renewedBeforeS - secondsOf(clock)
+      await clock.sleep(Math.max(longestPauseMs, left * 1000), signal).catch(() => undefined)
+    }
   }
 
   /** What is at hand is worthless now, and so is what is under way. */

@@ -1,0 +1,118 @@
+import { AttestdError } from '../../base/errors.ts'
+import type { Task } from '../../base/tasks.ts'
+import { createAttestationTransport } from '../../passport/remote/undici-transport.ts'
+import { type AlibabaRole, assumeAlibabaRole } from '../../passport/sts/alibaba-role.ts'
+import { assumeAwsRole } from '../../passport/sts/aws-role.ts'
+import { endsCredentials } from '../../passport/sts/credentials-end.ts'
+import type { CloudRole } from '../../passport/sts/role.ts'
+import { requireStsEndpoint } from '../../passport/sts/role.ts'
+import { RoleCredentials } from '../../passport/sts/role-credentials.ts'
+import type { StsParts } from '../../passport/sts/sts-exchange.ts'
+import type { CloudCredentials } from '../../results/cloud-credentials.ts'
+import type { CloudConsumer, ObtainCredentials } from '../../workload-api/compat/cloud-credentials.ts'
+import { invalidAt } from '../configuration/load.ts'
+import { type Configuration, requireDuration } from '../configuration/schema.ts'
+import type { AgentCore } from '../core.ts'
+
+type AwsSection = NonNullable<Configuration['compat']['aws_container']>
+type AlibabaSection = NonNullable<Configuration['compat']['alibaba_uri']>
+type Section = AwsSection | AlibabaSection
+type ConsumerSection = Section['consumers'][number]
+
+/** The credentials of the consumers of one surface. */
+export interface CloudCredentialWiring {
+  readonly consumers: readonly CloudConsumer[]
+  readonly obtainCredentials: ObtainCredentials
+  /** Keep what is asked for at hand: SDKs wait a second, and an attestation can take longer. */
+  readonly tasks: readonly Task[]
+}
+
+const lifetimeS = ({ lifetime }: ConsumerSection) => requireDuration(lifetime) / 1000
+
+function roleOf(core: AgentCore, surface: string, at: number, section: ConsumerSection): CloudRole {
+  const { file, text } = core.loaded
+  const { role: roleArn, name, session_name: sessionName = `attestd-${name}` } = section
+  try {
+    const rules = { allowLoopbackHttp: section.allow_http_loopback }
+    const endpoint = requireStsEndpoint(section.endpoint, rules)
+    return { endpoint, roleArn, sessionName, durationS: lifetimeS(section) }
+  } catch (error) {
+    if (!(error instanceof AttestdError)) throw error
+    throw invalidAt(file, text, ['compat', surface, 'consumers', at, 'endpoint'], error.message)
+  }
+}
+
+/** How long a token is waited for, and how much of its life must be left for the exchange. */
+const [tokenMs, leastTokenS] = [15_000, 30]
+
+/** The token behind a role: from the broker as any other, under the settings in force now. */
+async function obtainToken(
+  { settings, broker }: AgentCore,
+  issuer: string | undefined,
+  audience: string,
+): Promise<string> {
+  const { issuers, defaultIssuer } = settings().tokens
+  const name = issuer ?? defaultIssuer
+  const policyIds = issuers.find((one) => one.name === name)?.policyIds ?? []
+  const request = { issuer: name, tokenType: 'OIDC', audience: [audience], policyIds, nonces: [], ttlS: null } as const
+  const demand = { minValidS: leastTokenS, timeoutMs: tokenMs, caller: 'agent' }
+  const { token } = await broker.obtainToken(
+    { ...request, cnf: null, fresh: false },
+    demand,
+    new AbortController().signal,
+  )
+  return token
+}
+
+function assume(section: ConsumerSection, role: CloudRole, token: string, parts: StsParts): Promise<CloudCredentials> {
+  const { signal } = new AbortController()
+  if (!('oidc_provider' in section)) return assumeAwsRole(role, token, parts, signal)
+  const alibaba: AlibabaRole = { ...role, oidcProviderArn: section.oidc_provider }
+  return assumeAlibabaRole(alibaba, token, parts, signal)
+}
+
+/** Throws `CONFIGURATION_INVALID`; nothing is asked of a cloud yet. */
+export function wireCloudCredentials(core: AgentCore, surface: string, section: Section): CloudCredentialWiring {
+  const { clock, random } = core.host
+  const parts = { clock, transport: createAttestationTransport() }
+  const held = new Map<string, RoleCredentials>()
+  for (const [at, consumer] of section.consumers.entries()) {
+    const role = roleOf(core, surface, at, consumer)
+    const obtain = async () => {
+      const credentials = await assume(
+        consumer,
+        role,
+        await obtainToken(core, section.issuer, consumer.audience),
+        parts,
+      )
+      const { expiresAt } = credentials
+      core.log.info(
+        { event: 'role_assumed', surface, consumer: consumer.name, expires_at: expiresAt },
+        'a role was assumed',
+      )
+      return credentials
+    }
+    const credentials = new RoleCredentials({ obtain, clock, random })
+    held.set(consumer.name, credentials)
+    core.brokerEvents.add((event) => {
+      const issuer = section.issuer ?? core.settings().tokens.defaultIssuer
+      if (endsCredentials(event, { issuer, audience: consumer.audience })) credentials.forget()
+    })
+  }
+  return {
+    consumers: section.consumers.map((consumer) => {
+      const { name, audience } = consumer
+      return { name, audience, lifetimeS: lifetimeS(consumer) }
+    }),
+    obtainCredentials: async (name, signal) => {
+      const credentials = held.get(name)
+      if (credentials === undefined) throw new TypeError('credentials of a consumer that is not there')
+      return credentials.obtain(signal)
+    },
+    tasks: [...held.values()].map(
+      (credentials): Task =>
+        (signal) =>
+          credentials.keepFresh(signal),
+    ),
+  }
+}
