@@ -10,6 +10,7 @@ import { workloadApiErrors } from './errors.ts'
 import type { WorkloadLimits } from './limits.ts'
 import { apiError, type ErrorEncoder, type ProblemAnswer } from './problem.ts'
 import { type ParameterForm, parseQuery } from './query.ts'
+import { occurrences } from './screening.ts'
 import type { WorkloadLog, WorkloadObserver } from './workload-log.ts'
 import { endsOfTokensIn } from './written-tokens.ts'
 
@@ -190,6 +191,12 @@ export class Exchange {
   header(name: string): string | undefined {
     const value = this.#reply.request.headers[name]
     return Array.isArray(value) ? value.join(', ') : value
+  }
+
+  /** The value of a header that was sent exactly once; of two, whoever reads the first and whoever reads the last differ. */
+  soleHeader(name: string): string | null {
+    const { raw } = this.#reply.request
+    return occurrences(raw, name) === 1 ? (this.header(name) ?? null) : null
   }
 
   queryMembers(forms: Readonly<Record<string, ParameterForm>>): JsonObject {

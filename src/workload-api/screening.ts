@@ -24,7 +24,7 @@ export function splitTarget(target: string): { path: string; query: string | nul
 }
 
 /** Times that a field occurs; Node joins or drops repeated fields, so only the raw list tells (API-29). */
-function occurrences({ rawHeaders }: IncomingMessage, name: string): number {
+export function occurrences({ rawHeaders }: IncomingMessage, name: string): number {
   let count = 0
   for (let at = 0; at < rawHeaders.length; at += 2) if (rawHeaders[at]?.toLowerCase() === name) count++
   return count

@@ -32,6 +32,7 @@ export interface TokenJob {
 export interface TokenForm {
   /** Media type. */
   readonly type: string
+  readonly headers?: Readonly<Record<string, string>>
   body(token: ServedToken, request: TokenRequest): string
 }
 
@@ -149,11 +150,11 @@ function tokenHeaders({ expiresAt, refreshAt, source }: Pick<ServedToken, 'expir
 }
 
 /** `HEAD` tells what is there and starts nothing (API-33). */
-function describeToken(context: ApiContext, exchange: Exchange, { request }: TokenJob, type: string): Promise<void> {
+function describeToken(context: ApiContext, exchange: Exchange, { request }: TokenJob, form: TokenForm): Promise<void> {
   const { expiresAt, refreshAt } = context.provider.describe(request)
   const known = expiresAt !== null && refreshAt !== null && expiresAt > secondsOf(context.clock)
-  const headers = known ? tokenHeaders({ expiresAt, refreshAt, source: 'cache' }) : {}
-  return exchange.answer({ status: 200, type, body: null, headers })
+  const headers = { ...form.headers, ...(known ? tokenHeaders({ expiresAt, refreshAt, source: 'cache' }) : {}) }
+  return exchange.answer({ status: 200, type: form.type, body: null, headers })
 }
 
 /**
@@ -164,13 +165,14 @@ export async function answerToken(
   context: ApiContext,
   exchange: Exchange,
   parameters: TokenParameters,
-  { type, body }: TokenForm,
+  form: TokenForm,
 ): Promise<void> {
   const describes = exchange.method === 'HEAD'
   const job = requireTokenJob(context, exchange, parameters, { describes })
-  if (describes) return describeToken(context, exchange, job, type)
+  if (describes) return describeToken(context, exchange, job, form)
   await takeToken(context, job, (token) => {
-    const headers = tokenHeaders(token)
-    exchange.write({ status: 200, type, body: body(token, job.request), headers, source: token.source })
+    const headers = { ...form.headers, ...tokenHeaders(token) }
+    const { type } = form
+    exchange.write({ status: 200, type, body: form.body(token, job.request), headers, source: token.source })
   })
 }

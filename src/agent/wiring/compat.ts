@@ -1,18 +1,9 @@
-import type { Server } from 'node:http'
-import type { CallerIdentifier } from '../../workload-api/caller-identifier.ts'
 import { confidentialSpace } from '../../workload-api/compat/confidential-space.ts'
 import { fly } from '../../workload-api/compat/fly.ts'
-import { type Surface, serveSurface } from '../../workload-api/compat/surface.ts'
+import { serveSurface } from '../../workload-api/compat/surface.ts'
 import type { AgentCore, AgentService } from '../core.ts'
+import { type OpenSurface, tcpSurfaces } from './tcp-surfaces.ts'
 import { serverOptions, workloadPorts } from './workload-ports.ts'
-
-/** A surface that the configuration switched on. */
-interface OpenSurface {
-  readonly surface: Surface
-  readonly listen: (server: Server) => Promise<void>
-  /** In place of that of Unix sockets. */
-  readonly identifier?: CallerIdentifier
-}
 
 function unixSurfaces({ loaded, listeners }: AgentCore): OpenSurface[] {
   const { confidential_space: space, fly: flySection } = loaded.configuration.compat
@@ -30,8 +21,8 @@ function unixSurfaces({ loaded, listeners }: AgentCore): OpenSurface[] {
 }
 
 /** Surfaces of other conventions, each on a listener of its own (API-120): the native operations behind every one. */
-export function wireCompat(core: AgentCore): AgentService {
-  const open = unixSurfaces(core)
+export async function wireCompat(core: AgentCore): Promise<AgentService> {
+  const open = [...unixSurfaces(core), ...(await tcpSurfaces(core))]
   const shared = { ...serverOptions(core), ...workloadPorts(core) }
   const tasks = open.map(({ surface, listen, identifier = shared.identifier }) =>
     serveSurface(surface, { ...shared, identifier }, async (server) => {

@@ -6,5 +6,5 @@ import { wireSinks } from './sinks.ts'
 
 /** Everything that this agent runs beside guest, broker and native listeners. Throws before anything is served. */
 export async function wireServices(core: AgentCore): Promise<readonly AgentService[]> {
-  return [wireDeviceEvents(core), wireCompat(core), await wireCloudSurfaces(core), wireSinks(core)]
+  return [wireDeviceEvents(core), await wireCompat(core), await wireCloudSurfaces(core), wireSinks(core)]
 }
