@@ -6,7 +6,7 @@ import type { CallerIdentity } from '../policies/caller-identity.ts'
 import { parseCgroups, type ServiceUnit } from './cgroup-unit.ts'
 import { platformErrors } from './errors.ts'
 import { holdPeer, type PeerProcess, type PeerState } from './peer-process.ts'
-import { descriptorOf, readPeer, readPeerIds, type SocketPeer } from './peer-socket.ts'
+import { descriptorOf, readPeer, readPeerIds, readPeerName, type SocketPeer } from './peer-socket.ts'
 import { readCgroups } from './proc-files.ts'
 
 /** The process that connected, held for the life of the connection. */
@@ -29,6 +29,8 @@ export interface PeerCredentials {
    * `identity_unavailable`. A uid of null means that the kernel gave none (NAT-61).
    */
   identify(socket: Socket, listener: string): Promise<PeerIdentity>
+  /** Name of the peer's end of a Unix socket: empty for most, NUL and an abstract name for a service manager (API-164). */
+  peerName(socket: Socket): Uint8Array
   /** The uid alone, without a look-up in `/proc`; null where the kernel gives none. */
   peerUid(socket: Socket): number | null
 }
@@ -67,6 +69,10 @@ class KernelCredentials implements PeerCredentials {
     }
   }
 
+  peerName(socket: Socket): Uint8Array {
+    return readPeerName(this.#libc, descriptorOf(socket))
+  }
+
   peerUid(socket: Socket): number | null {
     return readPeerIds(this.#libc, descriptorOf(socket)).uid
   }
@@ -84,6 +90,10 @@ class SocketCredentials implements PeerCredentials {
   async identify(_socket: Socket, listener: string): Promise<PeerIdentity> {
     const caller = { identity: 'socket', pid: 0, uid: null, gid: null, groups: [], ...unknown, listener } as const
     return { caller, check: async () => 'there', close: () => undefined }
+  }
+
+  peerName(): Uint8Array {
+    return new Uint8Array()
   }
 
   peerUid(): null {

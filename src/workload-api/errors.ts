@@ -144,6 +144,21 @@ export const workloadApiErrors = declareErrors({
     title: 'the identity of the caller could not be found out in time',
     remedy: 'repeat the request on a new connection; if it goes on, look into the log of the agent',
   },
+  credential_peer: {
+    kind: 'forbidden',
+    title: 'what connected to the credential socket is not the service manager',
+    remedy: 'use LoadCredential= in a unit of the system manager; nothing else may connect there',
+  },
+  credential_unknown: {
+    kind: 'forbidden',
+    title: 'no credential is configured for this unit and name',
+    remedy: 'add [[credentials]] with exactly this unit and id, and reload the agent',
+  },
+  credential_too_large: {
+    kind: 'unsupported',
+    title: 'the credential is larger than the service manager takes',
+    remedy: 'shorten the token: issuer.max_characters bounds it, fewer subject claims make it smaller',
+  },
   too_many_connections: {
     kind: 'unavailable',
     title: 'all connections of the agent are in use',

@@ -40,7 +40,7 @@ export interface TokenForm {
  * The life to ask the issuer for (API-64): what the caller asks for; else, where the issuer's usual life is above the
  * bound of the rule, that bound.
  */
-function lifetimeFor(ttlS: number | null, rule: CallerRule, usualS: number): number | null {
+export function lifetimeFor(ttlS: number | null, rule: CallerRule, usualS: number): number | null {
   if (ttlS !== null || rule.allow.ttlMaxS === null) return ttlS
   return usualS > rule.allow.ttlMaxS ? rule.allow.ttlMaxS : null
 }

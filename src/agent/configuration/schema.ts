@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { vendorAnchorNames } from '../../endorsements/trust-anchors.ts'
 import { compat } from './compat-section.ts'
+import { credentials } from './credentials-section.ts'
 import { millisecondsOf } from './duration.ts'
 import { imaPolicy } from './ima-section.ts'
 import { measure, onMeasure } from './measure-section.ts'
@@ -35,6 +36,9 @@ const listen = z
     admin: path
       .default('/run/attestd/admin.sock')
       .describe('administrator socket, where the service manager passes none'),
+    cred: path
+      .exactOptional()
+      .describe('credential socket, where the service manager passes none; default: there is none'),
   })
   .prefault({})
 
@@ -203,6 +207,7 @@ export const configurationSchema = z.strictObject({
   broker,
   token_files: tokenFiles,
   sinks,
+  credentials,
   compat,
 })
 

@@ -7,7 +7,7 @@ import { agentErrors } from '../errors.ts'
 import type { Host } from './host.ts'
 
 /** By name, mode: workloads of the group may open it, or its owner alone. The names are those of FileDescriptorName=. */
-const modes = { api: 0o660, admin: 0o600, cs: 0o660, fly: 0o660 } as const satisfies Readonly<
+const modes = { api: 0o660, admin: 0o600, cred: 0o600, cs: 0o660, fly: 0o660 } as const satisfies Readonly<
   Record<string, SocketMode>
 >
 
@@ -24,13 +24,19 @@ export interface Listeners {
 
 /** Where each listener binds by itself; undefined: it is not configured. */
 function pathsOf({ listen, compat }: Configuration): Readonly<Record<ListenerName, string | undefined>> {
-  return { ...listen, cs: compat.confidential_space?.socket, fly: compat.fly?.socket }
+  return {
+    api: listen.api,
+    admin: listen.admin,
+    cred: listen.cred,
+    cs: compat.confidential_space?.socket,
+    fly: compat.fly?.socket,
+  }
 }
 
 /** Who connects to a socket that was passed and that nobody serves waits for ever. */
 function requireServed(passed: Iterable<string>, paths: Readonly<Record<string, string | undefined>>): void {
   for (const name of passed) {
-    if (paths[name] !== undefined) continue
+    if (name === 'cred' || paths[name] !== undefined) continue
     throw agentErrors.error(
       'SOCKET_UNSERVED',
       `a socket named '${name}' was passed, and nothing is configured for it`,

@@ -13,6 +13,7 @@ import type { LoadedConfiguration } from '../configuration/read.ts'
 import { type Configuration, requireDuration } from '../configuration/schema.ts'
 import type { TdRequirements } from '../embedded/guest.ts'
 import { type AccountNumbers, readAccountNumbers } from './accounts.ts'
+import { type CredentialSettings, readCredentials } from './credential-settings.ts'
 import { planGuest } from './guest-plan.ts'
 import { localIssuer, plainRequest } from './plain-request.ts'
 import { readTpmReferences } from './reference-files.ts'
@@ -39,7 +40,8 @@ export interface Settings {
   /** Life of the tokens of an audience that is not listed. */
   readonly usualLifetimeS: number
   readonly sinks: readonly SinkSettings[]
-  /** What is kept fresh without demand: warm audiences and the token files. */
+  readonly credentials: readonly CredentialSettings[]
+  /** What is kept fresh without demand: warm audiences, credentials and the token files. */
   readonly declared: readonly DeclaredRequest[]
 }
 
@@ -210,13 +212,23 @@ function requireEvidence({ file, text, configuration }: LoadedConfiguration): vo
   throw invalidAt(file, text, ['tpm', 'use'], says)
 }
 
-async function fromSinks(
+type Deliveries = Pick<Settings, 'sinks' | 'credentials' | 'declared'>
+
+/** What the agent hands out by itself, and what is kept fresh for it (BRK-70). */
+async function deliveriesOf(
   loaded: LoadedConfiguration,
-  audiences: AudiencePolicies,
-): Promise<Pick<Settings, 'sinks' | 'declared'>> {
+  { audiences, callers, tokens }: Pick<Settings, 'audiences' | 'callers' | 'tokens'>,
+): Promise<Deliveries> {
   const sinks = await readSinks(loaded, audiences)
-  const warm = loaded.configuration.broker.warm.map((audience) => ({ request: plainRequest(audience), sink: false }))
-  return { sinks, declared: [...warm, ...sinks.map(({ sink: { request } }) => ({ request, sink: true }))] }
+  const credentials = readCredentials(loaded, { callers, tokens })
+  const warm = loaded.configuration.broker.warm.map(plainRequest)
+  const loading = credentials.flatMap(({ request }) => request ?? [])
+  const declared = [...warm, ...loading].map((request) => ({ request, sink: false }))
+  return {
+    sinks,
+    credentials,
+    declared: [...declared, ...sinks.map(({ sink: { request } }) => ({ request, sink: true }))],
+  }
 }
 
 /** Checks everything that the schema cannot, reads the files that are named, and gives the settings or throws. */
@@ -232,10 +244,12 @@ export async function composeSettings(loaded: LoadedConfiguration): Promise<Sett
   const accounts = await readAccountNumbers()
   const usualLifetimeS = secondsOf(configuration.issuer.lifetime)
   const audiences = audiencesOf(configuration)
+  const callers = callersOf(loaded, accounts)
+  const tokens = tokensOf(configuration, usualLifetimeS)
   return {
     configuration,
-    callers: callersOf(loaded, accounts),
-    tokens: tokensOf(configuration, usualLifetimeS),
+    callers,
+    tokens,
     requirements: requirementsOf(configuration),
     references: await readTpmReferences(loaded),
     tdRequirements: await readTdRequirements(loaded),
@@ -243,6 +257,6 @@ export async function composeSettings(loaded: LoadedConfiguration): Promise<Sett
     trust: await readEkTrust(configuration.verifier),
     audiences,
     usualLifetimeS,
-    ...(await fromSinks(loaded, audiences)),
+    ...(await deliveriesOf(loaded, { audiences, callers, tokens })),
   }
 }
