@@ -70,14 +70,21 @@ allow = { methods = ["token", "jwks", "explain"], audiences = [${listed}], nonce
 
 export const ownRule = callerRule('tests', `uid = ${ownUid}`, [audience, `${audience}/`])
 
-/** A port of loopback that nobody listens on now. */
+async function isFree(port: number): Promise<boolean> {
+  const probe = createServer().listen(port, '127.0.0.1')
+  const free = await new Promise<boolean>((resolve) => {
+    probe.once('listening', () => resolve(true)).once('error', () => resolve(false))
+  })
+  if (free) await new Promise((resolve) => probe.close(resolve))
+  return free
+}
+
+/** A port of loopback that nobody listens on now, and that no connection is given by the system. */
 export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const address = probe.address()
-  await new Promise((resolve) => probe.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port on loopback')
-  return address.port
+  for (;;) {
+    const port = randomInt(belowEphemeral.from, belowEphemeral.to)
+    if (await isFree(port)) return port
+  }
 }
 
 /** Where one agent lives: its configuration, its state and its sockets. Several runs may follow one another. */
