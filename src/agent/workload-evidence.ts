@@ -1,13 +1,14 @@
 import { toBase64url } from '../base/bytes.ts'
+import type { FairTurns } from '../base/fair-turns.ts'
 import type { JsonObject } from '../base/json.ts'
-import type { Turns } from '../base/turns.ts'
 import { deriveReportData, deriveTpmQualifyingData } from '../evidence/binding.ts'
 import type { TdxEvidence } from '../evidence/tdx/evidence.ts'
 import { tpmEvidenceLimits } from '../evidence/tpm/evidence-json.ts'
 import { invalidRequest, workloadApiErrors } from '../workload-api/errors.ts'
-import type { EvidenceCollector, EvidenceRequest } from '../workload-api/evidence-collector.ts'
+import type { EvidenceCollector, EvidenceDemand, EvidenceRequest } from '../workload-api/evidence-collector.ts'
 import type { Appraiser } from './embedded/appraiser.ts'
 import type { QuotedEvidence } from './embedded/guest.ts'
+import { queueFull } from './embedded/queue-full.ts'
 import { agentErrors } from './errors.ts'
 import { nonceSeed } from './evidence-binding.ts'
 import type { GuestWiring } from './wiring/guest.ts'
@@ -16,7 +17,7 @@ export interface WorkloadEvidenceParts {
   readonly guest: Pick<GuestWiring, 'tpm' | 'watchedTd'>
   readonly appraiser: Pick<Appraiser, 'fixContainer' | 'encodeDocument'>
   /** Evidence is collected in turns with that of tokens: a document can have tens of megabytes. */
-  readonly turns: Turns
+  readonly turns: FairTurns
 }
 
 /** What goes into one document. */
@@ -83,14 +84,18 @@ class WorkloadEvidence {
     this.#parts = parts
   }
 
-  async collect(request: EvidenceRequest, signal: AbortSignal): Promise<string> {
+  async collect(request: EvidenceRequest, demand: EvidenceDemand, signal: AbortSignal): Promise<string> {
     const plan = planOf(request, this.#parts.guest)
     if (request.profile === 'raw') requireTdAlone(plan)
     const raw = request.profile === 'raw' ? rawReportData(request.challenge) : null
     const transcript = transcriptOf(request)
     const collect = () =>
       raw === null ? this.#bound(request, plan, transcript, signal) : this.#raw(raw, transcript, signal)
-    return this.#parts.turns.take(collect, signal)
+    const standing = { caller: demand.caller, background: false }
+    const waitMs = this.#parts.turns.expectedWaitMs(standing)
+    if (waitMs > demand.timeoutMs)
+      throw queueFull('what waits already takes longer than the time that is granted', waitMs)
+    return this.#parts.turns.take(collect, signal, standing)
   }
 
   async #raw(runtimeData: Uint8Array, transcript: JsonObject, signal: AbortSignal): Promise<string> {
@@ -144,5 +149,5 @@ class WorkloadEvidence {
 /** What answers `POST /v1/evidence` and the surfaces that are like it (workload-api.md 6.2, BRK-90 to BRK-96). */
 export function createEvidenceCollector(parts: WorkloadEvidenceParts): EvidenceCollector {
   const evidence = new WorkloadEvidence(parts)
-  return (request, _demand, signal) => evidence.collect(request, signal)
+  return (request, demand, signal) => evidence.collect(request, demand, signal)
 }

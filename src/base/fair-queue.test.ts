@@ -27,6 +27,17 @@ describe('a fair queue', () => {
     expect(drain(queue)).toEqual(['a2', 'b2', 'a3'])
   })
 
+  it('puts who comes late before everybody else is served twice, and nobody who has just been served', () => {
+    const queue = new FairQueue<string>(64)
+    for (const item of ['a1', 'a2', 'a3']) queue.add(item, of('a'))
+    expect(queue.take()).toBe('a1')
+    expect([queue.ahead(of('b')), queue.ahead(of('a')), queue.ahead(of('a'), 0)]).toEqual([0, 2, 0])
+    queue.add('b1', of('b'))
+    expect(queue.take()).toBe('b1')
+    queue.add('b2', of('b'))
+    expect(drain(queue)).toEqual(['a2', 'b2', 'a3'])
+  })
+
   it('serves background work when nothing else is left', () => {
     const queue = new FairQueue<string>(64)
     queue.add('refresh', of('a', true))

@@ -9,9 +9,17 @@ export interface Standing {
 /** Of this many places one is for background work. */
 const backgroundPart = 4
 
-/** What waits of each caller, in the order of arrival; the callers in the order of their next turns. */
+/** Callers of one round that are remembered at most. */
+const mostRemembered = 4096
+
+/**
+ * What waits of each caller, in the order of arrival. In a round every caller is served once; it ends when all who wait have
+ * been served in it, so that who comes late is before everybody's second thing.
+ */
 class Lanes<T> {
   readonly #lanes = new Map<string, Set<T>>()
+  /** Callers who were served in this round, also those of whom nothing waits any more. */
+  readonly #served = new Set<string>()
   #size = 0
 
   get size(): number {
@@ -37,24 +45,32 @@ class Lanes<T> {
     return true
   }
 
-  /** The oldest of the caller whose turn it is; that caller then goes behind all others. */
-  take(): T | undefined {
-    for (const [caller, lane] of this.#lanes) {
-      for (const item of lane) {
-        this.remove(item, caller)
-        this.#lanes.delete(caller)
-        if (lane.size > 0) this.#lanes.set(caller, lane)
-        return item
-      }
-    }
-    return undefined
+  #nextCaller(): string | undefined {
+    for (const caller of this.#lanes.keys()) if (!this.#served.has(caller)) return caller
+    this.#served.clear()
+    return this.#lanes.keys().next().value
   }
 
-  /** How many are served before the next one of `caller`, if all others of today are there then. */
-  ahead(caller: string): number {
-    const own = this.sizeOf(caller)
+  /** The oldest of the caller whose turn it is. */
+  take(): T | undefined {
+    const caller = this.#nextCaller()
+    if (caller === undefined) return undefined
+    const item = this.#lanes.get(caller)?.values().next().value
+    if (item === undefined) throw new TypeError('a caller without anything that waits')
+    this.remove(item, caller)
+    if (this.#served.size >= mostRemembered) this.#served.clear()
+    this.#served.add(caller)
+    return item
+  }
+
+  /** How many are served at most before the one of `caller` that `own` others of the same caller are before. */
+  ahead(caller: string, own: number): number {
+    const lateness = (name: string) => (this.#served.has(name) ? 1 : 0)
+    const round = own + lateness(caller)
     let ahead = own
-    for (const [other, { size }] of this.#lanes) if (other !== caller) ahead += Math.min(size, own + 1)
+    for (const [other, { size }] of this.#lanes) {
+      if (other !== caller) ahead += Math.min(size, Math.max(round - lateness(other) + 1, 0))
+    }
     return ahead
   }
 
@@ -120,9 +136,12 @@ export class FairQueue<T> {
     return this.#foreground.take() ?? this.#background.take()
   }
 
-  /** How many of those that wait are served before one that would come now. */
-  ahead(standing: Standing): number {
-    const ahead = this.#lanesOf(standing).ahead(standing.caller)
+  /**
+   * How many of those that wait are served before one that would come now; `own`: how many of the same caller, if not all.
+   * At most: it may be served sooner.
+   */
+  ahead(standing: Standing, own = this.#lanesOf(standing).sizeOf(standing.caller)): number {
+    const ahead = this.#lanesOf(standing).ahead(standing.caller, own)
     return standing.background ? ahead + this.#foreground.size : ahead
   }
 }

@@ -3,7 +3,10 @@ export interface BrokerLimits {
   /** Entries that callers made, in all and for one caller; warm entries do not count (BRK-04). */
   readonly entries: number
   readonly entriesPerCaller: number
-  /** Requests with nonces or `fresh` that may be under way for one issuer. */
+  /**
+   * Requests with nonces or `fresh` that may be under way for one issuer: more than a batch, those that wait for the next
+   * (BRK-81) and those whose tokens are being signed. Who is turned away for want of evidence, the source decides fairly.
+   */
   readonly unsharedFlights: number
   /** Time limit of one attempt as a whole; source and device have tighter ones of their own (BRK-48, BRK-82). */
   readonly flightMs: number
@@ -26,7 +29,7 @@ export interface BrokerLimits {
 export const defaultBrokerLimits: BrokerLimits = {
   entries: 256,
   entriesPerCaller: 16,
-  unsharedFlights: 1024,
+  unsharedFlights: 4096,
   flightMs: 60_000,
   minUsableLifeS: 10,
   servingFloorS: 5,

@@ -11,13 +11,14 @@ import type { ImaRecords } from '../../src/agent/embedded/guest.ts'
 import { type ImaStart, imaPartBytes } from '../../src/agent/embedded/ima-parts.ts'
 import { LastAppraisals } from '../../src/agent/embedded/last-appraisal.ts'
 import { performTask } from '../../src/agent/embedded/perform-task.ts'
+import { queueFull } from '../../src/agent/embedded/queue-full.ts'
 import type { Settings } from '../../src/agent/wiring/settings.ts'
 import type { EkTrust } from '../../src/agent/wiring/trust-files.ts'
 import type { TpmAttester } from '../../src/attester/tpm/tpm-attester.ts'
 import { concatBytes } from '../../src/base/bytes.ts'
+import { FairTurns } from '../../src/base/fair-turns.ts'
 import { anchorOf } from '../../src/base/pki/trust-anchor.ts'
 import { abandonable } from '../../src/base/tasks.ts'
-import { Turns } from '../../src/base/turns.ts'
 import type { TpmEvidence } from '../../src/evidence/tpm/evidence.ts'
 import { encodeSizedPublic, nameOf } from '../../src/evidence/tpm/public-area.ts'
 import { Challenges } from '../../src/issuer/challenges.ts'
@@ -47,6 +48,11 @@ export const directAppraiser: Appraiser = {
     throw new Error(encoded.tooLarge)
   },
   [Symbol.asyncDispose]: async () => {},
+}
+
+/** Turns on a device, as the agent gives them. */
+export function testTurns(clock: FakeClock): FairTurns {
+  return new FairTurns({ clock, capacity: 64, refuse: (waitMs) => queueFull('64 jobs wait', waitMs) })
 }
 
 export const embeddedIssuer = 'https://verifier.example'
@@ -98,7 +104,7 @@ export class EmbeddedMachine {
   readonly #ended = new AbortController()
   #options: MachineOptions
   #store: RegistryStore = new MemoryStore()
-  #turns = new Turns()
+  #turns = testTurns(this.clock)
   #certificates = new Map<SoftwareKey, Uint8Array>()
 
   constructor(options: MachineOptions = {}) {

@@ -17,7 +17,7 @@ export interface BatchStatus {
   readonly requests: number
   readonly largest: number
   readonly underWay: number
-  /** What a batch usually takes (BRK-81), in milliseconds; 0 before the first. */
+  /** What a batch usually takes, in milliseconds; 0 before the first. */
   readonly usualMs: number
 }
 
@@ -53,11 +53,6 @@ export class BatchLedger {
       this.#usual.note(tookMs)
       this.#observe({ requests, tookMs, affirmed })
     }
-  }
-
-  /** Milliseconds until a request that came now would be in a batch that begins: queue × usual latency (BRK-81). */
-  get expectedWaitMs(): number {
-    return this.#underWay * this.#usual.value
   }
 
   status(): BatchStatus {

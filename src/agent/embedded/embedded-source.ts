@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.ts'
 import type { Standing } from '../../base/fair-queue.ts'
+import type { FairTurns } from '../../base/fair-turns.ts'
 import type { RandomSource } from '../../base/random.ts'
 import { Turns } from '../../base/turns.ts'
 import type { AudiencePolicies } from '../../issuer/audience-policies.ts'
@@ -38,7 +39,7 @@ export interface EmbeddedSourceOptions {
   readonly recogniseToken?: (token: string, request: TokenRequest) => Promise<AcceptedToken>
   readonly appraisals: LastAppraisals
   /** Those of the TPM: all sources that share its counters take them together, also while a reload replaces one. */
-  readonly turns: Turns
+  readonly turns: FairTurns
   /** Of the process, like the turns. */
   readonly ledger: BatchLedger
   readonly clock: Clock
@@ -63,6 +64,7 @@ export function createEmbeddedSource(options: EmbeddedSourceOptions): TokenSourc
     answer: (requests, signal) => asVerdict(attestGuest({ ...options, stages }, batchRequests(requests), signal)),
     turns,
     ledger,
+    name: `${name}/${generation}`,
   })
   return {
     name,
@@ -70,7 +72,7 @@ export function createEmbeddedSource(options: EmbeddedSourceOptions): TokenSourc
     usualLifetimeS,
     acceptToken,
     ...(recogniseToken === undefined ? {} : { recogniseToken }),
-    expectedWaitMs: () => ledger.expectedWaitMs,
+    expectedWaitMs: () => batches.expectedWaitMs(),
     obtainToken: async (request, signal, standing = unnamed) => {
       requireOneAudience(request)
       requireKey(request, options.audiences)

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { testTurns } from '../../../test/support/embedded-machine.ts'
 import { FakeClock, settled } from '../../../test/support/fake-clock.ts'
 import type { Standing } from '../../base/fair-queue.ts'
-import { Turns } from '../../base/turns.ts'
 import { BatchLedger, type BatchRecord } from './batch-ledger.ts'
 import { RequestBatches } from './request-batches.ts'
 
@@ -21,7 +21,7 @@ function bench({ seconds = 1 } = {}) {
   const clock = new FakeClock(0, 1)
   const records: BatchRecord[] = []
   const ledger = new BatchLedger(clock, (record) => records.push(record))
-  const turns = new Turns()
+  const turns = testTurns(clock)
   const begun: (readonly string[])[] = []
   const signals: AbortSignal[] = []
   let busy = 0
@@ -29,6 +29,7 @@ function bench({ seconds = 1 } = {}) {
   const batches = new RequestBatches<string, readonly string[]>({
     turns,
     ledger,
+    name: 'local',
     answer: async (items, signal) => {
       expect(++busy).toBe(1)
       begun.push(items)
@@ -90,13 +91,13 @@ describe('batches of requests (BRK-85)', () => {
   })
 
   it('turn away the 1 025th at once, and say when to come again (BRK-81)', async () => {
-    const { ask, clock, ledger } = bench({ seconds: 2.5 })
+    const { ask, clock, batches } = bench({ seconds: 2.5 })
     ask('x1')
     await clock.advance(2500)
-    expect(ledger.expectedWaitMs).toBe(0)
+    expect(batches.expectedWaitMs()).toBe(0)
     ask('x2')
     await settled(1)
-    expect(ledger.expectedWaitMs).toBe(2500)
+    expect(batches.expectedWaitMs()).toBe(2500)
     const waiting = Array.from({ length: 1024 }, (_, at) => ask(`a${at}`))
     const refused = ask('a1024')
     await settled(1)

@@ -1,8 +1,8 @@
 import { FairQueue, type Standing } from '../../base/fair-queue.ts'
-import type { Turns } from '../../base/turns.ts'
+import type { FairTurns } from '../../base/fair-turns.ts'
 import { maxTreeSize } from '../../evidence/request-tree.ts'
-import { passportErrors } from '../../passport/errors.ts'
 import type { BatchLedger } from './batch-ledger.ts'
+import { queueFull } from './queue-full.ts'
 
 export interface BatchingOptions<Item, Answer> {
   /**
@@ -10,7 +10,10 @@ export interface BatchingOptions<Item, Answer> {
    * more. What it throws is the answer to everyone in it.
    */
   readonly answer: (items: readonly Item[], signal: AbortSignal) => Promise<Answer>
-  readonly turns: Turns
+  /** Those of the device. A batch is one turn, whoever is in it (BRK-81). */
+  readonly turns: FairTurns
+  /** As what the batches take their turns. */
+  readonly name: string
   readonly ledger: BatchLedger
 }
 
@@ -96,11 +99,17 @@ export class RequestBatches<Item, Answer> {
     if (refused !== seat) this.#askForTurn()
   }
 
+  get #standing(): Standing {
+    return { caller: `batch:${this.#options.name}`, background: false }
+  }
+
+  /** Milliseconds until the batch that a request which came now would be in begins, as far as is known (BRK-81). */
+  expectedWaitMs(): number {
+    return this.#options.turns.expectedWaitMs(this.#standing, 0)
+  }
+
   #full(): Error {
-    const { expectedWaitMs } = this.#options.ledger
-    return passportErrors.error('quote_queue_full', `${mostWaiting} requests wait for evidence already`, {
-      facts: { retry_after_ms: Math.max(Math.ceil(expectedWaitMs), 1_000) },
-    })
+    return queueFull(`${mostWaiting} requests wait for evidence already`, this.expectedWaitMs())
   }
 
   #leave(seat: Seat<Item, Answer>, reason: unknown): void {
@@ -111,7 +120,12 @@ export class RequestBatches<Item, Answer> {
   #askForTurn(): void {
     if (this.#turnAsked) return
     this.#turnAsked = true
-    void this.#options.turns.take(() => this.#runNext())
+    this.#options.turns
+      .take(() => this.#runNext(), undefined, this.#standing)
+      .catch((reason: unknown) => {
+        this.#turnAsked = false
+        for (const seat of this.#nextSeats()) seat.reject(reason)
+      })
   }
 
   async #runNext(): Promise<void> {

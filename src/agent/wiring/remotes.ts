@@ -79,7 +79,7 @@ export async function readRemotes(loaded: LoadedConfiguration): Promise<RemoteSe
 export interface RemoteParts {
   readonly host: Host
   readonly log: Logger
-  readonly attester: Pick<WatchedTd, 'collect'>
+  readonly attester: Pick<WatchedTd, 'collect' | 'expectedWaitMs'>
   /** Tokens about a simulated TD are taken, and say so. */
   readonly simulator: boolean
 }
@@ -102,7 +102,8 @@ export function remoteSources(
       allowDebug: section.allow_debug,
       allowSimulated: simulator,
       transport: createAttestationTransport(),
-      collectTdx: (reportData, signal) => attester.collect(reportData, signal),
+      collectTdx: (reportData, signal, standing) => attester.collect(reportData, signal, standing),
+      expectedWaitMs: (standing) => attester.expectedWaitMs(standing),
     })
     return loggedSource(source, log)
   })

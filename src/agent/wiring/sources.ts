@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
+import { FairTurns } from '../../base/fair-turns.ts'
 import type { Task } from '../../base/tasks.ts'
-import { Turns } from '../../base/turns.ts'
 import { Challenges } from '../../issuer/challenges.ts'
 import type { TokenSource } from '../../passport/token-source.ts'
 import { TpmRegistry } from '../../registry/tpm-registry.ts'
@@ -13,6 +13,7 @@ import { enrolmentInputs } from '../embedded/enrolment-inputs.ts'
 import { createEnrolments } from '../embedded/enrolments.ts'
 import type { Guest, GuestTd, GuestTpm } from '../embedded/guest.ts'
 import type { LastAppraisals } from '../embedded/last-appraisal.ts'
+import { queueFull } from '../embedded/queue-full.ts'
 import type { GuestWiring } from './guest.ts'
 import type { Host } from './host.ts'
 import type { IssuingWiring } from './issuing.ts'
@@ -37,7 +38,7 @@ export interface SourceFactory extends AsyncDisposable {
   /** The thread that does what takes time in proportion to evidence. */
   readonly appraiser: Appraiser
   /** Those of the devices: whoever collects evidence takes one. */
-  readonly turns: Turns
+  readonly turns: FairTurns
   /** The bundled verifier and issuer under these settings, and the remote verifiers. */
   sourcesFor(settings: Settings, generation: number): readonly TokenSource[]
   /**
@@ -79,6 +80,9 @@ function remotesOf({ host, log, guest }: SourceParts, settings: Settings, genera
   return remoteSources(settings.remotes, generation, { host, log, attester, simulator: td.simulated })
 }
 
+/** Jobs that may wait for the devices; a batch of requests is one (BRK-81). */
+const mostDeviceJobs = 64
+
 /** Sources share one appraisal thread, one table of challenges, the counters and their turns; enrolling is each source's own. */
 export function wireSources(parts: SourceParts): SourceFactory {
   const { host, log, guest: wired, issuing, appraisals, ledger, store } = parts
@@ -86,7 +90,11 @@ export function wireSources(parts: SourceParts): SourceFactory {
   const appraiser = createWorkerAppraiser()
   const challenges = new Challenges({ clock, random })
   const stop = new AbortController()
-  const turns = new Turns()
+  const turns = new FairTurns({
+    clock,
+    capacity: mostDeviceJobs,
+    refuse: (waitMs) => queueFull(`${mostDeviceJobs} jobs wait for the devices already`, waitMs),
+  })
   const guestTpm = (settings: Settings): GuestTpm | null => {
     if (wired.tpm === null) return null
     const { attester } = wired.tpm

@@ -43,7 +43,7 @@ describe('a TD that is watched', () => {
   it('is not blamed for a full queue, for a caller that hangs up, and for a bug', async () => {
     const { td, watched } = machine()
     td.next = failing('quote_busy')
-    await expect(watched.collect(reportData, never)).rejects.toMatchObject({ code: 'quote_busy' })
+    await expect(watched.collect(reportData, never)).rejects.toMatchObject({ code: 'quote_queue_full' })
     td.next = failing('quote_empty')
     await expect(watched.collect(reportData, AbortSignal.abort())).rejects.toMatchObject({ code: 'quote_empty' })
     td.next = () => {

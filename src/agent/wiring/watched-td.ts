@@ -1,10 +1,19 @@
 import type { TdxAttester, TdxCollection } from '../../attester/tdx/tdx-attester.ts'
 import { AttestdError } from '../../base/errors.ts'
+import type { Standing } from '../../base/fair-queue.ts'
 import type { Task } from '../../base/tasks.ts'
+import { queueFull } from '../embedded/queue-full.ts'
 import type { Host } from './host.ts'
 
 /** How often a TD that failed is asked for a quote again; a quote takes the kernel a second. */
 const tryEveryMs = 10_000
+
+/** For callers: a full queue is one, whichever of the queues before the device it is (API-84). Null for anything else. */
+function asFullQueue(error: unknown): AttestdError | null {
+  if (!(error instanceof AttestdError) || error.code !== 'quote_busy') return null
+  const seconds = error.facts['retryAfterSeconds']
+  return queueFull(error.message, typeof seconds === 'number' ? seconds * 1000 : 0)
+}
 
 /**
  * The attester of a TD, and what became of its last quote: readiness follows it (BRK-141). A TD that failed is tried
@@ -25,17 +34,23 @@ export class WatchedTd {
     return this.#lastError
   }
 
-  async collect(reportData: Uint8Array, signal: AbortSignal): Promise<TdxCollection> {
+  async collect(reportData: Uint8Array, signal: AbortSignal, standing?: Standing): Promise<TdxCollection> {
     try {
-      const collection = await this.#attester.collect(reportData, signal)
+      const collection = await this.#attester.collect(reportData, signal, standing)
       this.#lastError = null
       return collection
     } catch (error) {
       // A caller that hangs up, or a queue that is full, says nothing of the device.
-      const isDevices = error instanceof AttestdError && error.code !== 'quote_busy' && !signal.aborted
-      if (isDevices) this.#lastError = error.code
+      const full = asFullQueue(error)
+      if (full !== null) throw full
+      if (error instanceof AttestdError && !signal.aborted) this.#lastError = error.code
       throw error
     }
+  }
+
+  /** Milliseconds before a quote for `standing` could begin (BRK-81). */
+  expectedWaitMs(standing: Standing): number {
+    return this.#attester.expectedWaitMs(standing)
   }
 
   /** `report` hears of every change: the code of the failure, or null when a quote came again. */

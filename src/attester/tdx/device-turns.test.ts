@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { FakeClock, settled } from '../../../test/support/fake-clock.ts'
 import { codeOf } from '../../../test/support/tdx-guest-rig.ts'
 import type { AttestdError } from '../../base/errors.ts'
+import type { Standing } from '../../base/fair-queue.ts'
 import { DeviceTurns } from './device-turns.ts'
 
 /** A device whose jobs end when the test says so. */
@@ -22,8 +23,8 @@ function device() {
       ends.set(name, { give: () => resolve(`answer of ${name}`), fail: reject })
     })
   }
-  const ask = (name: string, key: string | null = name, signal?: AbortSignal) => {
-    const answer = turns.take(key, work(name), signal)
+  const ask = (name: string, key: string | null = name, signal?: AbortSignal, standing?: Standing) => {
+    const answer = turns.take(key, work(name), signal, standing)
     answer.catch(() => undefined)
     return answer
   }
@@ -105,6 +106,56 @@ describe('turns on the device', () => {
     void ask('in flight')
     for (let at = 1; at <= 1024; at++) void ask('shared')
     expect(await refusal(ask('shared'))).toBe('quote_busy')
+  })
+})
+
+describe('turns of several callers', () => {
+  const of = (caller: string, background = false): Standing => ({ caller, background })
+
+  it('go round: one flooding caller delays others by at most one quote (API-84)', async () => {
+    const { ask, begun, end } = device()
+    for (let at = 0; at < 64; at++) void ask(`flood ${at}`, null, undefined, of('flood'))
+    void ask('other', null, undefined, of('other'))
+    await end('flood 0')
+    expect(begun).toEqual(['flood 0', 'other'])
+  })
+
+  it('give the place of the newest of a flood to who has none; that one is refused and never done', async () => {
+    const { ask, begun, end, turns } = device()
+    void ask('in flight')
+    const flood = Array.from({ length: 64 }, (_, at) => ask(`flood ${at}`, `flood ${at}`, undefined, of('flood')))
+    void ask('other', 'other', undefined, of('other'))
+    expect(await refusal(flood[63] ?? Promise.resolve())).toBe('quote_busy')
+    expect(turns.queued).toBe(64)
+    await end('in flight')
+    for (let at = 0; at < 63; at++) {
+      await end(`flood ${at}`)
+      if (at === 0) await end('other')
+    }
+    expect(begun).not.toContain('flood 63')
+    expect(begun).toContain('other')
+  })
+
+  it('serve the background last, and give it a quarter of the places (BRK-81)', async () => {
+    const { ask, begun, end, turns } = device()
+    void ask('in flight')
+    const refreshes = Array.from({ length: 17 }, (_, at) => ask(`refresh ${at}`, null, undefined, of(`${at}`, true)))
+    expect(await refusal(refreshes[16] ?? Promise.resolve())).toBe('quote_busy')
+    void ask('caller', null, undefined, of('caller'))
+    await end('in flight')
+    expect(begun).toEqual(['in flight', 'caller'])
+    expect(turns.queued).toBe(16)
+  })
+
+  it('say what a wait would take for whom', async () => {
+    const { ask, clock, end, turns } = device()
+    void ask('a', null, undefined, of('a'))
+    await clock.advance(2000)
+    await end('a')
+    for (const name of ['b', 'c', 'd', 'e']) void ask(name, null, undefined, of('flood'))
+    expect(turns.expectedWaitMs(of('flood'))).toBe(8000)
+    expect(turns.expectedWaitMs(of('other'))).toBe(2000)
+    expect(turns.expectedWaitMs(of('other', true))).toBe(8000)
   })
 })
 

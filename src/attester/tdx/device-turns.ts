@@ -1,4 +1,6 @@
 import type { Clock } from '../../base/clock.ts'
+import { FairQueue, type Standing } from '../../base/fair-queue.ts'
+import { MovingMean } from '../../base/moving-mean.ts'
 import { attesterErrors } from '../errors.ts'
 
 export interface DeviceTurnsOptions {
@@ -14,8 +16,8 @@ const longestQueue = 64
 const mostWaiters = 1024
 /** A job that takes longer is worth a warning (BRK-82). */
 const slowMs = 5000
-/** Share of the newest job in the expected latency. */
-const newestShare = 0.2
+/** Whoever names nobody waits as one caller. */
+const unnamed: Standing = { caller: '', background: false }
 
 interface Waiter {
   readonly resolve: (value: unknown) => void
@@ -26,28 +28,32 @@ interface Job {
   /** Null: shares its answer with nobody. */
   readonly key: string | null
   readonly work: (signal: AbortSignal) => Promise<unknown>
+  readonly standing: Standing
   readonly controller: AbortController
   readonly waiters: Set<Waiter>
 }
 
 /**
- * One job at a time on a device that serves one at a time and cannot be interrupted (TDX-011, BRK-80 to 82). A waiter
+ * One job at a time on a device that serves one at a time and cannot be interrupted (TDX-011, BRK-80 to 82), round-robin
+ * over callers (API-84). A waiter
  * gives up by its signal or its deadline; the job then goes on if another one waits for it or it has begun, and no
  * other job begins before it has ended, however long that takes.
  */
 export class DeviceTurns {
   #options: DeviceTurnsOptions
-  #waiting: Job[] = []
+  #waiting = new FairQueue<Job>(longestQueue)
+  /** Those that wait and have a key. */
+  #byKey = new Map<string, Job>()
   #inFlight: { readonly job: Job; readonly since: number } | null = null
-  /** Exponentially weighted mean of what jobs took, in milliseconds; 0 before the first. */
-  #latencyMs = 0
+  /** What jobs took, in milliseconds. */
+  #latency = new MovingMean()
 
   constructor(options: DeviceTurnsOptions) {
     this.#options = options
   }
 
   get queued(): number {
-    return this.#waiting.length
+    return this.#waiting.size
   }
 
   /** Milliseconds since the job in flight began. */
@@ -59,24 +65,54 @@ export class DeviceTurns {
     return (this.inFlightMs ?? 0) >= this.#options.deadlineMs
   }
 
+  /** Milliseconds before a job of `standing` could begin: those before it times what jobs usually take (BRK-81). */
+  expectedWaitMs(standing: Standing = unnamed): number {
+    return (this.#waiting.ahead(standing) + (this.#inFlight === null ? 0 : 1)) * this.#latency.value
+  }
+
   /**
    * Runs `work` in its turn. Who asks with the `key` of a job that still waits shares that job and its answer; all work
    * of one key gives the same type. The signal of `work` aborts when nobody waits for it any more. Rejects with
    * `quote_stuck`, `quote_busy`, `quote_timeout`, the reason of `signal`, or what `work` throws.
    */
-  take<T>(key: string | null, work: (signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
+  take<T>(
+    key: string | null,
+    work: (signal: AbortSignal) => Promise<T>,
+    signal?: AbortSignal,
+    standing: Standing = unnamed,
+  ): Promise<T> {
     if (signal?.aborted) return Promise.reject(signal.reason)
-    const shared = key === null ? undefined : this.#waiting.find((job) => job.key === key)
-    const refusal = this.#refusal(shared)
+    const shared = key === null ? undefined : this.#byKey.get(key)
+    const refusal = this.#refusal(shared, standing)
     if (refusal !== null) return Promise.reject(refusal)
-    const job = shared ?? { key, work, controller: new AbortController(), waiters: new Set<Waiter>() }
-    if (shared === undefined) this.#waiting.push(job)
+    const job = shared ?? { key, work, standing, controller: new AbortController(), waiters: new Set<Waiter>() }
     const answer = this.#waitFor(job, signal)
+    if (shared === undefined) this.#enqueue(job)
     this.#begin()
     return answer as Promise<T>
   }
 
-  #refusal(shared: Job | undefined): Error | null {
+  /** Who has fewer jobs here than another takes the place of that other's newest; that one is refused in its stead. */
+  #enqueue(job: Job): void {
+    const refused = this.#waiting.add(job, job.standing)
+    if (refused !== job && job.key !== null) this.#byKey.set(job.key, job)
+    if (refused === null) return
+    this.#forgetKey(refused)
+    const busy = this.#busy(refused.standing)
+    for (const { reject } of [...refused.waiters]) reject(busy)
+  }
+
+  #forgetKey({ key }: Job): void {
+    if (key !== null) this.#byKey.delete(key)
+  }
+
+  #busy(standing: Standing): Error {
+    const retryAfterSeconds = Math.max(1, Math.ceil(this.expectedWaitMs(standing) / 1000))
+    const detail = `${this.#waiting.size} requests wait, for about ${retryAfterSeconds} s`
+    return attesterErrors.error('quote_busy', detail, { facts: { retryAfterSeconds } })
+  }
+
+  #refusal(shared: Job | undefined, standing: Standing): Error | null {
     const { deadlineMs } = this.#options
     if (this.stuck) {
       const seconds = Math.floor((this.inFlightMs ?? 0) / 1000)
@@ -86,12 +122,7 @@ export class DeviceTurns {
       if (shared.waiters.size < mostWaiters) return null
       return attesterErrors.error('quote_busy', `${mostWaiters} requests wait for the same quote`)
     }
-    const before = this.#waiting.length + (this.#inFlight === null ? 0 : 1)
-    const expectedMs = before * this.#latencyMs
-    if (this.#waiting.length < longestQueue && expectedMs <= deadlineMs) return null
-    const retryAfterSeconds = Math.max(1, Math.ceil(expectedMs / 1000))
-    const detail = `${this.#waiting.length} requests wait, for about ${retryAfterSeconds} s`
-    return attesterErrors.error('quote_busy', detail, { facts: { retryAfterSeconds } })
+    return this.expectedWaitMs(standing) <= deadlineMs ? null : this.#busy(standing)
   }
 
   #waitFor(job: Job, signal: AbortSignal | undefined): Promise<unknown> {
@@ -121,20 +152,21 @@ export class DeviceTurns {
   #leave(job: Job, waiter: Waiter): void {
     job.waiters.delete(waiter)
     if (job.waiters.size > 0) return
-    this.#waiting = this.#waiting.filter((other) => other !== job)
+    if (this.#waiting.remove(job, job.standing)) this.#forgetKey(job)
     job.controller.abort(attesterErrors.error('quote_timeout', 'nobody waits for this quote any more'))
   }
 
   #begin(): void {
     if (this.#inFlight !== null) return
-    const job = this.#waiting.shift()
+    const job = this.#waiting.take()
     if (job === undefined) return
+    this.#forgetKey(job)
     const since = this.#options.clock.monotonic()
     this.#inFlight = { job, since }
     const stopWarning = this.#warnWhenSlow()
     const settle = (settleOne: (waiter: Waiter) => void) => {
       stopWarning()
-      this.#learn(Math.min(this.#options.clock.monotonic() - since, this.#options.deadlineMs))
+      this.#latency.note(Math.min(this.#options.clock.monotonic() - since, this.#options.deadlineMs))
       this.#inFlight = null
       for (const waiter of job.waiters) settleOne(waiter)
       this.#begin()
@@ -143,10 +175,6 @@ export class DeviceTurns {
       (value) => settle(({ resolve }) => resolve(value)),
       (reason: unknown) => settle(({ reject }) => reject(reason)),
     )
-  }
-
-  #learn(tookMs: number): void {
-    this.#latencyMs = this.#latencyMs === 0 ? tookMs : (1 - newestShare) * this.#latencyMs + newestShare * tookMs
   }
 
   #warnWhenSlow(): () => void {

@@ -1,6 +1,7 @@
 import { equalBytes, toHex } from '../../base/bytes.ts'
 import type { Clock } from '../../base/clock.ts'
 import { AttestdError } from '../../base/errors.ts'
+import type { Standing } from '../../base/fair-queue.ts'
 import type { AaelEvent } from '../../evidence/tdx/aael.ts'
 import type { TdxEvidence } from '../../evidence/tdx/evidence.ts'
 import type { Rtmrs } from '../../evidence/tdx/td-report.ts'
@@ -74,12 +75,13 @@ export interface TdxAttesterState {
 /** Collects TDX evidence and extends registers, one thing at a time (TDX-011, 023). */
 export interface TdxAttester {
   /**
-   * A quote over exactly 64 bytes, and the logs of the same moment. Equal report data that waits shares one answer.
+   * A quote over exactly 64 bytes, and the logs of the same moment. Equal report data that waits shares one answer;
+   * callers take turns (API-84). `standing` says for whom.
    * Throws `quote_busy` when 64 wait or the deadline passes in the queue, `quote_timeout` when it passes in flight,
    * `quote_stuck` while an earlier one is unresolved, and what `obtainQuote` throws when no path has a quote. Not to be
    * called for 8 or 32 bytes of data as they are: shorter bindings are padded by whoever defines them (TDX-041).
    */
-  collect(reportData: Uint8Array, signal?: AbortSignal): Promise<TdxCollection>
+  collect(reportData: Uint8Array, signal?: AbortSignal, standing?: Standing): Promise<TdxCollection>
   /**
    * Extends a register and appends the record to the runtime log, both or neither (TDX-030 to 036). Throws
    * `rtmr_unsupported` where the kernel cannot, `rtmr_not_extended` where it did not, `rtmr_log_diverged` after an
@@ -87,6 +89,8 @@ export interface TdxAttester {
    */
   extend(measurement: Measurement, signal?: AbortSignal): Promise<Extension>
   state(): TdxAttesterState
+  /** Milliseconds before a quote for `standing` could begin, as far as is known (BRK-81). */
+  expectedWaitMs(standing: Standing): number
 }
 
 const defaultDeadlineMs = 35_000
@@ -117,15 +121,19 @@ class GuestAttester implements TdxAttester {
     this.#measurements = new MeasurementLog(options)
   }
 
-  async collect(reportData: Uint8Array, signal?: AbortSignal): Promise<TdxCollection> {
+  async collect(reportData: Uint8Array, signal?: AbortSignal, standing?: Standing): Promise<TdxCollection> {
     if (reportData.length !== 64) throw new TypeError(`report data takes 64 bytes, got ${reportData.length}`)
     const own = new Uint8Array(reportData)
-    return this.#turns.take(toHex(own), (turn) => this.#collect(own, turn), signal)
+    return this.#turns.take(toHex(own), (turn) => this.#collect(own, turn), signal, standing)
   }
 
   async extend({ register = 3, ...event }: Measurement, signal?: AbortSignal): Promise<Extension> {
     // Once begun it goes on to its end, whoever waits for it: half of it would part register and log.
     return this.#turns.take(null, () => this.#measurements.extend(register, event), signal)
+  }
+
+  expectedWaitMs(standing: Standing): number {
+    return this.#turns.expectedWaitMs(standing)
   }
 
   state(): TdxAttesterState {

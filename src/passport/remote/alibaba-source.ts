@@ -1,5 +1,6 @@
 import { equalBytes } from '../../base/bytes.ts'
 import type { Clock } from '../../base/clock.ts'
+import type { Standing } from '../../base/fair-queue.ts'
 import type { RandomSource } from '../../base/random.ts'
 import { deriveReportData, deriveSeed, digestDevices, encodeTokenRequest } from '../../evidence/binding.ts'
 import { hashLeaf, treeRoot } from '../../evidence/request-tree.ts'
@@ -46,7 +47,9 @@ export interface AlibabaSourceOptions {
   readonly exchangeMs?: number
   readonly transport: AttestationTransport
   /** Port of the attester: a quote that covers these 64 bytes. One at a time is its own affair (BRK-80). */
-  readonly collectTdx: (reportData: Uint8Array, signal: AbortSignal) => Promise<TdxEvidence>
+  readonly collectTdx: (reportData: Uint8Array, signal: AbortSignal, standing?: Standing) => Promise<TdxEvidence>
+  /** Milliseconds before such a quote could begin (BRK-81); absent: it is never waited for. */
+  readonly expectedWaitMs?: (standing: Standing) => number
   readonly clock: Clock
   /** A cryptographic source: the salt of a request keeps its report data from being foreseen. */
   readonly random: RandomSource
@@ -121,11 +124,11 @@ interface Desk {
   readonly fixedAudience: readonly string[]
 }
 
-async function obtain(desk: Desk, request: TokenRequest, signal: AbortSignal): Promise<string> {
+async function obtain(desk: Desk, request: TokenRequest, signal: AbortSignal, standing?: Standing): Promise<string> {
   requireFulfillable(request, desk.fixedAudience)
   const { clock, collectTdx, sendEventLog = false } = desk.options
   const reportData = composeReportData(request, desk.options)
-  const evidence = await collectTdx(reportData, signal)
+  const evidence = await collectTdx(reportData, signal, standing)
   requireEcho(evidence, reportData)
   const { policyIds } = request
   const body = encodeAttestationRequest({ evidence, reportData, policyIds, sendEventLog })
@@ -153,7 +156,8 @@ export function createAlibabaSource(options: AlibabaSourceOptions): AlibabaSourc
     usualLifetimeS,
     fixedAudience,
     freshness: 'unbound',
-    obtainToken: (request, signal) => obtain(desk, request, signal),
+    obtainToken: (request, signal, standing) => obtain(desk, request, signal, standing),
+    expectedWaitMs: (standing) => options.expectedWaitMs?.(standing) ?? 0,
     acceptToken: async (token, { policyIds }) => {
       const sent = desk.sent.take(token)
       if (sent !== undefined) return acceptRemoteToken(token, trust, { sent, policyIds })
