@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { type Agent as HttpAgent, request } from 'node:http'
@@ -41,6 +42,8 @@ export interface ConfigurationLines {
   /** Without them there is no such table, and the registry is in memory. */
   readonly registry?: readonly string[]
   readonly issuer?: readonly string[]
+  /** Sockets beside `api` and `admin`. */
+  readonly listen?: readonly string[]
   /** `[[remotes]]`, each with all of its lines. */
   readonly remotes?: readonly string[]
   readonly callers?: readonly string[]
@@ -69,6 +72,9 @@ allow = { methods = ["token", "jwks", "explain"], audiences = [${listed}], nonce
 }
 
 export const ownRule = callerRule('tests', `uid = ${ownUid}`, [audience, `${audience}/`])
+
+/** Linux gives connections ports from 32 768 on. */
+const belowEphemeral = { from: 20_000, to: 32_768 }
 
 async function isFree(port: number): Promise<boolean> {
   const probe = createServer().listen(port, '127.0.0.1')
@@ -107,6 +113,11 @@ export class AgentHome {
     return this.path('attestd.toml')
   }
 
+  /** The configuration as it is written now. */
+  get text(): string {
+    return this.#text(this.#lines)
+  }
+
   get stateDirectory(): string {
     return this.path('state')
   }
@@ -123,7 +134,7 @@ export class AgentHome {
     const own = this.machine.configuration
     const tables = {
       agent: [`state_directory = "${this.stateDirectory}"`, ...agent],
-      listen: [`api = "${this.path('api.sock')}"`, `admin = "${this.path('admin.sock')}"`],
+      listen: [`api = "${this.path('api.sock')}"`, `admin = "${this.path('admin.sock')}"`, ...(lines.listen ?? [])],
       tpm: merged(own.tpm, lines.tpm),
       tdx: merged(own.tdx, lines.tdx),
       verifier: merged(own.verifier, lines.verifier),
