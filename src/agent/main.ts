@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
+import { CommandEnd } from './presentation/command-end.ts'
 import { reportError } from './presentation/errors.ts'
 import { type CommandIo, processIo } from './presentation/terminal.ts'
 import { endDespiteThreads } from './process-end.ts'
@@ -18,6 +19,8 @@ const longestEndMs = 500
 const commands: Readonly<Record<string, (io: CommandIo) => Promise<Command>>> = {
   run: async () => (await import('./commands/run.ts')).runCommand(),
   token: async (io) => (await import('./commands/token.ts')).tokenCommand(io),
+  gcp: async (io) => (await import('./commands/gcp.ts')).gcpCommand(io),
+  exec: async (io) => (await import('./commands/exec.ts')).execCommand(io),
   evidence: async (io) => (await import('./commands/evidence.ts')).evidenceCommand(io),
   appraise: async (io) => (await import('./commands/appraise.ts')).appraiseCommand(io),
   collateral: async (io) => (await import('./commands/collateral.ts')).collateralCommand(io),
@@ -54,6 +57,7 @@ async function main(): Promise<number> {
     await exitOverridden(attestd).parseAsync()
     return 0
   } catch (error) {
+    if (error instanceof CommandEnd) return error.exitCode
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : usage
     const code = reportError(error, processIo(), process.argv.includes('--json'))
     endDespiteThreads(code, longestEndMs)

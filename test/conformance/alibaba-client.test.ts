@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type AlibabaSts, openAlibabaSts } from '../../mocks/sts/alibaba.ts'
 import { withClient } from '../support/client-process.ts'
@@ -45,9 +46,9 @@ describe.skipIf(!haveSwtpm)('clients of Alibaba Cloud STS', () => {
   }
 
   describe('the credentials of a token file', () => {
-    it('come from the bytes of the file, sent over TLS and unsigned', async () => {
-      const token = await cloud.token()
-      const file = cloud.place('good', token)
+    it('come from the bytes of our token file, sent over TLS and unsigned', async () => {
+      const file = await cloud.tokenFile()
+      const token = readFileSync(file, 'utf8')
       const value = await withClient('alibaba-oidc', environment(file), (client) => client.obtain())
       const { accessKeyId, secret: accessKeySecret, securityToken } = secure.issued.at(-1) ?? {}
       expect(value).toEqual({ accessKeyId, accessKeySecret, securityToken })
@@ -65,19 +66,18 @@ describe.skipIf(!haveSwtpm)('clients of Alibaba Cloud STS', () => {
       })
     })
 
-    it('are asked for with the new token when the file was replaced and less than 15 min are left', async () => {
-      const [first, second] = [await cloud.token(), await cloud.token({ fresh: true })]
-      const file = cloud.place('rotated', first)
+    it('are asked for with the new token when the agent has replaced the file and less than 15 min are left', async () => {
+      const file = await cloud.tokenFile()
+      const first = readFileSync(file, 'utf8')
       lifeS = 14 * 60
-      try {
-        await withClient('alibaba-oidc', environment(file), async (client) => {
-          await client.obtain()
-          cloud.place('rotated', second)
-          await client.obtain()
-        })
-      } finally {
+      const second = await withClient('alibaba-oidc', environment(file), async (client) => {
+        await client.obtain()
+        const renewed = await cloud.renewTokenFile()
+        await client.obtain()
+        return renewed
+      }).finally(() => {
         lifeS = 3600
-      }
+      })
       expect([form(-2), form(-1)].map((sent) => sent.get('OIDCToken'))).toEqual([first, second])
     })
 

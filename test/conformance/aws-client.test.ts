@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type AwsSts, openAwsSts } from '../../mocks/sts/aws.ts'
 import { withClient } from '../support/client-process.ts'
@@ -31,9 +32,9 @@ describe.skipIf(!haveSwtpm)('the credential provider of the AWS SDK with a token
     return answer.ok ? 'accepted' : answer.name
   }
 
-  it('gets the role, sending the bytes of the file unsigned and nothing else', async () => {
-    const token = await cloud.token()
-    const file = cloud.place('good', token)
+  it('gets the role, sending the bytes of our token file unsigned and nothing else', async () => {
+    const file = await cloud.tokenFile()
+    const token = readFileSync(file, 'utf8')
     const value = await withClient('aws-web-identity', environment(file), (client) => client.obtain())
     const [given] = sts.issued
     expect(value).toMatchObject({ accessKeyId: given?.accessKeyId, secretAccessKey: given?.secret })
@@ -51,14 +52,14 @@ describe.skipIf(!haveSwtpm)('the credential provider of the AWS SDK with a token
     })
   })
 
-  it('sends the new token after the file was replaced, while it lives', async () => {
-    const [first, second] = [await cloud.token(), await cloud.token({ fresh: true })]
-    expect(first).not.toBe(second)
-    const file = cloud.place('rotated', first)
-    await withClient('aws-web-identity', environment(file), async (client) => {
+  it('sends the new token after the agent has replaced the file, while it lives', async () => {
+    const file = await cloud.tokenFile()
+    const first = readFileSync(file, 'utf8')
+    const second = await withClient('aws-web-identity', environment(file), async (client) => {
       await client.obtain()
-      cloud.place('rotated', second)
+      const renewed = await cloud.renewTokenFile()
       await client.obtain()
+      return renewed
     })
     const sent = sts.received.slice(-2).map(({ body }) => new URLSearchParams(Buffer.from(body).toString()))
     expect(sent.map((form) => form.get('WebIdentityToken'))).toEqual([first, second])

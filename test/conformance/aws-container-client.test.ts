@@ -49,8 +49,11 @@ allow_http_loopback = true
     AWS_CONTAINER_CREDENTIALS_FULL_URI: `http://127.0.0.1:${port}/aws/${name}`,
     AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: file,
   })
-  const get = (path: string, headers: Record<string, string> = { authorization: secret }) =>
-    fetch(`http://127.0.0.1:${port}${path}`, { headers })
+  /** Asks again where the machine is too busy for saying in time who asks. */
+  const get = async (path: string, headers: Record<string, string> = { authorization: secret }): Promise<Response> => {
+    const answer = await fetch(`http://127.0.0.1:${port}${path}`, { headers })
+    return answer.headers.get('attestd-error') === 'identity_unavailable' ? get(path, headers) : answer
+  }
   /** The agent fetches them by itself at its start; SDKs wait for a second only. */
   const ready = () => cloud.agent().until(() => cloud.agent().log.includes('"event":"role_assumed"'), 'assumed')
 
@@ -62,8 +65,9 @@ allow_http_loopback = true
     const expected = { AccessKeyId: given?.accessKeyId, SecretAccessKey: given?.secret, Token: given?.securityToken }
     for (const body of bodies) expect(body).toEqual({ ...expected, Expiration: given?.expiration })
     expect(sts.issued).toHaveLength(1)
-    const sent = Object.fromEntries(new URLSearchParams(Buffer.from(sts.received[0]?.body ?? []).toString()))
-    expect(sent).toMatchObject({ RoleArn: roleArn, RoleSessionName: 'attestd-payments', DurationSeconds: '900' })
+    const sent = sts.received.map(({ body }) => Object.fromEntries(new URLSearchParams(Buffer.from(body).toString())))
+    const own = { RoleArn: roleArn, RoleSessionName: 'attestd-payments', DurationSeconds: '900' }
+    expect(sent).toContainEqual(expect.objectContaining(own))
   })
 
   it('are what fromHttp gives, with the secret from its file', async () => {

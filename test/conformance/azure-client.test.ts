@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Entra, openEntra } from '../../mocks/sts/entra.ts'
 import { partOf } from '../support/agent-process.ts'
@@ -10,6 +11,7 @@ import { throwAwayTls } from '../support/throw-away-tls.ts'
 
 const audience = 'api://AzureADTokenExchange'
 const tenant = '11111111-2222-3333-4444-555555555555'
+const scope = 'https://vault.azure.net/.default'
 const clientId = '66666666-7777-8888-9999-000000000000'
 
 describe.skipIf(!haveSwtpm)('the workload identity credential of Azure', () => {
@@ -33,9 +35,7 @@ describe.skipIf(!haveSwtpm)('the workload identity credential of Azure', () => {
     NODE_EXTRA_CA_CERTS: cloud.place('ca.pem', tls.ca),
   })
   const ask = (name: string, text: string) =>
-    withClient('azure', environment(cloud.place(name, text)), (client) =>
-      client.ask('https://vault.azure.net/.default'),
-    )
+    withClient('azure', environment(cloud.place(name, text)), (client) => client.ask(scope))
   const assertion = () =>
     new URLSearchParams(Buffer.from(entra.received.at(-1)?.body ?? []).toString()).get('client_assertion')
   const refusal = async (text: string) => {
@@ -43,20 +43,21 @@ describe.skipIf(!haveSwtpm)('the workload identity credential of Azure', () => {
     return answer.ok ? 'accepted' : answer.message
   }
 
-  it('gets an access token for the token of the file', async () => {
-    const token = await cloud.token()
-    const answer = await ask('good', token)
+  it('gets an access token for the token of our file', async () => {
+    const file = await cloud.tokenFile()
+    const token = readFileSync(file, 'utf8')
+    const answer = await withClient('azure', environment(file), (client) => client.ask(scope))
     expect(answer).toEqual({ ok: true, value: { token: entra.issued.at(-1) } })
     expect(assertion()).toBe(token)
   })
 
-  it('reads the file again for a credential of its own, after it was replaced', async () => {
-    const [first, second] = [await cloud.token(), await cloud.token({ fresh: true })]
-    const file = cloud.place('rotated', first)
-    await withClient('azure', environment(file), async (client) => {
-      await client.obtain('https://vault.azure.net/.default')
-      cloud.place('rotated', second)
+  it('reads the file again for a credential of its own, after the agent has replaced it', async () => {
+    const file = await cloud.tokenFile()
+    const second = await withClient('azure', environment(file), async (client) => {
+      await client.obtain(scope)
+      const renewed = await cloud.renewTokenFile()
       await client.obtain('https://storage.azure.com/.default')
+      return renewed
     })
     expect(assertion()).toBe(second)
   })

@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type GoogleSts, openGoogleSts } from '../../mocks/sts/google.ts'
+import { partOf } from '../support/agent-process.ts'
+import { builtProgram } from '../support/built-program.ts'
 import { withClient } from '../support/client-process.ts'
 import { useCloudAgent } from '../support/cloud-agent.ts'
 import { haveSwtpm } from '../support/swtpm.ts'
@@ -40,9 +43,9 @@ describe.skipIf(!haveSwtpm)('google-auth-library', () => {
     return answer.ok ? 'accepted' : answer.message
   }
 
-  it('exchanges the bytes of the file for an access token', async () => {
-    const token = await cloud.token()
-    const file = cloud.place('good', token)
+  it('exchanges the bytes of our token file for an access token', async () => {
+    const file = await cloud.tokenFile()
+    const token = readFileSync(file, 'utf8')
     const value = await withClient('google', environment({ file }), (client) => client.obtain())
     expect(value).toEqual({ token: sts.issued.at(-1) })
     expect(sts.received.at(-1)?.headers.authorization).toBeUndefined()
@@ -53,6 +56,20 @@ describe.skipIf(!haveSwtpm)('google-auth-library', () => {
       subject_token: token,
       subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
     })
+  })
+
+  it('exchanges the new token after the agent has replaced the file, while it lives', async () => {
+    const file = await cloud.tokenFile()
+    lifeS = 60
+    const renewed = await withClient('google', environment({ file }), async (client) => {
+      await client.obtain()
+      const second = await cloud.renewTokenFile()
+      await client.obtain()
+      return second
+    }).finally(() => {
+      lifeS = 3600
+    })
+    expect(sent(-1).get('subject_token')).toBe(renewed)
   })
 
   it('takes the token out of a file of JSON too (API-156)', async () => {
@@ -110,6 +127,44 @@ describe.skipIf(!haveSwtpm)('google-auth-library', () => {
     ['a life of more than 48 h', (claims) => Object.assign(claims, { exp: Number(claims['iat']) + 172_801 }), 'times'],
   ])('is refused with a token of %s', async (_, change, says) => {
     expect(await refusal(await cloud.resigned(await cloud.token(), change))).toContain(says)
+  })
+
+  describe('with `attestd gcp` as its executable (API-158)', () => {
+    const executable = (program: string, socket: string, more: object = {}) => ({
+      ...environment({
+        executable: {
+          command: `${process.execPath} ${program} gcp --socket ${socket}`,
+          timeout_millis: 10_000,
+          ...more,
+        },
+      }),
+      GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES: '1',
+    })
+    const api = () => cloud.agent().home.path('api.sock')
+
+    it('exchanges the token for the audience that the library names', async () => {
+      const token = await cloud.token()
+      const own = executable(await builtProgram(), api())
+      const value = await withClient('google', own, (client) => client.obtain())
+      expect([value, sent(-1).get('subject_token')]).toEqual([{ token: sts.issued.at(-1) }, token])
+    })
+
+    it('reads the output file in place of running it again', async () => {
+      const file = cloud.path('answer.json')
+      const own = executable(await builtProgram(), api(), { output_file: file })
+      await withClient('google', own, (client) => client.obtain())
+      const { success, id_token: kept, expiration_time: until } = JSON.parse(readFileSync(file, 'utf8'))
+      expect([success, kept, until]).toEqual([true, sent(-1).get('subject_token'), partOf(kept, 'payload')['exp']])
+      const absent = executable(await builtProgram(), cloud.path('nobody.sock'), { output_file: file })
+      await withClient('google', absent, (client) => client.obtain())
+      expect(sent(-1).get('subject_token')).toBe(kept)
+    })
+
+    it('passes on why there is no token', async () => {
+      const absent = executable(await builtProgram(), cloud.path('nobody.sock'))
+      const answer = await withClient('google', absent, (client) => client.ask())
+      expect(answer).toMatchObject({ ok: false, code: '1', message: expect.stringContaining('AGENT_NOT_REACHED') })
+    })
   })
 
   it('reads only regular files', async () => {

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll } from 'vitest'
 import { parseKeyState } from '../../src/issuer/key-state.ts'
@@ -12,6 +12,10 @@ export interface CloudAgent {
   /** `iss`; discovery document and keys are served there. */
   readonly issuer: () => string
   readonly path: (name: string) => string
+  /** The token file that the agent itself keeps (BRK-110); resolves when it is there. */
+  tokenFile(): Promise<string>
+  /** Has the agent put a new token into its token file; resolves, with the token, when it is there. */
+  renewTokenFile(): Promise<string>
   /** A token of the running agent; `fresh`: one that nobody had before. */
   token(demand?: { readonly fresh: boolean }): Promise<string>
   /** The token with other claims and a good signature: only its claims are wrong. */
@@ -35,7 +39,10 @@ export function useCloudAgent({ audience, lines = () => ({}) }: CloudAgentOption
     issuer = `http://127.0.0.1:${await freePort()}`
     const listen = `listen = "${issuer.slice('http://'.length)}"`
     mkdirSync(join(folder, 'files'), { recursive: true, mode: 0o700 })
-    const own = { issuer: [`url = "${issuer}"`, listen, 'allow_http_loopback = true'] }
+    const sink = ['[[sinks]]', 'name = "cloud"', `path = "${join(folder, 'files', 'delivered')}"`]
+    const delivered = [...sink, `audience = "${audience}"`, 'allow_disk = true'].join('\n')
+    const files = { tokenFiles: [`roots = ["${join(folder, 'files')}"]`], sinks: [delivered] }
+    const own = { ...files, issuer: [`url = "${issuer}"`, listen, 'allow_http_loopback = true'] }
     const rules = [callerRule('cloud', `uid = ${process.getuid?.() ?? 0}`, [audience, 'https://other.example'])]
     const home = new AgentHome(join(folder, 'agent'), machine(), {
       rules,
@@ -50,9 +57,21 @@ export function useCloudAgent({ audience, lines = () => ({}) }: CloudAgentOption
     return running
   }
   const path = (name: string) => join(folder, 'files', name)
+  const tokenFile = async () => {
+    await agent().until(() => existsSync(path('delivered')), 'a token file')
+    return path('delivered')
+  }
   return {
     agent,
     path,
+    tokenFile,
+    async renewTokenFile() {
+      const read = async () => readFileSync(await tokenFile(), 'utf8')
+      const before = await read()
+      await agent().ask('/v1/admin/refresh', { socket: 'admin', body: { all: true } })
+      await agent().until(async () => (await read()) !== before, 'a new token in the file')
+      return read()
+    },
     issuer: () => issuer,
     token: (demand = { fresh: false }) => agent().token({ audience, ...demand }),
     place(name, text) {

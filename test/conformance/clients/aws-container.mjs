@@ -3,7 +3,10 @@
 import { fromContainerMetadata, fromHttp } from '@aws-sdk/credential-providers'
 import { takeTurns } from './turns.mjs'
 
-const providers = { http: fromHttp({ maxRetries: 0 }), container: fromContainerMetadata({ maxRetries: 0 }) }
+const providers = {
+  http: fromHttp({ maxRetries: 0, timeout: 5_000 }),
+  container: fromContainerMetadata({ maxRetries: 0, timeout: 5_000 }),
+}
 await takeTurns(async (which) => {
   const { accessKeyId, secretAccessKey, sessionToken, expiration } = await providers[which]()
   return { accessKeyId, secretAccessKey, sessionToken, expiration: expiration?.toISOString() }
