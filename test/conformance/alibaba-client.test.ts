@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type AlibabaSts, openAlibabaSts } from '../../mocks/sts/alibaba.ts'
 import { withClient } from '../support/client-process.ts'
 import { useCloudAgent } from '../support/cloud-agent.ts'
+import { provedByClient } from '../support/proved-by-client.ts'
 import { haveSwtpm } from '../support/swtpm.ts'
 import { throwAwayTls } from '../support/throw-away-tls.ts'
 
@@ -11,6 +12,11 @@ import { throwAwayTls } from '../support/throw-away-tls.ts'
 const audience = 'sts.aliyuncs.com'
 const roleArn = 'acs:ram::1234567890123456:role/guest'
 const providerArn = 'acs:ram::1234567890123456:oidc-provider/attestd'
+
+provedByClient({
+  packages: ['@alicloud/credentials', '@alicloud/sts20150401'],
+  doing: 'Alibaba Cloud: a role from a token file or a token',
+})
 
 describe.skipIf(!haveSwtpm)('clients of Alibaba Cloud STS', () => {
   const cloud = useCloudAgent({ audience })

@@ -4,6 +4,7 @@ import { type AlibabaSts, openAlibabaSts } from '../../mocks/sts/alibaba.ts'
 import { callerRule, freePort } from '../support/agent-process.ts'
 import { withClient } from '../support/client-process.ts'
 import { useCloudAgent } from '../support/cloud-agent.ts'
+import { provedByClient } from '../support/proved-by-client.ts'
 import { haveSwtpm } from '../support/swtpm.ts'
 
 /** RC-12, API-155: credentials of a role from the agent itself, by `credentials_uri` of `@alicloud/credentials`. */
@@ -13,6 +14,8 @@ const roleArn = 'acs:ram::1234567890123456:role/guest'
 const providerArn = 'acs:ram::1234567890123456:oidc-provider/attestd'
 const secret = 'Zm9ydHktdGhyZWUtY2hhcmFjdGVycy1vZi1zZWNyZXQ'
 const uid = process.getuid?.() ?? 0
+
+provedByClient({ packages: ['@alicloud/credentials'], doing: 'Alibaba Cloud: credentials of a role from the agent' })
 
 describe.skipIf(!haveSwtpm)('the credentials URI of Alibaba Cloud', () => {
   let sts: AlibabaSts

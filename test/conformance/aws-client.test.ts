@@ -3,12 +3,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type AwsSts, openAwsSts } from '../../mocks/sts/aws.ts'
 import { withClient } from '../support/client-process.ts'
 import { useCloudAgent } from '../support/cloud-agent.ts'
+import { provedByClient } from '../support/proved-by-client.ts'
 import { haveSwtpm } from '../support/swtpm.ts'
 
 /** RC-20: a role of AWS from a token file, by `fromTokenFile` of the SDK, configured by the environment alone. */
 
 const audience = 'sts.amazonaws.com'
 const roleArn = 'arn:aws:iam::123456789012:role/guest'
+
+provedByClient({ packages: ['@aws-sdk/credential-providers'], doing: 'AWS: a role from a token file' })
 
 describe.skipIf(!haveSwtpm)('the credential provider of the AWS SDK with a token file', () => {
   const cloud = useCloudAgent({ audience })

@@ -4,6 +4,7 @@ import { type AwsSts, openAwsSts } from '../../mocks/sts/aws.ts'
 import { callerRule, freePort } from '../support/agent-process.ts'
 import { withClient } from '../support/client-process.ts'
 import { useCloudAgent } from '../support/cloud-agent.ts'
+import { provedByClient } from '../support/proved-by-client.ts'
 import { haveSwtpm } from '../support/swtpm.ts'
 
 /** API-153, API-125: credentials of a role from the agent itself, by the two providers of the AWS SDK that ask for them. */
@@ -12,6 +13,8 @@ const audience = 'sts.amazonaws.com'
 const roleArn = 'arn:aws:iam::123456789012:role/guest'
 const secret = 'c2VjcmV0LW9mLXRoZS1wYXltZW50cy1jb25zdW1lci0x'
 const uid = process.getuid?.() ?? 0
+
+provedByClient({ packages: ['@aws-sdk/credential-providers'], doing: 'AWS: credentials of a role from the agent' })
 
 describe.skipIf(!haveSwtpm)('the container credentials of AWS', () => {
   let sts: AwsSts

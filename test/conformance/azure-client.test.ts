@@ -4,6 +4,7 @@ import { type Entra, openEntra } from '../../mocks/sts/entra.ts'
 import { partOf } from '../support/agent-process.ts'
 import { withClient } from '../support/client-process.ts'
 import { useCloudAgent } from '../support/cloud-agent.ts'
+import { provedByClient } from '../support/proved-by-client.ts'
 import { haveSwtpm } from '../support/swtpm.ts'
 import { throwAwayTls } from '../support/throw-away-tls.ts'
 
@@ -13,6 +14,8 @@ const audience = 'api://AzureADTokenExchange'
 const tenant = '11111111-2222-3333-4444-555555555555'
 const scope = 'https://vault.azure.net/.default'
 const clientId = '66666666-7777-8888-9999-000000000000'
+
+provedByClient({ packages: ['@azure/identity'], doing: 'Azure: a federated token file' })
 
 describe.skipIf(!haveSwtpm)('the workload identity credential of Azure', () => {
   const cloud = useCloudAgent({ audience })

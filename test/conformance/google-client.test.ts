@@ -5,12 +5,15 @@ import { partOf } from '../support/agent-process.ts'
 import { builtProgram } from '../support/built-program.ts'
 import { withClient } from '../support/client-process.ts'
 import { useCloudAgent } from '../support/cloud-agent.ts'
+import { provedByClient } from '../support/proved-by-client.ts'
 import { haveSwtpm } from '../support/swtpm.ts'
 
 /** RC-21: workload identity federation of Google Cloud from a token file, by `google-auth-library`. */
 
 const provider = '//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q'
 const exchanges = 200
+
+provedByClient({ packages: ['google-auth-library'], doing: 'Google Cloud: workload identity federation' })
 
 describe.skipIf(!haveSwtpm)('google-auth-library', () => {
   const cloud = useCloudAgent({ audience: provider })

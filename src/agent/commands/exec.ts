@@ -30,11 +30,12 @@ function variableName(text: string): string {
 
 /** Runs to its end with the same standard streams; gives the exit code as a shell would. */
 async function runToEnd([name = '', ...args]: readonly string[], added: Record<string, string>): Promise<number> {
-  const child = spawn(name, args, { stdio: 'inherit', env: { ...process.env, ...added } })
+  // Before there is a child: whoever sees that it runs may send a signal at once.
   for (const signal of passedOn) {
     const sentToAll = ofTerminals.includes(signal) && process.stdin.isTTY
     process.on(signal, () => sentToAll || child.kill(signal))
   }
+  const child = spawn(name, args, { stdio: 'inherit', env: { ...process.env, ...added } })
   const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
   return code ?? endedBySignal + (signal === null ? 0 : constants.signals[signal])
 }
