@@ -13,8 +13,13 @@ import {
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { configurationSchema } from '../src/agent/configuration/schema.ts'
 
 const units = resolve(import.meta.dirname, '../systemd')
+const sockets = [
+  ...['attestd.socket', 'attestd-admin.socket', 'attestd-cred.socket'],
+  ...['attestd-confidential-space.socket', 'attestd-fly.socket'],
+]
 const folder = mkdtempSync(join(tmpdir(), 'attestd-units-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -38,7 +43,7 @@ const command = (service.get('ExecStart')?.[0] ?? '').split(' ')
 function installed(): string {
   const path = join(folder, 'units')
   mkdirSync(path, { recursive: true })
-  for (const name of ['attestd.socket', 'attestd-admin.socket']) copyFileSync(join(units, name), join(path, name))
+  for (const name of sockets) copyFileSync(join(units, name), join(path, name))
   writeFileSync(
     join(path, 'attestd.service'),
     textOf('attestd.service').replaceAll(/\/usr\/bin\/node|\/bin\/kill/g, process.execPath),
@@ -60,7 +65,7 @@ function exposure(unit: string): number {
 }
 
 describe.skipIf(!has('systemd-analyze'))('the units as the service manager reads them', () => {
-  it.each(['attestd.service', 'attestd.socket', 'attestd-admin.socket'])('%s has no error and no warning', (name) => {
+  it.each(['attestd.service', ...sockets])('%s has no error and no warning', (name) => {
     const { status, said } = analyze('verify', '--recursive-errors=no', join(installed(), name))
     expect({ status, said: said.split('\n').filter((line) => line.includes('attestd')) }).toEqual({
       status: 0,
@@ -89,10 +94,22 @@ describe('the service', () => {
   })
 
   it('takes exactly the sockets whose names the agent knows (SYS-11)', () => {
-    const sockets = service.get('Sockets')?.[0]?.split(' ') ?? []
-    const names = sockets.map((name) => settingsOf(name).get('FileDescriptorName')?.[0])
-    expect(names).toEqual(['api', 'admin'])
+    const own = service.get('Sockets')?.[0]?.split(' ') ?? []
+    const names = own.map((name) => settingsOf(name).get('FileDescriptorName')?.[0])
+    expect(names).toEqual(['api', 'admin', 'cred'])
     for (const name of sockets) expect(settingsOf(name).get('Service')).toEqual(['attestd.service'])
+  })
+
+  // A unit that requires them would not start where they are not enabled (API-120), or not known (SYS-90).
+  it('requires the native sockets alone, and each of them by a name of its own', () => {
+    expect(service.get('Requires')).toEqual(['attestd.socket attestd-admin.socket'])
+    const names = sockets.map((name) => settingsOf(name).get('FileDescriptorName')?.[0])
+    expect(names).toEqual(['api', 'admin', 'cred', 'cs', 'fly'])
+    const paths = sockets.map((name) => settingsOf(name).get('ListenStream')?.[0])
+    const { listen, compat } = configurationSchema.shape
+    const { api, admin } = listen.parse({})
+    const { confidential_space, fly } = compat.parse({ confidential_space: {}, fly: {} })
+    expect(paths).toEqual([api, admin, '/run/attestd/cred.sock', confidential_space?.socket, fly?.socket])
   })
 
   it('has no setting that breaks it (SYS-13, SYS-14, SYS-30 to SYS-33)', () => {
@@ -109,6 +126,9 @@ describe('the service', () => {
     }
     expect(of('attestd.socket')).toEqual(['0660', 'attest-clients', false])
     expect(of('attestd-admin.socket')).toEqual(['0600', 'root', false])
+    expect(of('attestd-cred.socket')).toEqual(['0600', 'root', false])
+    expect(of('attestd-confidential-space.socket')).toEqual(['0660', 'attest-clients', false])
+    expect(of('attestd-fly.socket')).toEqual(['0660', 'attest-clients', false])
   })
 })
 
