@@ -1,5 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+
+/** The one that every user may run: a version of root's own would not do. */
+const python = '/usr/bin/python3'
+
+export const canLoadCredentials = existsSync(python)
 
 /**
  * What the service manager runs for `LoadCredential=`: binds its end to an abstract name, connects, closes its sending
@@ -48,9 +54,9 @@ export function managerName(unit: string, id: string): Uint8Array {
 export async function loadCredential(path: string, name: Uint8Array, options: LoaderOptions = {}): Promise<string> {
   const { uid, sends = '', prepare = () => undefined } = options
   const hex = (bytes: Uint8Array | string) => Buffer.from(bytes).toString('hex')
-  const python = ['python3', '-c', loader, hex(name), path, hex(sends)]
+  const program = [python, '-c', loader, hex(name), path, hex(sends)]
   const as = uid === undefined ? [] : ['setpriv', '--reuid', String(uid), '--regid', String(uid), '--clear-groups']
-  const [command = '', ...args] = [...as, ...python]
+  const [command = '', ...args] = [...as, ...program]
   const child: ChildProcess = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] })
   const chunks: Buffer[] = []
   child.stdout?.on('data', (chunk: Buffer) => chunks.push(chunk))
