@@ -42,7 +42,10 @@ describe('systemd/attestd.toml', () => {
       ...(['collateral', 'issuer', 'callers', 'broker'] as const),
     ]
     for (const section of sections) {
-      const shown = section === 'listen' ? all[section] : { ...all[section], ...pick(examples, all[section]) }
+      const shown =
+        section === 'listen'
+          ? { ...all[section], cred: undefined }
+          : { ...all[section], ...pick(examples, all[section]) }
       expect(JSON.parse(JSON.stringify(shown)), section).toEqual(JSON.parse(JSON.stringify(shipped[section])))
     }
   })
