@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { type Agent as HttpAgent, request } from 'node:http'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { builtProgram } from './built-program.ts'
+
+export { freePort } from './free-port.ts'
 
 export interface AgentAnswer {
   readonly status: number
@@ -73,26 +73,6 @@ allow = { methods = ["token", "jwks", "explain"], audiences = [${listed}], nonce
 }
 
 export const ownRule = callerRule('tests', `uid = ${ownUid}`, [audience, `${audience}/`])
-
-/** Linux gives connections ports from 32 768 on. */
-const belowEphemeral = { from: 20_000, to: 32_768 }
-
-async function isFree(port: number): Promise<boolean> {
-  const probe = createServer().listen(port, '127.0.0.1')
-  const free = await new Promise<boolean>((resolve) => {
-    probe.once('listening', () => resolve(true)).once('error', () => resolve(false))
-  })
-  if (free) await new Promise((resolve) => probe.close(resolve))
-  return free
-}
-
-/** A port of loopback that nobody listens on now, and that no connection is given by the system. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(belowEphemeral.from, belowEphemeral.to)
-    if (await isFree(port)) return port
-  }
-}
 
 /** Where one agent lives: its configuration, its state and its sockets. Several runs may follow one another. */
 export class AgentHome {

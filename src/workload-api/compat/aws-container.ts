@@ -23,7 +23,7 @@ async function serveCredentials(
 ): Promise<void> {
   exchange.queryMembers({})
   const [name = ''] = exchange.parameters
-  settings.secrets.requireConsumer(exchange.header('authorization') ?? null, name)
+  settings.secrets.requireConsumer(exchange.soleHeader('authorization'), name)
   const consumer = consumerAt(exchange, settings)
   if (consumer === null) throw new TypeError('a secret of a consumer that is not there')
   await answerCredentials(context, { exchange, consumer }, settings, encodeCredentials)
