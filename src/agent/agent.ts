@@ -25,6 +25,8 @@ import { AgentRegistryActions } from './registry-actions.ts'
 import { invalidateSelected } from './selected-entries.ts'
 import { serveAll } from './serving.ts'
 import { SettingsInForce } from './settings-in-force.ts'
+import { encodeSupportBundle } from './support-bundle.ts'
+import { TokenGates } from './token-gates.ts'
 import { earliestNowS, version } from './version.ts'
 import { type GuestWiring, wireGuest } from './wiring/guest.ts'
 import type { Host } from './wiring/host.ts'
@@ -121,6 +123,7 @@ export class Agent {
       collectEvidence: createEvidenceCollector({ guest, appraiser, turns }),
       measure: createMeasurer({ guest, settings: () => inForce.settings, measured: measurements.emit }),
       measurements,
+      gates: new TokenGates(),
     }
     this.#core = { ...core, metrics: wireMetrics(core) }
     const registry = new TpmRegistry({ store, clock, random })
@@ -255,7 +258,15 @@ export class Agent {
       reload: () => this.reload(),
       metrics: () => this.#core.metrics.text(),
       registry: this.#registry,
+      support: () => this.#support(),
+      ...Object.assign({}, ...this.#services.map(({ admin }) => admin)),
     }
+  }
+
+  async #support(): Promise<string> {
+    const more = await Promise.all(this.#services.map((service) => service.support?.()))
+    const { configuration } = this.#settings.settings
+    return encodeSupportBundle({ version, status: this.status(), configuration, more: Object.assign({}, ...more) })
   }
 
   #serve(): Task {

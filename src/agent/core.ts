@@ -3,6 +3,7 @@ import type { Task } from '../base/tasks.ts'
 import type { Broker } from '../passport/broker.ts'
 import type { BrokerEvent } from '../passport/broker-events.ts'
 import type { PeerCredentials } from '../platform/peer-credentials.ts'
+import type { AdminActions } from '../workload-api/admin-routes.ts'
 import type { ConnectionLedger } from '../workload-api/connection-ledger.ts'
 import type { EvidenceCollector } from '../workload-api/evidence-collector.ts'
 import type { WorkloadLimits } from '../workload-api/limits.ts'
@@ -14,6 +15,7 @@ import type { BatchRecord } from './embedded/batch-ledger.ts'
 import type { MeasurementEvent } from './measuring.ts'
 import type { AgentMetrics } from './metrics/agent-metrics.ts'
 import type { Observers } from './observers.ts'
+import type { TokenGates } from './token-gates.ts'
 import type { GuestWiring } from './wiring/guest.ts'
 import type { Host } from './wiring/host.ts'
 import type { IssuingWiring } from './wiring/issuing.ts'
@@ -49,6 +51,8 @@ export interface AgentCore {
   /** Hears of every register that was extended through us, or may have been. */
   readonly measurements: Observers<MeasurementEvent>
   readonly metrics: AgentMetrics
+  /** What keeps all callers from tokens at present. */
+  readonly gates: TokenGates
 }
 
 /** Something of the agent that lives in time beside guest, broker and native listeners. */
@@ -61,4 +65,8 @@ export interface AgentService {
   failing?(): readonly string[]
   /** Its members of the status document; nothing secret (API-110). */
   describe?(): Readonly<Record<string, unknown>>
+  /** What administrators can do with it. */
+  readonly admin?: Partial<AdminActions>
+  /** Its members of the support bundle; nothing secret (API-110). */
+  support?(): Promise<Readonly<Record<string, unknown>>>
 }

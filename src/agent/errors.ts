@@ -67,6 +67,16 @@ export const agentErrors = declareErrors({
     title: 'this register cannot be extended here',
     remedy: 'name a register of `measure.registers` that this guest has: RTMRs of a TD, PCRs of a TPM',
   },
+  JOURNAL_ABSENT: {
+    kind: 'unavailable',
+    title: 'there is no journal',
+    remedy: 'check --config, set journal.enabled = true, and run this as root or as the user of the agent',
+  },
+  JOURNAL_BROKEN: {
+    kind: 'distrusted',
+    title: 'the journal is not as it was written',
+    remedy: 'keep the files as they are and find out who wrote to them; what stands before the named record holds',
+  },
   AGENT_HOLDS_STATE: {
     kind: 'unavailable',
     title: 'the running agent holds what this command needs for itself',

@@ -29,6 +29,7 @@ const commands: Readonly<Record<string, (io: CommandIo) => Promise<Command>>> = 
   verify: async (io) => (await import('./commands/verify.ts')).verifyCommand(io),
   status: async (io) => (await import('./commands/status.ts')).statusCommand(io),
   registry: async (io) => (await import('./commands/registry.ts')).registryCommand(io),
+  journal: async (io) => (await import('./commands/journal.ts')).journalCommand(io),
   doctor: async (io) => (await import('./commands/doctor.ts')).doctorCommand(io),
 }
 

@@ -30,6 +30,10 @@ export interface AdminActions {
   reload(): Promise<readonly string[]>
   /** OpenMetrics text. */
   metrics?(): Promise<string> | string
+  /** Records of the journal behind the record `since`, as the JSON text of the answer. */
+  journal?(since: number): Promise<string>
+  /** What a maintainer needs to help, without anything secret (API-110), as JSON text. */
+  support?(): Promise<string>
   /** Without it there are no routes of the registry. */
   readonly registry?: RegistryActions
 }
@@ -86,6 +90,30 @@ async function reload(admin: AdminActions, exchange: Exchange): Promise<void> {
   exchange.writeProblem(encodeProblem(refused, exchange.id, errors))
 }
 
+async function serveJournal(read: (since: number) => Promise<string>, exchange: Exchange): Promise<void> {
+  const reader = new MemberReader(exchange.queryMembers({ since: 'integer' }), ['since'])
+  const body = await read(reader.integer('since', 0, Number.MAX_SAFE_INTEGER) ?? 0)
+  await exchange.answer({ status: 200, type: 'application/json', body })
+}
+
+async function serveSupport(collect: () => Promise<string>, exchange: Exchange): Promise<void> {
+  await exchange.answer({ status: 200, type: 'application/json', body: await collect() })
+}
+
+/** Routes that an agent has only with the part of it that they are about. */
+function optionalRoutes({ journal, support }: AdminActions): Route[] {
+  const route = (name: string, handle: Route['handle']): Route => ({
+    method: 'GET',
+    path: `/v1/admin/${name}`,
+    caller: false,
+    handle,
+  })
+  return [
+    ...(journal ? [route('journal', (exchange) => serveJournal(journal, exchange))] : []),
+    ...(support ? [route('support', (exchange) => serveSupport(support, exchange))] : []),
+  ]
+}
+
 /** Routes of the admin listener; on every other listener they do not exist (API-02). */
 export function adminRoutes(admin: AdminActions): readonly Route[] {
   const post = (name: string, handle: (admin: AdminActions, exchange: Exchange) => Promise<void>): Route => ({
@@ -106,6 +134,7 @@ export function adminRoutes(admin: AdminActions): readonly Route[] {
     post('refresh', refresh),
     post('invalidate', invalidate),
     post('reload', reload),
+    ...optionalRoutes(admin),
     ...(registry ? registryRoutes(registry) : []),
     ...(metrics
       ? [get('/metrics', 'application/openmetrics-text; version=1.0.0; charset=utf-8', async () => metrics.call(admin))]

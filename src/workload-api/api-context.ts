@@ -55,7 +55,7 @@ function requireRule(context: ApiContext, asker: Asker, request: CallerRequest):
   if (decision.allowed) return { request, policy, rule: decision.rule }
   const { code, dimension, rule } = decision
   const caller = callerKey(asker.caller)
-  observe({ event: 'denied', listener, rule, caller, code, dimension })
+  observe({ event: 'denied', listener, rule, caller, who: asker.caller, code, dimension })
   if (rates.mayLogDenial(caller, dimension)) {
     log.info({ request_id: asker.id, caller, uid: asker.caller.uid, code, dimension }, 'request denied')
   }

@@ -159,6 +159,11 @@ export const workloadApiErrors = declareErrors({
     title: 'the credential is larger than the service manager takes',
     remedy: 'shorten the token: issuer.max_characters bounds it, fewer subject claims make it smaller',
   },
+  journal_unavailable: {
+    kind: 'unavailable',
+    title: 'the agent cannot write its journal, and serves no tokens without it',
+    remedy: 'free space where the state directory is; the agent goes on by itself',
+  },
   too_many_connections: {
     kind: 'unavailable',
     title: 'all connections of the agent are in use',

@@ -122,6 +122,12 @@ async function obtainInTurn(context: ApiContext, job: TokenJob): Promise<ServedT
   return current
 }
 
+function tellServed({ listener, observe }: ApiContext, { asker, request }: TokenJob, token: ServedToken): void {
+  const { issuer, audience } = request
+  const { jti, issuedAt, expiresAt, source } = token
+  observe({ event: 'served', listener, caller: asker.caller, issuer, audience, jti, issuedAt, expiresAt, source })
+}
+
 /**
  * Obtains the token of a job and hands it to `use`, which must use it at once: between the last look at policy and clock
  * and the call nothing is waited for (API-69, API-90). A token that became too old while the caller was checked is obtained
@@ -135,7 +141,10 @@ export async function takeToken(context: ApiContext, job: TokenJob, use: (token:
     requireShortLife(requireStillAllowed(context, job.asker, job.permission), token)
     const demand = { minValidS: parameters.minValidS, now: clock.now(), floorS: limits.servingFloorS }
     const why = unservableBecause(token, request, demand)
-    if (why === null) return use(token)
+    if (why === null) {
+      tellServed(context, job, token)
+      return use(token)
+    }
     observe({ event: 'unservable_token_stopped', listener, why })
   }
   throw new TypeError('the token provider gave tokens that must not be served')

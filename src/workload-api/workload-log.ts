@@ -32,8 +32,23 @@ export type WorkloadEvent =
       /** Id of the rule that came furthest; null: none is about this caller. */
       readonly rule: string | null
       readonly caller: string
+      readonly who: CallerIdentity
       readonly code: string
       readonly dimension: string
+    }
+  /** A token goes to a caller now; told without the token. */
+  | {
+      readonly event: 'served'
+      readonly listener: string
+      readonly caller: CallerIdentity
+      /** Name of the issuer in the configuration. */
+      readonly issuer: string
+      readonly audience: readonly string[]
+      readonly jti: string
+      /** Seconds since the Unix epoch. */
+      readonly issuedAt: number
+      readonly expiresAt: number
+      readonly source: string
     }
   /** Who connected is known, or why it is not; `identity`: how it was found out. */
   | {

@@ -4,6 +4,7 @@ import { compat } from './compat-section.ts'
 import { credentials } from './credentials-section.ts'
 import { millisecondsOf } from './duration.ts'
 import { imaPolicy } from './ima-section.ts'
+import { journal } from './journal-section.ts'
 import { measure, onMeasure } from './measure-section.ts'
 import { registry } from './registry-section.ts'
 import { remotes } from './remote-section.ts'
@@ -204,6 +205,7 @@ export const configurationSchema = z.strictObject({
   remotes,
   callers,
   measure,
+  journal,
   broker,
   token_files: tokenFiles,
   sinks,

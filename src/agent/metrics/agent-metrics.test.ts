@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { BrokerRig, type RigOptions } from '../../../test/support/broker-rig.ts'
 import { tokenRequest, upstreamErrors } from '../../../test/support/fake-token-source.ts'
 import { parseOpenMetrics, sampleValue } from '../../../test/support/open-metrics.ts'
+import { someone } from '../../../test/support/workload-room.ts'
 import type { BrokerEvent } from '../../passport/broker-events.ts'
 import type { WorkloadEvent } from '../../workload-api/workload-log.ts'
 import { Observers } from '../observers.ts'
@@ -68,7 +69,15 @@ describe('the metrics', () => {
     rig.broker.status()
     for (const told of [
       answered,
-      { event: 'denied', listener: 'api', rule: 'a"\\\nb', caller: 'uid:1', code: 'policy_denied', dimension: 'fresh' },
+      {
+        event: 'denied',
+        listener: 'api',
+        rule: 'a"\\\nb',
+        caller: 'uid:1',
+        who: someone,
+        code: 'policy_denied',
+        dimension: 'fresh',
+      },
       { event: 'rate_limited', listener: 'api', stage: 'accept' },
       { event: 'caller_identified', listener: 'api', identity: 'pidfd', result: 'ok' },
     ] as const)

@@ -16,6 +16,7 @@ function fixedParts({
   collateral,
   issuer,
   compat,
+  journal,
 }: Configuration): Readonly<Record<string, unknown>> {
   const { url, listen: address, algorithm, rotation, ephemeral_keys, allow_http_loopback } = issuer
   return {
@@ -26,6 +27,7 @@ function fixedParts({
     registry: registry ?? null,
     collateral,
     compat,
+    journal,
     'issuer.url': url,
     'issuer.listen': address ?? null,
     'issuer.algorithm': algorithm,

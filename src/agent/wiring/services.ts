@@ -3,10 +3,12 @@ import { wireCloudSurfaces } from './cloud-surfaces.ts'
 import { wireCompat } from './compat.ts'
 import { wireCredentials } from './credentials.ts'
 import { wireDeviceEvents } from './device-events.ts'
+import { wireJournal } from './journal.ts'
 import { wireSinks } from './sinks.ts'
 
 /** Everything that this agent runs beside guest, broker and native listeners. Throws before anything is served. */
 export async function wireServices(core: AgentCore): Promise<readonly AgentService[]> {
   const cloud = await wireCloudSurfaces(core)
-  return [wireDeviceEvents(core), await wireCompat(core), cloud, wireCredentials(core), wireSinks(core)]
+  const journal = await wireJournal(core)
+  return [journal, wireDeviceEvents(core), await wireCompat(core), cloud, wireCredentials(core), wireSinks(core)]
 }

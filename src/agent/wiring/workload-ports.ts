@@ -17,12 +17,13 @@ export function workloadPorts({
   peers,
   collectEvidence,
   measure,
+  gates,
 }: AgentCore): WorkloadPorts {
   return {
     identifier: peers,
     policy: () => settings().callers,
     tokens: () => settings().tokens,
-    provider: broker,
+    provider: gates.guard(broker),
     collectEvidence,
     measure,
     jwks: async () => ({ keys: issuing.keys.jwks().keys.map((key): JsonObject => ({ ...key })) }),

@@ -1,0 +1,90 @@
+import { firstSeqOf, isFileName } from './journal-files.ts'
+import { beginning, type JournalHead, readRecord } from './record.ts'
+
+/** The first record that is not what was written, or does not follow the one before. */
+export interface BrokenRecord {
+  readonly file: string
+  /** Counted from 1. */
+  readonly line: number
+  readonly says: string
+}
+
+export interface JournalVerdict {
+  /** Good records before the first broken one. */
+  readonly records: number
+  /** Number of the first record at hand; older ones were removed with their files. */
+  readonly first: number | null
+  /** The last good record. */
+  readonly head: JournalHead | null
+  readonly broken: BrokenRecord | null
+  /** Bytes behind the last line of the last file: the agent was killed while it wrote, or writes now. */
+  readonly tornBytes: number
+}
+
+const lineFeed = 0x0a
+
+/**
+ * Follows the chain of a journal, file by file in the order of their names, up to the first record that is broken
+ * (BRK-122). Records that were cut off at the end leave no trace in it, and who writes the whole chain anew is not found
+ * out: compare the head with one that was noted elsewhere. Never throws for bad files.
+ */
+export class JournalVerifier {
+  #records = 0
+  #first: number | null = null
+  #head: JournalHead | null = null
+  #broken: BrokenRecord | null = null
+  #tornBytes = 0
+  #tornFile: string | null = null
+
+  take(file: string, bytes: Uint8Array): void {
+    if (this.#broken !== null) return
+    if (this.#tornFile !== null) this.#break(this.#tornFile, 0, 'is cut off, and another file follows')
+    else if (!isFileName(file)) this.#break(file, 1, 'is in a file that is not one of the journal')
+    else this.#follow(file, bytes)
+  }
+
+  get verdict(): JournalVerdict {
+    const tornBytes = this.#broken === null ? this.#tornBytes : 0
+    return { records: this.#records, first: this.#first, head: this.#head, broken: this.#broken, tornBytes }
+  }
+
+  #follow(file: string, bytes: Uint8Array): void {
+    let start = 0
+    for (let line = 1; this.#broken === null; line++) {
+      const end = bytes.indexOf(lineFeed, start)
+      if (end === -1) break
+      const says = this.#judge(file, line, bytes.subarray(start, end))
+      if (says !== null) this.#break(file, line, says)
+      start = end + 1
+    }
+    this.#tornBytes = bytes.length - start
+    // An empty file behind the last one: the agent was killed before its first record.
+    if (this.#broken === null && (this.#tornBytes > 0 || bytes.length === 0)) this.#tornFile = file
+  }
+
+  /** What is wrong with the line; null: it is the next record. */
+  #judge(file: string, line: number, bytes: Uint8Array): string | null {
+    const read = readRecord(bytes)
+    if (!read.ok) return read.says
+    const { seq } = read.head
+    const misplaced = this.#misplaced(seq, read.prev)
+    if (misplaced !== null) return misplaced
+    if (line === 1 && firstSeqOf(file) !== seq) return 'is in another file than its number says'
+    this.#first ??= seq
+    this.#head = read.head
+    this.#records++
+    return null
+  }
+
+  /** The first record at hand follows one that was removed with its file, unless it is the very first. */
+  #misplaced(seq: number, prev: string): string | null {
+    const before = this.#head ?? (seq === 1 ? beginning : null)
+    if (before === null) return null
+    if (seq !== before.seq + 1) return `has the number ${seq} behind ${before.seq}`
+    return prev === before.hash ? null : 'does not follow the record before it'
+  }
+
+  #break(file: string, line: number, says: string): void {
+    this.#broken ??= { file, line, says }
+  }
+}
