@@ -18,7 +18,8 @@ export class Alarm {
   async sleep(ms: number, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     const woken = new AbortController()
-    const wake = () => woken.abort()
+    // With a reason, because without one an exception with its stack is made for nobody.
+    const wake = () => woken.abort('woken')
     this.#sleepers.add(wake)
     signal.addEventListener('abort', wake, { once: true })
     try {

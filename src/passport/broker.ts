@@ -245,7 +245,7 @@ class TokenBroker implements Broker {
     const ended = new AbortController()
     const late = this.#clock.sleep(this.#limits.drainMs, ended.signal).catch(() => undefined)
     await Promise.race([this.#allReturned(), late])
-    ended.abort()
+    ended.abort('ended')
     this.#cancelFlights(() => true)
     for (const { unshared } of this.#issuers.all()) for (const flight of unshared) flight.cancel()
     await this.#allReturned()

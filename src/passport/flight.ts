@@ -75,7 +75,7 @@ export class Flight {
     } catch (error) {
       return this.#judge(error)
     } finally {
-      ended.abort()
+      ended.abort('ended')
     }
   }
 

@@ -39,6 +39,6 @@ export class Waiter {
 
   close(): void {
     this.#caller.removeEventListener('abort', this.#leave)
-    this.#closed.abort()
+    this.#closed.abort('closed')
   }
 }

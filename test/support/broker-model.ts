@@ -3,6 +3,7 @@ import { type Broker, createBroker } from '../../src/passport/broker.ts'
 import { passportErrors } from '../../src/passport/errors.ts'
 import type { ServedToken } from '../../src/results/served-token.ts'
 import type { TokenRequest } from '../../src/results/token-request.ts'
+import { BrokerLedger } from './broker-ledger.ts'
 import { asDeclared } from './broker-rig.ts'
 import { FakeClock, settled } from './fake-clock.ts'
 import {
@@ -17,7 +18,10 @@ import { seededRandom } from './seeded-random.ts'
 
 /**
  * The broker against a model of what it must never do (broker.md section 15). The model knows what the issuers did, what callers
- * asked, and the clocks; it does not look into the broker. Every step is data, so that a failing run shrinks.
+ * asked, and the clocks; of the broker it knows what `BrokerLedger` is told. Every step is data, so that a failing run shrinks.
+ *
+ * Elsewhere: I1 for files in sinks/*.test.ts; I3 for devices in attester/tdx/device-turns.test.ts; I12 in
+ * policies/caller-policy.test.ts; I14 for the queue of the device in base/fair-queue.test.ts; I18 with the journal.
  */
 export type Step =
   | {
@@ -53,6 +57,10 @@ const keys: readonly TokenRequest[] = issuers.flatMap(({ name }) =>
   [['a'], ['a', 'b'], ['c']].map((audience) => tokenRequest({ issuer: name, audience })),
 )
 const isWarm = (key: number) => key % 3 === 0
+const unsharedFlights = 3
+const flightMs = 60_000
+/** Longest answer of an issuer that is thought to work. */
+const soonMs = 1_500
 
 const retryLater = passportErrors.error('issuer_unavailable', 'busy', { facts: { retry_after_ms: 100_000 } })
 const failures = [
@@ -90,6 +98,7 @@ const behaviour: fc.Arbitrary<Behaviour> = fc.oneof(
   { weight: 1, arbitrary: fc.constant<Behaviour>({ kind: 'issue', audience: ['evil'] }) },
   { weight: 1, arbitrary: fc.constant<Behaviour>({ kind: 'issue', lifeS: 9 }) },
   { weight: 1, arbitrary: fc.constant<Behaviour>({ kind: 'issue', datedS: 40 }) },
+  { weight: 1, arbitrary: fc.constant<Behaviour>({ kind: 'issue', datedS: -40, afterMs: 50 }) },
 )
 
 const key = fc.nat(keys.length - 1)
@@ -155,6 +164,7 @@ interface Stored {
   readonly issued: IssuedToken
   readonly endWall: number
   readonly endBoot: number
+  readonly receivedAtBoot: number
 }
 
 interface Open {
@@ -172,6 +182,8 @@ export class BrokerModel {
   readonly trace: string[] = []
   readonly violations: string[] = []
   steps = 0
+  readonly #ledger: BrokerLedger
+  #step: Step | { readonly do: 'start' } = { do: 'start' }
   #sources: FakeTokenSource[]
   readonly #broker: Broker
   readonly #stop = new AbortController()
@@ -192,20 +204,53 @@ export class BrokerModel {
   readonly #lastEnd = new Map<string, number>()
   /** All calls in their order, from 1. */
   readonly #order = new Map<SourceCall, number>()
+  /** Keys whose token is to be renewed although it is good: the order of the last call before that (BRK-47, BRK-75). */
+  readonly #softened = new Map<number, number>()
+  /** Boot time before which the issuer asked not to be called, by key without a token (BRK-43). */
+  readonly #notBefore = new Map<number, number>()
+  /** Keys whose last attempt did not reach the issuer. */
+  readonly #unreached = new Set<number>()
+  /** Boot time from which on an attempt is worth while again, by declared key (BRK-46). */
+  readonly #relieved = new Map<number, number>()
+  /** Boot time since when an issuer answers well and soon, and no clock has moved by itself. */
+  readonly #calmSince = new Map<string, number>()
+  /** The number of calls when the breaker of an issuer opened. */
+  readonly #openedAt = new Map<string, number>()
+  /** Shared calls that were cut off in this step. */
+  #cut: { readonly key: number; readonly call: SourceCall }[] = []
   #requests = 0
   #draining = false
   #newestIat = 0
 
   constructor(seed: number) {
+    this.#ledger = this.#makeLedger()
     this.#sources = issuers.map((about) => this.#watched(new FakeTokenSource(this.clock, about)))
     this.#broker = createBroker({
       sources: this.#sources,
       clock: this.clock,
       random: seededRandom(seed),
-      limits: { entries: 4, entriesPerCaller: 4 },
+      limits: { entries: 4, entriesPerCaller: 3, unsharedFlights },
+      observe: this.#ledger.observe,
       declared: asDeclared(keys.filter((_, key) => isWarm(key))),
     })
+    for (const { name } of issuers) this.#calmSince.set(name, this.clock.boottime())
     this.#keeping = this.#broker.keepFresh(this.#stop.signal)
+  }
+
+  #makeLedger(): BrokerLedger {
+    return new BrokerLedger({
+      require: (invariant, holds, detail) => this.#require(invariant, holds, detail),
+      keyOf: (request) => this.#keyOf(request),
+      step: () => (this.#step.do === 'invalidate' && this.#step.hard ? 'invalidate hard' : this.#step.do),
+      leftMs: (key) => {
+        const stored = this.#stored.get(key)
+        return stored === undefined ? null : this.#left(stored)
+      },
+      chanceSince: (key, boot) => this.#hadEveryChance(key, boot),
+      breaker: (name, isOpen) => (isOpen ? this.#openedAt.set(name, this.#order.size) : this.#openedAt.delete(name)),
+      monotonic: () => this.clock.monotonic(),
+      boot: () => this.clock.boottime(),
+    })
   }
 
   #watched(source: FakeTokenSource): FakeTokenSource {
@@ -236,6 +281,9 @@ export class BrokerModel {
     this.#order.set(call, this.#order.size + 1)
     this.#require('I15', !this.#draining, () => `call for key ${key} while draining`)
     this.#lastFailure.delete(key)
+    this.#relieved.delete(key)
+    this.#unreached.delete(key)
+    this.#requirePermitted(source, key, call)
     if (key < 0) return
     const same = source.active.filter(({ request }) => this.#keyOf(request) === key)
     this.#require('I3', same.length === 0, () => `second call for key ${key}`)
@@ -243,6 +291,24 @@ export class BrokerModel {
     this.#require('I9', since >= 999.999, () => `key ${key} called again after ${since} ms`)
     this.#lastStart.set(key, call.boot)
     this.#requireDemand(key)
+  }
+
+  /** BRK-44, BRK-64, I14: an open breaker lets one attempt through, a wrong clock none, and what waits has a bound. */
+  #requirePermitted({ name, active }: FakeTokenSource, key: number, call: SourceCall): void {
+    const opened = this.#openedAt.get(name)
+    const probes = active.filter((other) => opened !== undefined && (this.#order.get(other) ?? 0) > opened)
+    this.#require('BRK-44', probes.length === 0, () => `a second probe of ${name}`)
+    const behind = this.#newestIat * 1_000 - this.clock.now()
+    this.#require('BRK-64', behind <= 300_000, () => `call by a clock that is ${behind} ms behind`)
+    if (key < 0) {
+      const own = active.filter(({ request }) => this.#keyOf(request) < 0)
+      this.#require('I14', own.length < unsharedFlights, () => `${own.length + 1} attempts for single callers`)
+      return
+    }
+    const notBefore = this.#notBefore.get(key) ?? Number.NEGATIVE_INFINITY
+    this.#require('BRK-43', call.boot >= notBefore - 1, () => `${name} called ${notBefore - call.boot} ms too soon`)
+    this.#notBefore.delete(key)
+    call.signal.addEventListener('abort', () => this.#cut.push({ key, call }))
   }
 
   /** I7: without anybody waiting, and two lives after the last use, nothing is asked for. */
@@ -260,10 +326,39 @@ export class BrokerModel {
   #ended(source: FakeTokenSource, call: SourceCall, error: unknown): void {
     this.#lastEnd.set(source.name, this.clock.monotonic())
     if (call.signal.aborted || error === undefined) return
+    this.#calmSince.delete(source.name)
     const [key, code] = [this.#keyOf(call.request), (error as { code?: string }).code ?? '']
     if (!slowProbe.has(code) && error !== retryLater) this.#lastFailure.set(key, this.clock.monotonic())
-    // BRK-47: the verdict also ends the service of the token at hand.
-    if (code === 'UPSTREAM_REFUSED') this.#stored.delete(key)
+    if (code === 'issuer_unavailable') this.#unreached.add(key)
+    if (error === retryLater && key >= 0 && !this.#stored.has(key)) {
+      this.#notBefore.set(key, this.clock.boottime() + 100_000)
+    }
+    if (code === 'UPSTREAM_REFUSED') this.#metVerdict(source.name, key)
+  }
+
+  /** BRK-47: the verdict also ends the service of the token at hand, and others of this issuer that are old enough are renewed. */
+  #metVerdict(name: string, key: number): void {
+    this.#stored.delete(key)
+    if (key >= 0) this.#ledger.refused(key)
+    for (const [other, { issued, receivedAtBoot }] of this.#stored) {
+      const old = this.clock.boottime() - receivedAtBoot >= 60_000
+      if (keys[other]?.issuer === name && old) this.#softened.set(other, this.#order.get(issued.call) ?? 0)
+    }
+  }
+
+  /** A working issuer serves one key: it is worth an attempt for the others that it failed (BRK-46). */
+  #relieve(name: string): void {
+    for (const [key, request] of keys.entries()) {
+      if (request.issuer !== name) continue
+      this.#notBefore.delete(key)
+      if (isWarm(key) && this.#unreached.has(key)) this.#relieved.set(key, this.clock.boottime())
+    }
+  }
+
+  #hadEveryChance(key: number, boot: number): boolean | null {
+    const calm = this.#calmSince.get(keys[key]?.issuer ?? '')
+    if (!isWarm(key)) return null
+    return calm !== undefined && calm <= boot && !this.#draining && this.#step.do === 'tick'
   }
 
   #accepted(issued: IssuedToken): void {
@@ -284,8 +379,11 @@ export class BrokerModel {
     if (!usable) return
     this.#newestIat = Math.max(this.#newestIat, issuedAt)
     const key = this.#keyOf(call.request)
+    this.#relieve(call.request.issuer)
     if (key < 0) return
-    this.#stored.set(key, { token: issued.token, issued, endWall: expiresAt * 1_000, endBoot: boot + life })
+    const times = { endWall: expiresAt * 1_000, endBoot: boot + life, receivedAtBoot: boot }
+    this.#stored.set(key, { token: issued.token, issued, ...times })
+    if ((this.#order.get(call) ?? 0) > (this.#softened.get(key) ?? 0)) this.#softened.delete(key)
     const use = this.#lastUse.get(key)
     if (use !== undefined) this.#lastUse.set(key, { ...use, lifeMs: Math.max(use.lifeMs, life) })
   }
@@ -293,6 +391,8 @@ export class BrokerModel {
   async run(steps: readonly Step[]): Promise<void> {
     for (const step of steps) {
       this.steps++
+      this.#step = step
+      this.#cut = []
       await this.#do(step)
       await settled(1)
       this.#afterStep()
@@ -309,13 +409,15 @@ export class BrokerModel {
       case 'tick':
         return await this.clock.advance(step.ms)
       case 'upstream':
-        this.#sources[step.issuer] = Object.assign(this.#source(step.issuer), { behaviour: step.behaviour })
-        return
+        this.#source(step.issuer).behaviour = step.behaviour
+        return this.#noteCalm(this.#source(step.issuer))
       case 'invalidate':
         return this.#invalidate(step)
       case 'suspend':
+        this.#moved()
         return this.clock.suspend(step.ms)
       case 'wall':
+        this.#moved()
         return this.clock.jump(step.ms)
       case 'restore':
         return this.#restore(step.ms)
@@ -324,6 +426,22 @@ export class BrokerModel {
       case 'drain':
         return this.#drain()
     }
+  }
+
+  /** Clocks that move by themselves, and what else makes an early attempt worth while, end every promise to wait. */
+  #moved(): void {
+    this.#notBefore.clear()
+    this.#relieved.clear()
+    this.#calmSince.clear()
+  }
+
+  /** From now on the issuer answers well and soon, if it did not before; a call under way may still end otherwise. */
+  #noteCalm({ name, behaviour, active }: FakeTokenSource): void {
+    const { kind } = behaviour
+    const good = kind === 'issue' && behaviour.audience === undefined && behaviour.datedS === undefined
+    const soon = good && (behaviour.lifeS ?? 60) >= 12 && (behaviour.afterMs ?? 0) <= soonMs
+    if (!soon || active.length > 0) this.#calmSince.delete(name)
+    else if (!this.#calmSince.has(name)) this.#calmSince.set(name, this.clock.boottime())
   }
 
   #source(index: number): FakeTokenSource {
@@ -344,6 +462,7 @@ export class BrokerModel {
       leave: () => caller.abort(new Error('left')),
     }
     const satisfying = this.#satisfying(open)
+    const calls = this.#order.size
     this.#open.set(number, open)
     const own = { fresh: step.own === 'fresh', nonces: step.own === 'nonces' ? ['nonce-0001'] : [] }
     const demand = { minValidS: step.minValidS, timeoutMs: step.timeoutMs, caller: `uid:${number % 3}` }
@@ -352,6 +471,8 @@ export class BrokerModel {
       (error) => {
         this.#require('bug', error.code !== undefined || error.message === 'left', () => String(error))
         this.#answered(open, String(error.code ?? error.message))
+        const free = error.code !== 'quote_queue_full' || this.#order.size === calls
+        this.#require('I14', free, () => `request ${number} was turned away and cost a call`)
       },
     )
     await settled(1)
@@ -411,10 +532,20 @@ export class BrokerModel {
     const stored = this.#stored.get(key)
     this.#require('I10', stored?.token === served.token, () => `${served.token} instead of ${stored?.token}`)
     if (stored === undefined) return
+    this.#requireAsTold(key, served, issued)
     const left = this.#left(stored)
     this.#require('I1', left >= this.#requiredMs(open, issued) - 1, () => `${left} ms left for request ${open.number}`)
     this.#requireOrder(key, served, issued)
     this.#lastUse.set(key, { at: this.clock.monotonic(), lifeMs: (issued.expiresAt - issued.issuedAt) * 1_000 })
+  }
+
+  /** What is served is what the broker told of, with its own times (API-98). */
+  #requireAsTold(key: number, served: ServedToken, { issuedAt, expiresAt }: IssuedToken): void {
+    const kept = this.#ledger.kept(key)
+    const told = kept?.jti === served.jti && kept.generation === served.generation
+    this.#require('I10', told, () => `${served.jti} is served, ${kept?.jti} was told of`)
+    const own = served.issuedAt === issuedAt && served.expiresAt === expiresAt
+    this.#require('API-98', own, () => `${served.token} is served with the times of another`)
   }
 
   #requireOrder(key: number, served: ServedToken, issued: IssuedToken): void {
@@ -441,6 +572,8 @@ export class BrokerModel {
       audience: { audience: about.audience[0] ?? '' },
       all: { all: true },
     }[by]
+    this.#moved()
+    if (!hard) this.#soften(about, by)
     this.#broker.invalidate({ ...which, hard })
     if (!hard) return
     for (const [index, request] of keys.entries()) {
@@ -457,7 +590,22 @@ export class BrokerModel {
     }
   }
 
+  /** BRK-75: a newer token is wanted from a call that starts from now on. */
+  #soften(about: TokenRequest, by: string): void {
+    for (const [key, { issued }] of this.#stored) {
+      const { issuer, audience } = keys[key] ?? about
+      const hit =
+        by === 'all' ||
+        (by === 'issuer' && issuer === about.issuer) ||
+        (by === 'kid' && issued.kid === 'k1') ||
+        (by === 'audience' && audience.includes(about.audience[0] ?? ''))
+      if (hit) this.#softened.set(key, this.#order.size)
+    }
+  }
+
   #restore(ms: number): void {
+    this.#moved()
+    this.#softened.clear()
     this.#broker.status()
     this.clock.restore(ms)
     this.#broker.status()
@@ -472,11 +620,17 @@ export class BrokerModel {
     const source = new FakeTokenSource(this.clock, { name, usualLifetimeS, generation: generation + 1 })
     source.behaviour = old.behaviour
     this.#sources = this.#sources.with(index, this.#watched(source))
+    this.#calmSince.delete(name)
+    this.#relieved.clear()
     this.#broker.replaceSources(this.#sources)
+    this.#noteCalm(source)
     for (const [key, request] of keys.entries()) if (request.issuer === name) this.#forget(key)
   }
 
   #forget(key: number): void {
+    this.#ledger.forget(key)
+    this.#softened.delete(key)
+    this.#notBefore.delete(key)
     this.#stored.delete(key)
     this.#lastServed.delete(key)
     this.#lastStart.delete(key)
@@ -500,11 +654,60 @@ export class BrokerModel {
       const there = status.entries.some(
         ({ issuer, audience }) => issuer === request.issuer && `${audience}` === `${request.audience}`,
       )
-      if (!there) this.#lastServed.delete(key)
+      if (!there) this.#entryGone(key)
     }
-    if (status.clock === 'unsafe' || this.#draining) this.#lastFailure.clear()
+    if (status.clock === 'unsafe' || this.#draining) {
+      this.#lastFailure.clear()
+      this.#relieved.clear()
+    }
+    this.#require('I17', this.#ledger.flying === status.flights, () => `${this.#ledger.flying} attempts were told of`)
+    this.#requireBounds(status.entries.map((entry) => this.#keyOf(tokenRequest(entry))))
+    if (this.#newestIat * 1_000 > this.clock.now()) this.#calmSince.clear()
     const open = new Set(status.issuers.filter(({ breaker }) => breaker === 'open').map(({ name }) => name))
     for (const [key, request] of keys.entries()) if (isWarm(key)) this.#requireAttempts(key, request, open)
+    for (const key of this.#relieved.keys()) this.#requireRelief(key, open)
+  }
+
+  #entryGone(key: number): void {
+    this.#lastServed.delete(key)
+    this.#ledger.forget(key)
+    this.#softened.delete(key)
+    this.#notBefore.delete(key)
+    const waiting = [...this.#open.values()].find((open) => open.key === key && open.own === 'shared')
+    this.#require('BRK-04', waiting === undefined, () => `request ${waiting?.number} waits for an entry that is gone`)
+  }
+
+  /** BRK-04, BRK-48: the cache keeps its bounds and what is declared, and no call is without end. */
+  #requireBounds(there: readonly number[]): void {
+    const now = this.clock.monotonic()
+    const oldest = this.#sources.flatMap(({ active }) => active).find((call) => now - call.monotonic > flightMs + 50)
+    this.#require('BRK-48', oldest === undefined, () => `a call goes on after ${now - (oldest?.monotonic ?? 0)} ms`)
+    const made = there.filter((key) => !isWarm(key))
+    this.#require('BRK-04', made.length <= 4, () => `${made.length} entries that callers made`)
+    const declared = keys.every((_, key) => !isWarm(key) || there.includes(key))
+    this.#require('BRK-04', declared, () => 'a declared entry is gone')
+    this.#requireUncut(there, now)
+  }
+
+  /** BRK-32: a call that somebody waits for, or that is wanted anyway, is cut off by what says so and by nothing else. */
+  #requireUncut(there: readonly number[], now: number): void {
+    const { do: step } = this.#step
+    const ends = this.#draining || step === 'restore' || step === 'reload'
+    if (ends || (this.#step.do === 'invalidate' && this.#step.hard)) return
+    const wanted = new Set([...this.#open.values()].filter(({ own }) => own === 'shared').map(({ key }) => key))
+    const isWanted = (key: number) => there.includes(key) && (isWarm(key) || wanted.has(key))
+    const cut = this.#cut.find(({ key, call }) => isWanted(key) && now - call.monotonic < flightMs - 1)
+    this.#require('BRK-32', cut === undefined, () => `the call for key ${cut?.key} was cut off in the step ${step}`)
+  }
+
+  /** BRK-46: the issuer serves others again; a declared key that it failed is tried soon, not after its own pause. */
+  #requireRelief(key: number, open: ReadonlySet<string>): void {
+    const since = this.#relieved.get(key)
+    const { issuer = '' } = keys[key] ?? {}
+    const busy = this.#sources.some(({ name, active }) => name === issuer && active.length > 0)
+    if (since === undefined || busy || open.has(issuer) || !this.#unreached.has(key)) return
+    const pause = this.clock.boottime() - since
+    this.#require('BRK-46', pause <= 8_000, () => `key ${key} is not tried ${pause} ms after its issuer came back`)
   }
 
   /** I9: while a valid token exists, attempts that may help are at most a minute apart; one a time where the breaker is open. */
@@ -526,6 +729,9 @@ export class BrokerModel {
       source.endHangs()
     }
     const behind = this.#newestIat * 1_000 - this.clock.now()
+    this.#moved()
+    this.#step = { do: 'tick', ms: 0 }
+    this.#cut = []
     if (behind > 0) this.clock.jump(behind)
     await this.clock.advance(9_000)
     const codes = keys.map((request) => this.#broker.describe(request).lastError?.code ?? '')
@@ -535,6 +741,8 @@ export class BrokerModel {
     for (const [key, request] of keys.entries()) {
       const { state, expiresAt } = this.#broker.describe(request)
       this.#require('I8', !isWarm(key) || expiresAt !== null, () => `key ${key} is ${state} after recovery`)
+      const due = isWarm(key) && this.#softened.has(key) && state === 'fresh'
+      this.#require('BRK-75', !due, () => `the token of key ${key} was not renewed after its invalidation`)
     }
     this.#afterStep()
   }
