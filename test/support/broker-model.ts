@@ -57,6 +57,8 @@ const keys: readonly TokenRequest[] = issuers.flatMap(({ name }) =>
   [['a'], ['a', 'b'], ['c']].map((audience) => tokenRequest({ issuer: name, audience })),
 )
 const isWarm = (key: number) => key % 3 === 0
+/** Fewer than there are keys that callers make entries for. */
+const cacheLimits = { entries: 3, entriesPerCaller: 2 }
 const unsharedFlights = 3
 const flightMs = 60_000
 /** Longest answer of an issuer that is thought to work. */
@@ -229,7 +231,7 @@ export class BrokerModel {
       sources: this.#sources,
       clock: this.clock,
       random: seededRandom(seed),
-      limits: { entries: 4, entriesPerCaller: 3, unsharedFlights },
+      limits: { ...cacheLimits, unsharedFlights },
       observe: this.#ledger.observe,
       declared: asDeclared(keys.filter((_, key) => isWarm(key))),
     })
@@ -669,7 +671,9 @@ export class BrokerModel {
   }
 
   #entryGone(key: number): void {
+    this.#stored.delete(key)
     this.#lastServed.delete(key)
+    this.#lastStart.delete(key)
     this.#ledger.forget(key)
     this.#softened.delete(key)
     this.#notBefore.delete(key)
@@ -683,7 +687,7 @@ export class BrokerModel {
     const oldest = this.#sources.flatMap(({ active }) => active).find((call) => now - call.monotonic > flightMs + 50)
     this.#require('BRK-48', oldest === undefined, () => `a call goes on after ${now - (oldest?.monotonic ?? 0)} ms`)
     const made = there.filter((key) => !isWarm(key))
-    this.#require('BRK-04', made.length <= 4, () => `${made.length} entries that callers made`)
+    this.#require('BRK-04', made.length <= cacheLimits.entries, () => `${made.length} entries that callers made`)
     const declared = keys.every((_, key) => !isWarm(key) || there.includes(key))
     this.#require('BRK-04', declared, () => 'a declared entry is gone')
     this.#requireUncut(there, now)
