@@ -115,6 +115,11 @@ export class Folder implements AsyncDisposable {
     return this.#lasting
   }
 
+  /** Sets the mode of the folder itself. */
+  protect(mode: number): Promise<void> {
+    return this.#handle.chmod(mode)
+  }
+
   /** Of the folder that is open, wherever it is by now. */
   stat(): Promise<BigIntStats> {
     return this.#handle.stat({ bigint: true })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { audience, path } from './value-forms.ts'
+import { audience, path, timeLimit } from './value-forms.ts'
 
 const name = z
   .string()
@@ -31,6 +31,12 @@ const sink = z.strictObject({
     .regex(/^[\x21-\x7e]{1,128}$/, 'must be 1 to 128 printable ASCII characters')
     .optional()
     .describe('name of the secret in format `envoy-secret`; default: the name of the sink'),
+  layout: z
+    .enum(['plain', 'projected'])
+    .default('plain')
+    .describe(
+      '`projected`: a link to a link that is exchanged, as Kubernetes mounts volumes; needs a directory of its own',
+    ),
   mode: z
     .string()
     .regex(/^0[46][04][04]$/, 'must be 0400, 0440, 0444 or the same with write permission for the owner')
@@ -51,6 +57,19 @@ const sink = z.strictObject({
     .default('remove')
     .describe('what becomes of a file whose token has ended: `rename` adds `.expired`, for the agent alone to read'),
   remove_on_stop: z.boolean().default(false).describe('removes the file also while it is valid when the agent stops'),
+  on_change: z
+    .array(z.string().regex(/^[^\0]{1,1024}$/, 'must be 1 to 1024 characters, none of them NUL'))
+    .min(1)
+    .max(32)
+    .optional()
+    .describe('program (absolute path) and arguments, run without a shell after the content has changed'),
+  on_change_user: z
+    .string()
+    .min(1)
+    .max(64)
+    .optional()
+    .describe('user that the program runs as; default: that of the agent, and others only where it may change users'),
+  on_change_timeout: timeLimit('30s').describe('after this the program and its children are killed'),
   allow_consumer_writable: z.boolean().default(false).describe('takes a directory that others may write into'),
   allow_disk: z.boolean().default(false).describe('takes a directory on a disk, where tokens outlive the power'),
 })

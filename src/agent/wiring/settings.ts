@@ -214,12 +214,16 @@ function requireEvidence({ file, text, configuration }: LoadedConfiguration): vo
 
 type Deliveries = Pick<Settings, 'sinks' | 'credentials' | 'declared'>
 
+interface DeliveryContext extends Pick<Settings, 'audiences' | 'callers' | 'tokens'> {
+  readonly accounts: AccountNumbers
+}
+
 /** What the agent hands out by itself, and what is kept fresh for it (BRK-70). */
 async function deliveriesOf(
   loaded: LoadedConfiguration,
-  { audiences, callers, tokens }: Pick<Settings, 'audiences' | 'callers' | 'tokens'>,
+  { audiences, callers, tokens, accounts }: DeliveryContext,
 ): Promise<Deliveries> {
-  const sinks = await readSinks(loaded, audiences)
+  const sinks = await readSinks(loaded, audiences, accounts)
   const credentials = readCredentials(loaded, { callers, tokens })
   const warm = loaded.configuration.broker.warm.map(plainRequest)
   const loading = credentials.flatMap(({ request }) => request ?? [])
@@ -257,6 +261,6 @@ export async function composeSettings(loaded: LoadedConfiguration): Promise<Sett
     trust: await readEkTrust(configuration.verifier),
     audiences,
     usualLifetimeS,
-    ...(await deliveriesOf(loaded, { audiences, callers, tokens })),
+    ...(await deliveriesOf(loaded, { audiences, callers, tokens, accounts })),
   }
 }

@@ -5,19 +5,29 @@ import type { AudiencePolicies } from '../../issuer/audience-policies.ts'
 import { type ConsumerLimits, consumers } from '../../issuer/consumers.ts'
 import type { FileFormat } from '../../passport/sinks/file-format.ts'
 import type { Sink } from '../../passport/sinks/sink.ts'
+import { mayChangeUser } from '../../platform/change-command.ts'
 import { requireTokenDirectory } from '../../platform/token-directory.ts'
 import type { TokenRequest } from '../../results/token-request.ts'
 import { invalidAt } from '../configuration/load.ts'
 import type { LoadedConfiguration } from '../configuration/read.ts'
-import type { Configuration } from '../configuration/schema.ts'
+import { type Configuration, requireDuration } from '../configuration/schema.ts'
+import type { AccountNumbers } from './accounts.ts'
 import { localIssuer, plainRequest } from './plain-request.ts'
 
 export type SinkSection = Configuration['sinks'][number]
+
+/** What is run after a change, and as whom; null: as the agent itself. */
+export interface SinkCommand {
+  readonly argv: readonly [string, ...string[]]
+  readonly user: { readonly uid: number; readonly gid: number } | null
+  readonly timeoutMs: number
+}
 
 /** A token file as it is configured, checked as far as that can be done before it is written. */
 export interface SinkSettings {
   readonly sink: Sink
   readonly section: SinkSection
+  readonly command: SinkCommand | null
   readonly roots: readonly string[]
 }
 
@@ -65,9 +75,12 @@ function requireKeyless({ audience }: TokenRequest, audiences: AudiencePolicies,
 }
 
 function requireForm(section: SinkSection, refuse: Refuse): void {
-  const { format, path } = section
+  const { format, path, layout, on_expiry: onExpiry } = section
   if (format === 'envoy-secret' && !path.endsWith('.json')) {
     throw refuse('path', 'must end in .json: Envoy tells the form of a file by its name')
+  }
+  if (layout === 'projected' && onExpiry === 'rename') {
+    throw refuse('on_expiry', 'must be remove in layout projected, which has no other name for the file')
   }
 }
 
@@ -105,12 +118,43 @@ async function requireDifferent(
     const before = sections.slice(0, position)
     if (before.some((other) => other.name === name)) throw refuse('name', 'is the name of another one')
     if (places.indexOf(places[position] ?? '') < position) throw refuse('path', 'is the path of another one')
+    const beside = sections.filter((_, at) => dirname(places[at] ?? '') === dirname(places[position] ?? ''))
+    if (beside.length > 1 && beside.some(({ layout }) => layout === 'projected')) {
+      throw refuse(
+        'path',
+        'shares its directory with another one; one of layout projected needs a directory of its own',
+      )
+    }
   })
+}
+
+/** The right to run a program as somebody else is checked where the configuration is: later nobody would look. */
+async function commandOf(section: SinkSection, accounts: AccountNumbers, refuse: Refuse): Promise<SinkCommand | null> {
+  const { on_change: argv, on_change_user: name, on_change_timeout: timeout } = section
+  if (argv === undefined && name !== undefined) throw refuse('on_change_user', 'is of no use without on_change')
+  const [program, ...rest] = argv ?? []
+  if (program === undefined) return null
+  if (!program.startsWith('/')) throw refuse('on_change', 'must begin with the absolute path of a program')
+  const command = { argv: [program, ...rest], timeoutMs: requireDuration(timeout) } as const
+  if (name === undefined) return { ...command, user: null }
+  const [uid, gid] = [accounts.user(name), accounts.groupOfUser(name)]
+  if (uid === null || gid === null) throw refuse('on_change_user', 'is no user of this machine')
+  if (uid === process.geteuid?.()) return { ...command, user: null }
+  if (await mayChangeUser()) return { ...command, user: { uid, gid } }
+  const says = 'is another user than the agent, which may not run programs as others; watch the file with a path unit'
+  throw refuse('on_change_user', says)
+}
+
+interface SinkContext {
+  readonly configuration: Configuration
+  readonly audiences: AudiencePolicies
+  readonly accounts: AccountNumbers
+  readonly refuse: Refuse
 }
 
 async function readSink(
   section: SinkSection,
-  { configuration, audiences, refuse }: { configuration: Configuration; audiences: AudiencePolicies; refuse: Refuse },
+  { configuration, audiences, accounts, refuse }: SinkContext,
 ): Promise<SinkSettings> {
   const { roots } = configuration.token_files
   const request = requestOf(section, configuration, refuse)
@@ -119,19 +163,25 @@ async function readSink(
   await requireDirectory(section, roots, refuse)
   const { name, path, on_expiry: onExpiry, remove_on_stop: removeOnStop } = section
   const maxCharacters = charactersOf(section, refuse)
+  const command = await commandOf(section, accounts, refuse)
   return {
     section,
+    command,
     roots,
     sink: { name, path, request, format: formatOf(section), maxCharacters, onExpiry, removeOnStop },
   }
 }
 
 /** Checks the token files of a configuration (BRK-113, BRK-118). Throws `CONFIGURATION_INVALID` naming line and key. */
-export async function readSinks(loaded: LoadedConfiguration, audiences: AudiencePolicies): Promise<SinkSettings[]> {
+export async function readSinks(
+  loaded: LoadedConfiguration,
+  audiences: AudiencePolicies,
+  accounts: AccountNumbers,
+): Promise<SinkSettings[]> {
   const { configuration } = loaded
   const found: SinkSettings[] = []
   for (const [position, section] of configuration.sinks.entries()) {
-    found.push(await readSink(section, { configuration, audiences, refuse: refusing(loaded, position) }))
+    found.push(await readSink(section, { configuration, audiences, accounts, refuse: refusing(loaded, position) }))
   }
   await requireDifferent(configuration.sinks, (position) => refusing(loaded, position))
   return found

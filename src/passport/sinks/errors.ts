@@ -22,9 +22,4 @@ export const sinkErrors = declareErrors({
     title: 'something that is no token file lies where a token file belongs',
     remedy: 'remove it, or give the sink another path; the next token replaces a file, never a directory',
   },
-  sink_command_failed: {
-    kind: 'unavailable',
-    title: 'the command after a change of a token file failed',
-    remedy: 'run it by hand as the user of the service, within its sandbox; the token file itself is in place',
-  },
 })

@@ -41,6 +41,9 @@ async function recognise(token: string, { broker, sink, clock }: ExaminationPart
     () => null,
     () => null,
   )
-  const recognised = broker.recogniseToken(token, sink.request).finally(() => ended.abort())
-  return Promise.race([recognised, late])
+  try {
+    return await Promise.race([broker.recogniseToken(token, sink.request), late])
+  } finally {
+    ended.abort()
+  }
 }

@@ -72,8 +72,9 @@ export class SinkKeeper {
     try {
       while (!signal.aborted) {
         const pause = await this.#look()
-        await this.#parts.clock.sleep(lookSpacingMs, signal)
-        await this.#wake.sleep(pause - lookSpacingMs, signal)
+        const spacing = Math.min(pause, lookSpacingMs)
+        await this.#parts.clock.sleep(spacing, signal)
+        await this.#wake.sleep(pause - spacing, signal)
       }
     } catch (error) {
       if (!signal.aborted) throw error
@@ -140,7 +141,7 @@ export class SinkKeeper {
     const toEnd = this.#left - floorMs
     const ending = this.#delivered === null ? poll : toEnd > 0 ? toEnd : writeSpacingMs
     const writing = this.#waiting ? this.#nextWriteAt - clock.monotonic() : poll
-    return Math.max(Math.min(poll, ending, writing), lookSpacingMs)
+    return Math.max(Math.min(poll, ending, writing), 1)
   }
 
   async #reach(): Promise<TokenPlace> {

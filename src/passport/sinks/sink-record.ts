@@ -68,6 +68,7 @@ export class SinkRecord {
   failed(error: AttestdError): number {
     this.#error = this.#noted(error, this.#error)
     this.#count('failed')
+    this.#observe({ event: 'sink_attempt_failed', sink: this.#sink.name })
     return ++this.#failures
   }
 

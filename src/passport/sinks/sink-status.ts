@@ -42,4 +42,13 @@ export type SinkEvent =
       readonly sink: string
       readonly why: 'expired' | 'revoked' | 'unusable' | 'stopped'
     }
+  | {
+      readonly event: 'sink_command_done' | 'sink_command_failed'
+      readonly sink: string
+      readonly result: string
+      readonly how: string
+      readonly output: string
+    }
+  /** Every time, also where nothing is new about it; for counting. */
+  | { readonly event: 'sink_attempt_failed'; readonly sink: string }
   | { readonly event: 'sink_failed'; readonly sink: string; readonly code: string; readonly detail: string }

@@ -2,7 +2,6 @@ import type { Clock } from '../../base/clock.ts'
 import { canonicalJson } from '../../base/json.ts'
 import type { BrokerEvent } from '../broker-events.ts'
 import type { Sink } from './sink.ts'
-import type { SinkKeeper } from './sink-keeper.ts'
 import type { SinkStatus } from './sink-status.ts'
 import { WakeUp } from './wake-up.ts'
 
@@ -13,10 +12,19 @@ export interface PlannedSink {
   readonly settings: unknown
 }
 
+/** What keeps one token file. */
+export interface KeptSink {
+  keep(signal: AbortSignal): Promise<void>
+  hear(event: BrokerEvent): void
+  abandon(): void
+  status(): SinkStatus
+  failing(): string | null
+}
+
 interface Kept {
   readonly identity: string
   readonly path: string
-  readonly keeper: SinkKeeper
+  readonly keeper: KeptSink
   readonly stop: AbortController
   readonly ended: Promise<void>
 }
@@ -25,13 +33,13 @@ const identityOf = ({ sink, settings }: PlannedSink) => canonicalJson(JSON.parse
 
 /** Keeps all token files of a configuration, and changes over to another one while it runs (BRK-142). */
 export class TokenFiles<P extends PlannedSink> {
-  readonly #makeKeeper: (plan: P) => SinkKeeper
+  readonly #makeKeeper: (plan: P) => KeptSink
   readonly #wake: WakeUp
   readonly #kept = new Map<string, Kept>()
   #plans: readonly P[]
   #bug: { readonly error: unknown } | null = null
 
-  constructor(plans: readonly P[], clock: Clock, makeKeeper: (plan: P) => SinkKeeper) {
+  constructor(plans: readonly P[], clock: Clock, makeKeeper: (plan: P) => KeptSink) {
     this.#plans = plans
     this.#wake = new WakeUp(clock)
     this.#makeKeeper = makeKeeper
