@@ -94,7 +94,7 @@ describe.skipIf(!haveSwtpm)('a token that a workload fetches with curl', () => {
   })
 
   it('is accepted by `attestd verify`, and only where simulated hardware is', async () => {
-    const accepted = await verify(token, '--allow-simulated')
+    const accepted = await verify(token, '--allow-simulated', '--require-commitment')
     expect(accepted.code, accepted.err).toBe(0)
     expect(JSON.parse(accepted.out)).toMatchObject({ affirmed: true })
     const refused = await verify(token)

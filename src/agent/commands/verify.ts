@@ -22,6 +22,7 @@ interface VerifyOptions {
   readonly maxAge?: number
   readonly measurement?: string[]
   readonly allowSimulated?: boolean
+  readonly requireCommitment?: boolean
   readonly allowHttpLoopback?: boolean
   readonly dpop?: string
   readonly method: string
@@ -64,6 +65,7 @@ function appraise(token: string, options: VerifyOptions): Promise<TokenAppraisal
     measurements: measurementsOf(options.measurement),
     keys: { discovery: { allowLoopbackHttp: options.allowHttpLoopback === true } },
     allowSimulated: options.allowSimulated === true,
+    requireCommitment: options.requireCommitment === true,
     requirePossession: possession !== undefined,
     ...(maxAge === undefined ? {} : { maxTokenAgeS: maxAge }),
   })
@@ -103,6 +105,7 @@ export function verifyCommand(io: CommandIo): Command {
     .option('--method <method>', 'with --dpop: method of the request', 'GET')
     .option('--url <url>', 'with --dpop: URL of the request')
     .option('--dpop-nonce <nonce>', 'with --dpop: the nonce that the proof must have')
+    .option('--require-commitment', 'refuse a token without proof that its quote committed to its request')
     .option('--allow-simulated', 'accept tokens of simulated hardware')
     .option('--allow-http-loopback', 'accept an http issuer on this machine, for trying things out')
     .option('--json', 'print findings and claims as a JSON object')
