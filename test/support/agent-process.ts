@@ -35,7 +35,6 @@ export interface AgentMachine {
 /** Lines of the tables of a configuration; those about devices come from the machine where none are given for the same keys. */
 export interface ConfigurationLines {
   readonly agent?: readonly string[]
-  readonly listen?: readonly string[]
   readonly tpm?: readonly string[]
   readonly tdx?: readonly string[]
   readonly verifier?: readonly string[]
