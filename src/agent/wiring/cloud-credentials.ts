@@ -1,9 +1,10 @@
 import { AttestdError } from '../../base/errors.ts'
 import type { Task } from '../../base/tasks.ts'
 import { createAttestationTransport } from '../../passport/remote/undici-transport.ts'
-import { type AlibabaRole, assumeAlibabaRole } from '../../passport/sts/alibaba-role.ts'
+import { assumeAlibabaRole } from '../../passport/sts/alibaba-role.ts'
 import { assumeAwsRole } from '../../passport/sts/aws-role.ts'
 import { endsCredentials } from '../../passport/sts/credentials-end.ts'
+import { stsErrors } from '../../passport/sts/errors.ts'
 import type { CloudRole } from '../../passport/sts/role.ts'
 import { requireStsEndpoint } from '../../passport/sts/role.ts'
 import { RoleCredentials } from '../../passport/sts/role-credentials.ts'
@@ -50,54 +51,73 @@ async function obtainToken(
   { settings, broker }: AgentCore,
   issuer: string | undefined,
   audience: string,
+  signal: AbortSignal,
 ): Promise<string> {
   const { issuers, defaultIssuer } = settings().tokens
   const name = issuer ?? defaultIssuer
   const policyIds = issuers.find((one) => one.name === name)?.policyIds ?? []
   const request = { issuer: name, tokenType: 'OIDC', audience: [audience], policyIds, nonces: [], ttlS: null } as const
   const demand = { minValidS: leastTokenS, timeoutMs: tokenMs, caller: 'agent' }
-  const { token } = await broker.obtainToken(
-    { ...request, cnf: null, fresh: false },
-    demand,
-    new AbortController().signal,
-  )
+  const { token } = await broker.obtainToken({ ...request, cnf: null, fresh: false }, demand, signal)
   return token
 }
 
-function assume(section: ConsumerSection, role: CloudRole, token: string, parts: StsParts): Promise<CloudCredentials> {
-  const { signal } = new AbortController()
-  if (!('oidc_provider' in section)) return assumeAwsRole(role, token, parts, signal)
-  const alibaba: AlibabaRole = { ...role, oidcProviderArn: section.oidc_provider }
-  return assumeAlibabaRole(alibaba, token, parts, signal)
+/** What leads from a consumer of one surface to its credentials. */
+interface ConsumerParts {
+  readonly core: AgentCore
+  readonly surface: string
+  readonly issuer: string | undefined
+  readonly consumer: ConsumerSection
+  readonly role: CloudRole
+  readonly sts: StsParts
+  /** Aborts when the agent stops: no exchange outlives it. */
+  readonly stopping: AbortSignal
+}
+
+async function assume({
+  core,
+  surface,
+  issuer,
+  consumer,
+  role,
+  sts,
+  stopping,
+}: ConsumerParts): Promise<CloudCredentials> {
+  const token = await obtainToken(core, issuer, consumer.audience, stopping)
+  const credentials =
+    'oidc_provider' in consumer
+      ? await assumeAlibabaRole({ ...role, oidcProviderArn: consumer.oidc_provider }, token, sts, stopping)
+      : await assumeAwsRole(role, token, sts, stopping)
+  const facts = { event: 'role_assumed', surface, consumer: consumer.name, expires_at: credentials.expiresAt }
+  core.log.info(facts, 'a role was assumed')
+  return credentials
+}
+
+function keepCredentials(parts: ConsumerParts): RoleCredentials {
+  const { core, consumer } = parts
+  const { clock, random } = core.host
+  const credentials = new RoleCredentials({ obtain: () => assume(parts), clock, random })
+  core.brokerEvents.add((event) => {
+    const issuer = parts.issuer ?? core.settings().tokens.defaultIssuer
+    if (endsCredentials(event, { issuer, audience: consumer.audience })) credentials.forget()
+  })
+  return credentials
 }
 
 /** Throws `CONFIGURATION_INVALID`; nothing is asked of a cloud yet. */
 export function wireCloudCredentials(core: AgentCore, surface: string, section: Section): CloudCredentialWiring {
-  const { clock, random } = core.host
-  const parts = { clock, transport: createAttestationTransport() }
+  const sts = { clock: core.host.clock, transport: createAttestationTransport() }
+  const stop = new AbortController()
   const held = new Map<string, RoleCredentials>()
   for (const [at, consumer] of section.consumers.entries()) {
     const role = roleOf(core, surface, at, consumer)
-    const obtain = async () => {
-      const credentials = await assume(
-        consumer,
-        role,
-        await obtainToken(core, section.issuer, consumer.audience),
-        parts,
-      )
-      const { expiresAt } = credentials
-      core.log.info(
-        { event: 'role_assumed', surface, consumer: consumer.name, expires_at: expiresAt },
-        'a role was assumed',
-      )
-      return credentials
-    }
-    const credentials = new RoleCredentials({ obtain, clock, random })
-    held.set(consumer.name, credentials)
-    core.brokerEvents.add((event) => {
-      const issuer = section.issuer ?? core.settings().tokens.defaultIssuer
-      if (endsCredentials(event, { issuer, audience: consumer.audience })) credentials.forget()
-    })
+    const { issuer } = section
+    held.set(consumer.name, keepCredentials({ core, surface, issuer, consumer, role, sts, stopping: stop.signal }))
+  }
+  const ending: Task = async (signal) => {
+    const end = () => stop.abort(stsErrors.error('sts_unavailable', 'the agent is stopping'))
+    if (signal.aborted) end()
+    signal.addEventListener('abort', end, { once: true })
   }
   return {
     consumers: section.consumers.map((consumer) => {
@@ -109,10 +129,13 @@ export function wireCloudCredentials(core: AgentCore, surface: string, section: 
       if (credentials === undefined) throw new TypeError('credentials of a consumer that is not there')
       return credentials.obtain(signal)
     },
-    tasks: [...held.values()].map(
-      (credentials): Task =>
-        (signal) =>
-          credentials.keepFresh(signal),
-    ),
+    tasks: [
+      ending,
+      ...[...held.values()].map(
+        (credentials): Task =>
+          (signal) =>
+            credentials.keepFresh(signal),
+      ),
+    ],
   }
 }
