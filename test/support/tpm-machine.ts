@@ -3,10 +3,12 @@ import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll } from 'vitest'
+import { execute } from '../../mocks/swtpm/execute.ts'
 import { simulateFirmware } from '../../mocks/swtpm/measured-boot.ts'
 import { type SimulatedIma, simulateIma } from '../../mocks/swtpm/measured-files.ts'
 import { type ProvisionedTpm, provisionSwtpm } from '../../mocks/swtpm/provision.ts'
 import { type RunningSwtpm, startSwtpm } from '../../mocks/swtpm/swtpm.ts'
+import { tpm2 } from '../../src/evidence/tpm/commands.ts'
 import { TpmTap } from './tpm-tap.ts'
 
 /** A machine with a simulated TPM that can be switched off and on; its TPM is always found at the same path. */
@@ -86,6 +88,12 @@ export class TpmMachine {
   /** What was extended through an agent since the boot. */
   get runtimeLog(): string {
     return join(this.folder, 'runtime-records')
+  }
+
+  /** What a program does that extends a PCR and keeps no record. */
+  async extendUnrecorded(pcr: number): Promise<void> {
+    const digest = new Uint8Array(32).fill(pcr)
+    await execute(this.tap.send, tpm2.pcrExtend, { pcr, digests: [{ hash: 'sha256', digest }] })
   }
 
   /** What the kernel does when so many other files are read: the log grows. */

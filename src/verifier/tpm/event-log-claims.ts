@@ -4,6 +4,7 @@ import { type Certificate, parseCertificate } from '../../base/pki/certificate.t
 import { describeName } from '../../base/pki/distinguished-name.ts'
 import { sha256Hex } from '../../base/pki/signed-object.ts'
 import { type DatabaseEntry, parseSignatureLists } from '../../evidence/event-log/signature-list.ts'
+import { type AaelEvent, evEventTag, isAaelData, parseAaelData } from '../../evidence/tdx/aael.ts'
 import type { HashName } from '../../evidence/tpm/algorithms.ts'
 import { type BootChain, bootChainOf, type LoaderText } from '../event-log/boot-chain.ts'
 import type { Authority, SecureBoot, SecureBootVariable } from '../event-log/secure-boot.ts'
@@ -149,6 +150,26 @@ function textParts(texts: readonly LoaderText[]): Part[] {
   ]
 }
 
+/** What the guest measured of itself while it ran (TDX-034). Last: a workload must not crowd out what was booted. */
+function runtimeParts({ judged }: EventLogFacts): Part[] {
+  const events: Claims[] = []
+  for (const { event, bound, bytes } of judged.measured()) {
+    if (bound !== 'data' || bytes === null || event.type !== evEventTag || !isAaelData(bytes)) continue
+    const aael = aaelEventOf(bytes)
+    if (aael !== null) events.push({ ...aael, pcr: event.pcr })
+  }
+  return events.length === 0 ? [] : [['aael', events]]
+}
+
+function aaelEventOf(data: Uint8Array): AaelEvent | null {
+  try {
+    return parseAaelData(data)
+  } catch (error) {
+    if (error instanceof MalformedError) return null
+    throw error
+  }
+}
+
 /** In the order of importance. */
 function partsOf(secureBoot: SecureBoot, chain: BootChain): Part[] {
   const found = databasesOf(secureBoot)
@@ -233,6 +254,6 @@ export function eventLogClaims(isPresent: boolean, facts: EventLogFacts | null):
     ...localityClaims(facts),
     ...secureBootClaims(facts.secureBoot),
     ...commandLineClaims(chain),
-    eventlog: contentOf(partsOf(facts.secureBoot, chain)),
+    eventlog: contentOf([...partsOf(facts.secureBoot, chain), ...runtimeParts(facts)]),
   }
 }
