@@ -29,6 +29,13 @@ const event = { domain: 'app/model', operation: 'load', content: 'sha256:00ff gr
 const challenge = new Uint8Array(32).map((_, at) => at)
 const noBytes = new Uint8Array()
 
+interface Answer {
+  readonly status: number
+  readonly text: string
+  // biome-ignore lint/suspicious/noExplicitAny: documents of several routes
+  readonly document: any
+}
+
 describe.skipIf(!haveSwtpm)('a guest that is a TD and has a TPM', () => {
   const { machine, folder } = useTdMachine({ tpm: true })
   let agent: AgentProcess | undefined
@@ -44,10 +51,12 @@ describe.skipIf(!haveSwtpm)('a guest that is a TD and has a TPM', () => {
   }
   afterEach(() => agent?.stop())
 
-  const ask = async (path: string, body: object) => {
+  const ask = async (path: string, body: object): Promise<Answer> => {
     if (agent === undefined) throw new Error('no agent')
     const { status, body: text } = await agent.ask(path, { method: 'POST', body })
-    return { status, text, document: JSON.parse(text) }
+    const document = JSON.parse(text)
+    // A machine that is too busy to look at who calls: nothing was begun.
+    return document.code === 'identity_unavailable' ? ask(path, body) : { status, text, document }
   }
   const evidenceOf = (text: string) => parseEvidenceDocument(new TextEncoder().encode(text))
   const quotedOver = (text: string) => toHex(reportDataOf(parseQuote(evidenceOf(text).tdx?.quote ?? noBytes)))
@@ -57,7 +66,7 @@ describe.skipIf(!haveSwtpm)('a guest that is a TD and has a TPM', () => {
     const verifier = 'https://verifier.example'
     const asked = { challenge: toBase64url(challenge), verifier, timeout_ms: 20_000 }
     const { status, text, document } = await ask('/v1/evidence', asked)
-    expect(status).toBe(200)
+    expect([status, document.code]).toEqual([200, undefined])
     expect(document.transcript).toEqual({
       profile: 'attestd/1',
       purpose: 'evidence',
