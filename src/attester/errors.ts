@@ -205,7 +205,7 @@ export const attesterErrors = declareErrors({
     kind: 'unsupported',
     title: 'this PCR cannot be extended so that a verifier can follow it',
     remedy:
-      'name PCR 8 to 16 or 23, but not that of IMA, in measure.registers and tpm.pcrs, on a machine whose event log holds SHA-256; nothing was measured',
+      'name PCR 16 or 23 in measure.registers and tpm.pcrs, on a machine whose event log holds SHA-256; nothing was measured',
   },
   rtmr_permission: {
     kind: 'configuration',

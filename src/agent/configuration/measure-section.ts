@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
-/** PCRs that no firmware, boot loader or kernel is known to use for itself. */
-const registers = ['rtmr2', 'rtmr3', 'pcr8', 'pcr11', 'pcr12', 'pcr13', 'pcr14', 'pcr15', 'pcr16', 'pcr23'] as const
+/** Of the PCRs those that no firmware, boot loader or kernel uses: records of workloads must not pass for theirs. */
+const registers = ['rtmr2', 'rtmr3', 'pcr16', 'pcr23'] as const
 
 /** Runtime measurements by workloads (workload-api.md 6.3); who may make them, the caller rules say. */
 export const measure = z

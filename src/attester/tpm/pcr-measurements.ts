@@ -16,7 +16,7 @@ import type { TpmFlow, TpmFlowRunner } from './flow-runner.ts'
 import { inOrder, readActiveBanks, readPcrs } from './pcrs.ts'
 
 export interface PcrMeasurement extends AaelEvent {
-  /** 8 to 16, or 23, but not 10, which is IMA's. */
+  /** 16 or 23: the others belong to firmware, boot loaders and the kernel. */
   readonly pcr: number
 }
 
@@ -34,14 +34,13 @@ export interface PcrMeasurementsOptions {
 }
 
 const never = new AbortController().signal
-const imaPcr = 10
-const isExtendable = (pcr: number) => (pcr >= 8 && pcr <= 16 && pcr !== imaPcr) || pcr === 23
+const isExtendable = (pcr: number) => pcr === 16 || pcr === 23
 /** Of the log that goes into evidence; what is left is for firmware that logs more after an update. */
 const longestLog = tpmEvidenceLimits.eventLog - 65_536
 
 const unsupported = (says: string) => attesterErrors.error('pcr_unsupported', says)
 
-/** What a PCR from 8 to 16 or 23 is after the events of the log: those begin with zeros at every boot (ELOG-08). */
+/** What PCR 16 or 23 is after the events of the log: both begin with zeros at every boot (ELOG-08). */
 function replayPcr(log: EventLog | null, pcr: number, bank: HashName): Uint8Array {
   let value: Uint8Array = new Uint8Array(hashAlgorithms[bank].size)
   for (const event of log?.events ?? []) {
