@@ -578,6 +578,10 @@ export class BrokerModel {
     if (!hard) this.#soften(about, by)
     this.#broker.invalidate({ ...which, hard })
     if (!hard) return
+    this.#requireEnded('BRK-76', this.#sources, ({ issuer, audience }) => {
+      if (by === 'issuer') return issuer === about.issuer
+      return by !== 'audience' || audience.includes(about.audience[0] ?? '')
+    })
     for (const [index, request] of keys.entries()) {
       const stored = this.#stored.get(index)
       const hit = {
@@ -590,6 +594,12 @@ export class BrokerModel {
       this.#stored.delete(index)
       this.#callsBefore.set(index, this.#order.size)
     }
+  }
+
+  /** What may bring just what was declared worthless is cut off too, shared or not. */
+  #requireEnded(rule: string, sources: readonly FakeTokenSource[], which: (request: TokenRequest) => boolean): void {
+    const going = sources.flatMap(({ active }) => active).filter(({ request }) => which(request))
+    this.#require(rule, going.length === 0, () => `${going.length} calls go on that bring what is worthless`)
   }
 
   /** BRK-75: a newer token is wanted from a call that starts from now on. */
@@ -611,6 +621,7 @@ export class BrokerModel {
     this.#broker.status()
     this.clock.restore(ms)
     this.#broker.status()
+    this.#requireEnded('BRK-63', this.#sources, () => true)
     this.#stored.clear()
     this.#lastStart.clear()
     for (const key of keys.keys()) this.#callsBefore.set(key, this.#order.size)
@@ -625,6 +636,7 @@ export class BrokerModel {
     this.#calmSince.delete(name)
     this.#relieved.clear()
     this.#broker.replaceSources(this.#sources)
+    this.#requireEnded('BRK-142', [old], () => true)
     this.#noteCalm(source)
     for (const [key, request] of keys.entries()) if (request.issuer === name) this.#forget(key)
   }
