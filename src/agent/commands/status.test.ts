@@ -161,6 +161,30 @@ describe('the state of an agent', () => {
     )
   })
 
+  it('shows token files with their state and what is wrong with them (BRK-119)', async () => {
+    const file = {
+      name: 'aws',
+      path: '/run/attestd/tokens/aws/token',
+      state: 'current',
+      expiresAt: at + 900,
+      error: null,
+    }
+    const error = { code: 'sink_write_failed', detail: 'ENOSPC\u001b[2J', at }
+    await answering({
+      ...healthy,
+      sinks: [file, { ...file, name: 'gcp', state: 'waiting', expiresAt: null, error }, null],
+    })
+    const { out } = await show()
+    expect(out).toContain(
+      [
+        'files      3 kept',
+        '  aws  /run/attestd/tokens/aws/token  current, expires 2026-01-31T12:15:00Z',
+        '  gcp  /run/attestd/tokens/aws/token  waiting, sink_write_failed: ENOSPC\\x1b[2J',
+        '',
+      ].join('\n'),
+    )
+  })
+
   it('shows a reload that was refused, and nothing that a terminal would obey', async () => {
     await answering({ ...healthy, configurationError: 'attestd.toml:3: \u001b[2Jtpm', identity: 'a\nb' })
     const { out } = await show()

@@ -53,6 +53,20 @@ const shownStatus = z.object({
   appraisals: z.object({ enrolment: appraisal.nullable(), evidence: appraisal.nullable() }),
   broker: z.object({ clock: z.string(), entries: z.array(entry) }),
   configurationError: z.string().nullable(),
+  /** Null: configured a moment ago. */
+  sinks: z
+    .array(
+      z
+        .object({
+          name: z.string(),
+          path: z.string(),
+          state: z.string(),
+          expiresAt: seconds.nullable(),
+          error: z.object({ code: z.string(), detail: z.string() }).nullable(),
+        })
+        .nullable(),
+    )
+    .default([]),
 })
 
 export type ShownStatus = z.infer<typeof shownStatus>
@@ -134,6 +148,18 @@ function entryLine({
   return `  ${escaped(audience.join(' '))}  ${escaped(parts.join(', '))}\n`
 }
 
+function sinkRows(sinks: ShownStatus['sinks']): string[] {
+  if (sinks.length === 0) return []
+  const lines = sinks.flatMap((sink) => {
+    if (sink === null) return []
+    const { name, path, state, expiresAt, error } = sink
+    const end = expiresAt === null ? '' : `, expires ${time(expiresAt)}`
+    const problem = error === null ? '' : `, ${error.code}: ${error.detail}`
+    return [`  ${escaped(`${name}  ${path}  ${state}${end}${problem}`)}\n`]
+  })
+  return [row('files', `${sinks.length} kept`), ...lines]
+}
+
 /** The state of an agent for a person: ready or why not first, then what it rests on. */
 export function renderStatus(status: ShownStatus, catalogue: CheckCatalogue, io: CommandIo): string {
   const { version, pid, startedAt, ready, reasons, issuer, appraisals, broker, configurationError } = status
@@ -157,5 +183,6 @@ export function renderStatus(status: ShownStatus, catalogue: CheckCatalogue, io:
     appraisalLines('evidence', appraisals.evidence, catalogue, io),
     row('tokens', broker.entries.length === 0 ? 'none asked for yet' : `${broker.entries.length} kept`),
     ...broker.entries.map(entryLine),
+    ...sinkRows(status.sinks),
   ].join('')
 }
