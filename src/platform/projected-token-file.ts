@@ -1,5 +1,6 @@
 import { lstat, mkdir, readdir, readlink, rename, rmdir, symlink, unlink } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
+import type { Clock } from '../base/clock.ts'
 import type { RandomSource } from '../base/random.ts'
 import { fileError, isAbsent } from './file-errors.ts'
 import { Folder } from './folder.ts'
@@ -7,13 +8,15 @@ import { TokenDirectory } from './token-directory.ts'
 import { markOf, readSmall, type SeenFile, type TokenFileOptions } from './token-file.ts'
 
 export interface ProjectedTokenFileOptions extends TokenFileOptions {
-  /** Milliseconds since the Unix epoch: part of the names of the directories. */
-  readonly now: () => number
+  /** The time is part of the names of the directories. */
+  readonly clock: Pick<Clock, 'now' | 'sleep'>
 }
 
 const dataLink = '..data'
 const temporaryDataLink = '..data_tmp'
 const temporaryNameLink = '..name_tmp'
+/** From following a link to opening the file. */
+const readersMs = 50
 const versionForm = /^\.\.\d{4}(?:_\d\d){5}\.\d{9}$/
 const broken: SeenFile = { mark: 'broken', regular: false, modeFits: false }
 
@@ -62,7 +65,7 @@ export class ProjectedTokenFile implements AsyncDisposable {
   async write(content: Uint8Array): Promise<string> {
     return this.#guarded(async () => {
       const before = await this.#version()
-      const version = versionName(this.#options.now(), this.#options.random)
+      const version = versionName(this.#options.clock.now(), this.#options.random)
       try {
         await this.#makeVersion(version, content)
         await this.#requireNameLink()
@@ -71,9 +74,13 @@ export class ProjectedTokenFile implements AsyncDisposable {
         await this.#removeVersion(version).catch(() => undefined)
         throw error
       }
-      if (before !== null) await this.#removeVersion(before)
+      const mark = (await this.#seen())?.mark ?? broken.mark
       await this.#directory.folder.settle()
-      return (await this.#seen())?.mark ?? broken.mark
+      if (before === null) return mark
+      // Who has just followed the link to the old one is to find the file in it.
+      await this.#options.clock.sleep(readersMs)
+      await this.#removeVersion(before)
+      return mark
     })
   }
 

@@ -49,10 +49,14 @@ const options = (change: Partial<TokenFileOptions> = {}): TokenFileOptions => ({
   ...{ path, mode: 0o440, random, roots: [root], allowConsumerWritable: false, allowDisk: true },
   ...change,
 })
+const ticking = {
+  now: () => Date.UTC(2026, 10, 22, 8, 30, ++count % 60),
+  sleep: (ms: number) => new Promise<void>((wake) => setTimeout(wake, ms / 5)),
+}
 const layouts = {
   plain: (change: Partial<TokenFileOptions> = {}) => TokenFile.open(options(change)),
   projected: (change: Partial<TokenFileOptions> = {}) =>
-    ProjectedTokenFile.open({ ...options(change), now: () => Date.UTC(2026, 10, 22, 8, 30, ++count % 60) }),
+    ProjectedTokenFile.open({ ...options(change), clock: ticking }),
 }
 const both = Object.entries(layouts)
 const content = () => readFileSync(path, 'latin1')

@@ -8,6 +8,7 @@ import { ProjectedTokenFile } from '../../src/platform/projected-token-file.ts'
 import { TokenFile } from '../../src/platform/token-file.ts'
 import { builtProgram } from '../support/built-program.ts'
 import { compileLibrary, haveCompiler } from '../support/c-compiler.ts'
+import { FakeClock } from '../support/fake-clock.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 
 /** In front of every call of the C library that changes files: the armed process kills itself before the n-th of them. */
@@ -73,7 +74,8 @@ async function writeAndDie(
     import { randomBytes } from 'node:crypto'
     import { ${classes[layout]} } from ${JSON.stringify(module)}
     const options = ${JSON.stringify({ ...settings, path: join(directory, 'token'), roots: [directory] })}
-    const file = await ${classes[layout]}.open({ ...options, random: (size) => new Uint8Array(randomBytes(size)), now: Date.now })
+    const clock = { now: Date.now, sleep: async () => {} }
+    const file = await ${classes[layout]}.open({ ...options, random: (size) => new Uint8Array(randomBytes(size)), clock })
     await file.write(new TextEncoder().encode(${JSON.stringify(old)}))
     try { accessSync('/armed') } catch {}
     await file.write(new TextEncoder().encode(${JSON.stringify(fresh)}))
@@ -108,7 +110,7 @@ describe.skipIf(!haveCompiler)('a writer of token files that is killed (BRK-111,
           path,
           roots: [directory],
           random: seededRandom(at),
-          now: () => Date.UTC(2026, 0, 1),
+          clock: new FakeClock(),
         }
         await using file = await (layout === 'plain' ? TokenFile : ProjectedTokenFile).open(options)
         await file.removeLeftovers()

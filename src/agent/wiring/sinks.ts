@@ -87,7 +87,7 @@ function makeKept(core: AgentCore, { sink, options, layout, command }: PlannedFi
     openPlace: () =>
       layout === 'plain'
         ? TokenFile.open({ ...options, random })
-        : ProjectedTokenFile.open({ ...options, random, now: () => clock.now() }),
+        : ProjectedTokenFile.open({ ...options, random, clock }),
     drawUnit: () => drawUnit(random),
     floorMs: defaultBrokerLimits.servingFloorS * 1000,
     changed: notices?.changed ?? (() => undefined),
