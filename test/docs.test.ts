@@ -18,6 +18,13 @@ describe('the documentation', () => {
     expect(toml).toContain('[issuer]')
   })
 
+  it('has a row for every fault of the matrix, held or with the reason why it is not run', () => {
+    const rows = read('docs/fault-matrix.md').match(/^\| F\d\d .*$/gm) ?? []
+    const ids = Array.from({ length: 30 }, (_, at) => `F${String(at + 1).padStart(2, '0')}`)
+    expect(rows.map((row) => row.slice(2, 5))).toEqual(ids)
+    for (const row of rows) expect(row).toMatch(/ \| 0 \| 0 \| 0 \| [^|]* \| held| \| not run: \S/)
+  })
+
   it('has no link that leads nowhere', () => {
     const pages = [
       'README.md',

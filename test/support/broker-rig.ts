@@ -25,6 +25,8 @@ export interface RigOptions {
   readonly limits?: Partial<BrokerLimits>
   readonly seed?: number
   readonly observe?: BrokerObserver
+  /** An issuer of another kind than the usual one. */
+  readonly makeSource?: (clock: FakeClock, about: { name: string; usualLifetimeS: number }) => FakeTokenSource
   readonly sources?: readonly (readonly [string, number])[]
 }
 
@@ -45,7 +47,9 @@ export class BrokerRig {
 
   constructor(options: RigOptions = {}) {
     this.sources = (options.sources ?? [['bundled', 900]]).map(
-      ([name, usualLifetimeS]) => new FakeTokenSource(this.clock, { name, usualLifetimeS }),
+      ([name, usualLifetimeS]) =>
+        options.makeSource?.(this.clock, { name, usualLifetimeS }) ??
+        new FakeTokenSource(this.clock, { name, usualLifetimeS }),
     )
     this.broker = createBroker({
       sources: this.sources,

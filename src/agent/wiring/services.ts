@@ -3,6 +3,7 @@ import { wireCloudSurfaces } from './cloud-surfaces.ts'
 import { wireCompat } from './compat.ts'
 import { wireCredentials } from './credentials.ts'
 import { wireDeviceEvents } from './device-events.ts'
+import { watchExpiredFiles } from './expired-files.ts'
 import { wireJournal } from './journal.ts'
 import { wireSinks } from './sinks.ts'
 
@@ -10,5 +11,13 @@ import { wireSinks } from './sinks.ts'
 export async function wireServices(core: AgentCore): Promise<readonly AgentService[]> {
   const cloud = await wireCloudSurfaces(core)
   const journal = await wireJournal(core)
-  return [journal, wireDeviceEvents(core), await wireCompat(core), cloud, wireCredentials(core), wireSinks(core)]
+  return [
+    journal,
+    wireDeviceEvents(core),
+    await wireCompat(core),
+    cloud,
+    wireCredentials(core),
+    wireSinks(core),
+    watchExpiredFiles(core),
+  ]
 }

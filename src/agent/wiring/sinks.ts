@@ -101,6 +101,7 @@ export function wireSinks(core: AgentCore): AgentService {
   const plansOf = ({ sinks }: Settings) => sinks.map(plan)
   const files = new TokenFiles(plansOf(settings()), host.clock, (planned: PlannedFile) => makeKept(core, planned))
   brokerEvents.add((event) => files.hear(event))
+  core.metrics.sinks.follow(() => files.status())
   return {
     tasks: [(signal) => files.keep(signal)],
     adopt: (changed) => files.adopt(plansOf(changed)),
