@@ -42,6 +42,8 @@ export interface ConfigurationLines {
   /** Without them there is no such table, and the registry is in memory. */
   readonly registry?: readonly string[]
   readonly issuer?: readonly string[]
+  /** Sockets beside `api` and `admin`. */
+  readonly listen?: readonly string[]
   /** `[[remotes]]`, each with all of its lines. */
   readonly remotes?: readonly string[]
   readonly callers?: readonly string[]
