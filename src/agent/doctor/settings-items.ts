@@ -1,12 +1,13 @@
 import { stat } from 'node:fs/promises'
 import { AttestdError } from '../../base/errors.ts'
-import { findLockHolder, isListening } from '../../platform/in-use.ts'
+import { findLockHolder } from '../../platform/in-use.ts'
 import { type LoadedConfiguration, readConfiguration } from '../configuration/read.ts'
 import { type Configuration, configurationSchema } from '../configuration/schema.ts'
 import { composeSettings } from '../wiring/settings.ts'
 import { lockPath } from '../wiring/state-hold.ts'
 import type { EkTrust } from '../wiring/trust-files.ts'
 import { failure, type Item, ok, problem, warning } from './item.ts'
+import { socketItems } from './socket-items.ts'
 
 /** What the configuration says, and defaults where there is none. */
 export interface KnownSettings {
@@ -99,14 +100,6 @@ async function stateItems(path: string, uid: number): Promise<Item[]> {
   ]
 }
 
-async function socketItem(id: string, path: string): Promise<Item> {
-  if (await isListening(path)) return ok(id, `${path} is listened on`)
-  const found = await stat(path).catch(() => null)
-  if (found === null) return ok(id, `${path} is not there: no agent listens`)
-  if (found.isSocket()) return ok(id, `${path} is left over, nobody listens; the agent replaces it`)
-  return problem(id, `${path} is there and is no socket`, 'remove what lies there, or configure another path')
-}
-
 export interface AgentLook {
   readonly items: readonly Item[]
   /** Process that holds the state directory; null if none does. */
@@ -121,8 +114,9 @@ export async function lookAtAgent({ agent, listen }: KnownSettings, uid: number)
   const items = [
     ...(await stateItems(directory, uid)),
     ok('agent', runs),
-    await socketItem('socket.api', listen.api),
-    await socketItem('socket.admin', listen.admin),
+    ...(await socketItems('socket.api', listen.api)),
+    ...(await socketItems('socket.admin', listen.admin)),
+    ...(listen.cred === undefined ? [] : await socketItems('socket.cred', listen.cred)),
   ]
   return { items, holder }
 }
