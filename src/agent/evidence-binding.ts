@@ -44,6 +44,26 @@ function nonceReportData(nonce: Uint8Array): Uint8Array {
   return padded
 }
 
+/** How a machine was asked. */
+export interface AskedNonce {
+  readonly nonce: Uint8Array
+  /**
+   * For whom the evidence was made, '' for nobody in particular, where the nonce is the challenge of a transcript (BRK-91);
+   * null where a TPM or a TD alone signed the nonce as it is.
+   */
+  readonly verifier: string | null
+}
+
+/** What a TPM alone has signed if it answered this nonce, and no other and for nobody else (BRK-94). */
+export function qualifyingDataOfTpmAlone({ nonce, verifier }: AskedNonce): Uint8Array {
+  return verifier === null ? nonce : deriveTpmQualifyingData(nonceSeed(nonce, verifier))
+}
+
+/** The same for a TD alone: its report data covers no device. */
+export function reportDataOfTdAlone({ nonce, verifier }: AskedNonce): Uint8Array {
+  return verifier === null ? nonce : deriveReportData(nonceSeed(nonce, verifier), new Uint8Array())
+}
+
 /** Report data of the TD: the nonce, or with devices beside it what covers the nonce and their evidence (BRK-92). */
 export function reportDataFor(nonce: Uint8Array, tpm: GuestEvidence['tpm']): Uint8Array {
   if (tpm === null) return nonceReportData(nonce)

@@ -44,13 +44,13 @@ describe.each(each)('the document of %s', (_, { evidence, tee, container }) => {
   })
 
   it('is read back, and so is its bare container', () => {
-    expect(parseEvidenceDocument(bytes(document))).toEqual({ ...evidence, form: 'document' })
-    expect(parseEvidenceDocument(bytes(container))).toEqual({ ...evidence, form: 'container' })
+    expect(parseEvidenceDocument(bytes(document))).toEqual({ ...evidence, form: 'document', transcript: null })
+    expect(parseEvidenceDocument(bytes(container))).toEqual({ ...evidence, form: 'container', transcript: null })
   })
 
   it('is read without a look at what it says beside the evidence', () => {
     const changed = { ...document, runtime_data: 7, policy_ids: ['x'], unknown: null }
-    expect(parseEvidenceDocument(bytes(changed))).toEqual({ ...evidence, form: 'document' })
+    expect(parseEvidenceDocument(bytes(changed))).toEqual({ ...evidence, form: 'document', transcript: null })
   })
 
   it('is refused under the name of another kind', () => {
@@ -66,6 +66,7 @@ describe('the bytes of a quote', () => {
       tdx: { quote, ccEventLog: null, simulated: false },
       tpm: null,
       form: 'quote',
+      transcript: null,
     })
   })
 
@@ -77,6 +78,31 @@ describe('the bytes of a quote', () => {
     ['no byte', []],
   ])('of %s are not', (_, start) => {
     expect(errorOf(() => parseEvidenceDocument(Uint8Array.from(start))).code).toBe('MALFORMED')
+  })
+})
+
+describe('what a document says of its transcript', () => {
+  const stated = (transcript: unknown) =>
+    parseEvidenceDocument(bytes({ ...JSON.parse(encodeEvidenceDocument(ofTpm(tpm.evidence), nonce)), transcript }))
+      .transcript
+  const through = { profile: 'attestd/1', purpose: 'evidence', verifier: 'https://verifier.example' }
+
+  it('is its profile and its verifier, and nothing that whoever judges knows himself (BRK-93)', () => {
+    expect(stated({ ...through, challenge: 'AAAA', root: 7 })).toEqual({ verifier: 'https://verifier.example' })
+    expect(stated({ ...through, verifier: '' })).toEqual({ verifier: '' })
+    for (const none of [undefined, null, { profile: 'raw' }]) expect(stated(none)).toBeNull()
+  })
+
+  it.each([
+    ['a list', [], 'MALFORMED'],
+    ['a text', 'attestd/1', 'MALFORMED'],
+    ['no profile', {}, 'EVIDENCE_UNSUPPORTED'],
+    ['another profile', { ...through, profile: 'attestd/2' }, 'EVIDENCE_UNSUPPORTED'],
+    ['evidence for a token', { ...through, purpose: 'token' }, 'MALFORMED'],
+    ['no verifier', { ...through, verifier: undefined }, 'MALFORMED'],
+    ['a verifier of 257 characters', { ...through, verifier: 'v'.repeat(257) }, 'MALFORMED'],
+  ])('%s is refused', (_, transcript, code) => {
+    expect(errorOf(() => stated(transcript)).code).toBe(code)
   })
 })
 

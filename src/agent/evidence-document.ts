@@ -1,6 +1,6 @@
 import { parseText, toBase64url } from '../base/bytes.ts'
 import { MalformedError } from '../base/errors.ts'
-import { type JsonObject, parseJsonObject } from '../base/json.ts'
+import { isJsonObject, type JsonObject, type JsonValue, parseJsonObject } from '../base/json.ts'
 import { encodeComposite, type GuestEvidence, largestTpmContainer, parseComposite } from '../evidence/composite.ts'
 import { encodeTdxEvidence, parseTdxEvidence, tdxEvidenceLimits } from '../evidence/tdx/evidence-json.ts'
 import { encodeTpmEvidence, parseTpmEvidence, tpmEvidenceLimits } from '../evidence/tpm/evidence-json.ts'
@@ -10,6 +10,17 @@ import { agentErrors } from './errors.ts'
 export interface EvidenceDocument extends GuestEvidence {
   /** `quote`: the bytes of a quote and nothing else, of a TD or of an SGX enclave; the others are about TDs and TPMs. */
   readonly form: 'quote' | 'container' | 'document'
+  /**
+   * How the challenge went into what was signed, as the document says: through the transcript of BRK-90, or null for as it
+   * is. Whoever judges derives everything from the challenge and the verifier that he knows himself (BRK-93).
+   */
+  readonly transcript: StatedTranscript | null
+}
+
+/** What of a transcript somebody else has to know as well, and be told if it is not what he thinks. */
+export interface StatedTranscript {
+  /** '' for nobody in particular. */
+  readonly verifier: string
 }
 
 interface Measured {
@@ -107,15 +118,34 @@ function parseWrapped({ tee, evidence }: JsonObject): GuestEvidence {
   return tee === 'tpm' ? tpmAlone(bytes) : parseTdContainer(containerObject(bytes))
 }
 
+const stated = { maxVerifier: 256, profiles: ['attestd/1', 'raw'] }
+
+function parseTranscript(transcript: JsonValue | undefined): StatedTranscript | null {
+  if (transcript === undefined || transcript === null) return null
+  const path = 'document.transcript'
+  if (!isJsonObject(transcript)) throw new MalformedError({ path }, 'is no object')
+  const { profile, purpose, verifier } = transcript
+  if (typeof profile !== 'string' || !stated.profiles.includes(profile)) {
+    throw agentErrors.error('EVIDENCE_UNSUPPORTED', 'the document names another profile than attestd/1 and raw')
+  }
+  if (profile === 'raw') return null
+  if (purpose !== 'evidence') throw new MalformedError({ path: `${path}.purpose` }, 'is not "evidence"')
+  if (typeof verifier === 'string' && verifier.length <= stated.maxVerifier) return { verifier }
+  throw new MalformedError({ path: `${path}.verifier` }, `is no text of at most ${stated.maxVerifier} characters`)
+}
+
 /**
  * Reads evidence in every form that it is kept in: the bytes of a quote; a bare container of a TPM (SVC-23), of a TD
- * (SVC-20) or of both; the document around one of them. `runtime_data` and whatever else stands beside the evidence is not
- * looked at: what a message says of itself proves nothing about it. A quote in bytes is not read. Throws
+ * (SVC-20) or of both; the document around one of them. Of what stands beside the evidence only the profile of the
+ * transcript and its verifier are looked at, not `runtime_data`: what a message says of itself proves nothing about it. A quote in bytes is not read. Throws
  * `EVIDENCE_UNSUPPORTED` for another kind of evidence, and `MalformedError`.
  */
 export function parseEvidenceDocument(bytes: Uint8Array): EvidenceDocument {
-  if (isQuote(bytes)) return { tdx: { quote: bytes, ccEventLog: null, simulated: false }, tpm: null, form: 'quote' }
+  if (isQuote(bytes)) {
+    return { tdx: { quote: bytes, ccEventLog: null, simulated: false }, tpm: null, form: 'quote', transcript: null }
+  }
   const document = parseJsonObject(bytes, 'document')
   const isBare = document['tee'] === undefined && document['evidence'] === undefined
-  return isBare ? { ...parseContainer(document), form: 'container' } : { ...parseWrapped(document), form: 'document' }
+  if (isBare) return { ...parseContainer(document), form: 'container', transcript: null }
+  return { ...parseWrapped(document), form: 'document', transcript: parseTranscript(document['transcript']) }
 }

@@ -23,9 +23,11 @@ describe('an agent with a journal', () => {
   }
   afterEach(() => agent?.stop())
 
+  const journalAt = (at: AgentProcess, ...args: string[]) =>
+    runInProcess(journalCommand, ...args, '--config', at.home.configurationFile)
   const journal = async (...args: string[]) => {
     if (agent === undefined) throw new Error('no agent')
-    return runInProcess(journalCommand, ...args, '--config', agent.home.configurationFile)
+    return journalAt(agent, ...args)
   }
   const records = async () =>
     (await journal('show', '--json')).out
@@ -73,7 +75,7 @@ describe('an agent with a journal', () => {
 
   it('that is killed over and over goes on with one chain (BRK-122, I18)', async () => {
     const home = nextHome()
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 2; round++) {
       const running = await start({}, home)
       const asking = Array.from({ length: 20 }, (_, at) =>
         running.askToken({ audience: `${audience}/${round}/${at}` }).catch(() => null),
@@ -87,35 +89,46 @@ describe('an agent with a journal', () => {
     await agent?.token()
     const { error } = await journal('verify')
     expect(error).toBeNull()
-    expect((await records()).filter(({ event }) => event === 'start').length).toBeGreaterThanOrEqual(3)
+    expect((await records()).filter(({ event }) => event === 'start').length).toBeGreaterThanOrEqual(2)
   })
 
-  it.skipIf(process.getuid?.() !== 0).each([false, true])(
-    'on a full disk serves unless the journal is required (%s), and goes on when there is room (BRK-124)',
-    async (required) => {
-      const home = nextHome()
-      const place = join(folder, home, 'state', 'journal')
-      mkdirSync(place, { recursive: true, mode: 0o700 })
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8k,mode=0700', 'tmpfs', place])
-      try {
-        const running = await start({ tables: [table(`required = ${required}`)] }, home)
-        for (let at = 0; at < 30; at++) await running.askToken({ audience: `${audience}/${at}` })
-        await running.until(() => running.log.includes('journal_failed'), 'a failure')
-        const answer = await running.askToken({ audience: `${audience}/after` })
-        const { reasons = [] } = JSON.parse((await running.ask('/readyz')).body)
-        const told = answer.status === 200 ? [200] : [answer.status, problemOf(answer)['code']]
-        expect(told).toEqual(required ? [503, 'journal_unavailable'] : [200])
-        expect(reasons.includes('journal:FILE_UNUSABLE')).toBe(required)
-        execFileSync('mount', ['-o', 'remount,size=8m', place])
-        await running.until(() => running.log.includes('journal_written'), 'recovery')
-        expect((await running.askToken({ audience: `${audience}/again` })).status).toBe(200)
-        expect((await journal('verify')).error).toBeNull()
-        await running.stop()
-      } finally {
-        execFileSync('umount', ['-l', place])
-      }
+  // Both at once: an agent that found its disk full waits some seconds before it tries again.
+  it.skipIf(process.getuid?.() !== 0)(
+    'on a full disk serves unless the journal is required, and goes on when there is room (BRK-124)',
+    async () => {
+      await Promise.all([fillDisk(false), fillDisk(true)])
     },
   )
+
+  async function fillDisk(required: boolean): Promise<void> {
+    const home = nextHome()
+    const place = join(folder, home, 'state', 'journal')
+    mkdirSync(place, { recursive: true, mode: 0o700 })
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8k,mode=0700', 'tmpfs', place])
+    let running: AgentProcess | undefined
+    try {
+      running = await startEager(join(folder, home), machine(), { tables: [table(`required = ${required}`)] })
+      await fillAndMakeRoom(running, place, required)
+    } finally {
+      await running?.stop()
+      execFileSync('umount', ['-l', place])
+    }
+  }
+
+  async function fillAndMakeRoom(running: AgentProcess, place: string, required: boolean): Promise<void> {
+    const asked = Array.from({ length: 30 }, (_, at) => running.askToken({ audience: `${audience}/${at}` }))
+    await Promise.all(asked)
+    await running.until(() => running.log.includes('journal_failed'), 'a failure')
+    const answer = await running.askToken({ audience: `${audience}/after` })
+    const { reasons = [] } = JSON.parse((await running.ask('/readyz')).body)
+    const told = answer.status === 200 ? [200] : [answer.status, problemOf(answer)['code']]
+    expect(told).toEqual(required ? [503, 'journal_unavailable'] : [200])
+    expect(reasons.includes('journal:FILE_UNUSABLE')).toBe(required)
+    execFileSync('mount', ['-o', 'remount,size=8m', place])
+    await running.until(() => running.log.includes('journal_written'), 'recovery')
+    expect((await running.askToken({ audience: `${audience}/again` })).status).toBe(200)
+    expect((await journalAt(running, 'verify')).error).toBeNull()
+  }
 
   it('gives support what it needs, and none of the secrets that lie everywhere (API-110)', async () => {
     const secret = (name: string) => `secret${name}0123456789abcdef`

@@ -1,5 +1,7 @@
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
+import { appraiseCommand } from '../../src/agent/commands/appraise.ts'
 import { nonceSeed } from '../../src/agent/evidence-binding.ts'
 import { parseEvidenceDocument } from '../../src/agent/evidence-document.ts'
 import { toBase64url, toHex } from '../../src/base/bytes.ts'
@@ -13,6 +15,7 @@ import { digestOf } from '../../src/evidence/tpm/algorithms.ts'
 import { parseTpmAttest } from '../../src/evidence/tpm/attest.ts'
 import { replayEventLog } from '../../src/verifier/event-log/replay-event-log.ts'
 import { type AgentProcess, audience, partOf } from '../support/agent-process.ts'
+import { runInProcess } from '../support/recorded-io.ts'
 import { haveSwtpm } from '../support/swtpm.ts'
 import { startEager } from '../support/td-agent.ts'
 import { useTdMachine } from '../support/td-machine.ts'
@@ -51,12 +54,14 @@ describe.skipIf(!haveSwtpm)('a guest that is a TD and has a TPM', () => {
   }
   afterEach(() => agent?.stop())
 
-  const ask = async (path: string, body: object): Promise<Answer> => {
+  const ask = async (path: string, body: object, times = 20): Promise<Answer> => {
     if (agent === undefined) throw new Error('no agent')
     const { status, body: text } = await agent.ask(path, { method: 'POST', body })
     const document = JSON.parse(text)
     // A machine that is too busy to look at who calls: nothing was begun.
-    return document.code === 'identity_unavailable' ? ask(path, body) : { status, text, document }
+    return document.code === 'identity_unavailable' && times > 0
+      ? ask(path, body, times - 1)
+      : { status, text, document }
   }
   const evidenceOf = (text: string) => parseEvidenceDocument(new TextEncoder().encode(text))
   const quotedOver = (text: string) => toHex(reportDataOf(parseQuote(evidenceOf(text).tdx?.quote ?? noBytes)))
@@ -91,13 +96,20 @@ describe.skipIf(!haveSwtpm)('a guest that is a TD and has a TPM', () => {
     await start()
     const asked = (devices: readonly string[]) =>
       ask('/v1/evidence', { challenge: toBase64url(challenge), devices, timeout_ms: 20_000 })
+    const file = join(folder, 'evidence.json')
     const kinds = async (...devices: string[]) => {
-      const { tdx, tpm } = evidenceOf((await asked(devices)).text)
+      const { text } = await asked(devices)
+      writeFileSync(file, text)
+      const { tdx, tpm } = evidenceOf(text)
       return { tdx: tdx !== null, tpm: tpm !== null, ima: (tpm?.evidence.ima ?? null) !== null }
     }
     expect(await kinds('tdx')).toEqual({ tdx: true, tpm: false, ima: false })
     expect(await kinds('tpm')).toEqual({ tdx: false, tpm: true, ima: false })
     expect(await kinds('tpm', 'ima')).toEqual({ tdx: false, tpm: true, ima: true })
+    const judged = async (nonce: Uint8Array) =>
+      (await runInProcess(appraiseCommand, file, '--simulator', '--allow-unenrolled', '--nonce', toHex(nonce))).error
+    expect(await judged(challenge)).toBeNull()
+    expect((await judged(challenge.subarray(1)))?.message).toContain('tpm.quote.nonce')
     const gpu = await asked(['tdx', 'gpu'])
     expect([gpu.status, gpu.document.code, gpu.document.devices]).toEqual([501, 'not_supported', 'gpu'])
     expect((await asked(['ima'])).document).toMatchObject({ status: 400, field: 'devices' })

@@ -5,8 +5,10 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { runInProcess } from '../../../test/support/recorded-io.ts'
 import { SimulatedGuest } from '../../../test/support/simulated-guest.ts'
 import { createRoot, testNow } from '../../../test/support/test-ca.ts'
+import type { JsonObject } from '../../base/json.ts'
 import { encodePem } from '../../base/pki/pem.ts'
 import { encodeCollateral } from '../../endorsements/tdx/collateral.ts'
+import { deriveReportData, deriveTpmQualifyingData } from '../../evidence/binding.ts'
 import { nonceSeed } from '../evidence-binding.ts'
 import { encodeEvidenceDocument } from '../evidence-document.ts'
 import { appraiseCommand } from './appraise.ts'
@@ -119,6 +121,45 @@ describe('the command line, for a TD beside its TPM and for a TPM', () => {
       expect(message).toBe(`${args[0]} is about the quote of a TD, and this evidence has none`)
     },
   )
+
+  it('takes what POST /v1/evidence gave, for the verifier that one asked for and for no other (BRK-93, BRK-94)', async () => {
+    const verifier = 'https://verifier.example'
+    const stated = (of: string) => ({ profile: 'attestd/1', purpose: 'evidence', verifier: of })
+    const made = (of: string, says: object | null) => {
+      const seed = nonceSeed(nonce, of)
+      const ofTpm = { evidence: guest.tpm.evidence(deriveTpmQualifyingData(seed)), container: null }
+      const ofTd = guest.tdEvidence(deriveReportData(seed, new Uint8Array()))
+      const guests = [{ tdx: null, tpm: ofTpm }, { tdx: ofTd, tpm: null }, guest.both(seed)]
+      return guests.map((one, at) => file(`made-${at}.json`, encodeEvidenceDocument(one, nonce, says as JsonObject)))
+    }
+    const ofWhat = [
+      ['--allow-unenrolled'],
+      [...judgedBy, '--trust-anchors', tdRoot],
+      [...judgedBy, '--trust-anchors', tdRoot, '--allow-unenrolled'],
+    ]
+    const verdicts = (files: readonly string[], ...args: string[]) =>
+      Promise.all(
+        files.map(async (path, at) => {
+          const { error } = await appraise(path, ...asked, '--simulator', ...(ofWhat[at] ?? []), ...args)
+          return error === null ? 'affirmed' : error.code
+        }),
+      )
+    const all = (verdict: string) => [verdict, verdict, verdict]
+    expect(await verdicts(made('', stated('')))).toEqual(all('affirmed'))
+    expect(await verdicts(made(verifier, stated(verifier)), '--verifier', verifier)).toEqual(all('affirmed'))
+    expect(await verdicts(made(verifier, null), '--verifier', verifier)).toEqual(all('affirmed'))
+    // Relayed: made for somebody else, whatever the document says.
+    expect(await verdicts(made(verifier, stated(verifier)))).toEqual(all('USAGE'))
+    for (const says of [stated(''), null, { profile: 'raw' }]) {
+      expect(await verdicts(made(verifier, says))).toEqual(all('NOT_AFFIRMED'))
+    }
+    for (const says of [stated(verifier), stated('https://other.example')]) {
+      expect(await verdicts(made(verifier, says), '--verifier', 'https://other.example')).toEqual(all('NOT_AFFIRMED'))
+      expect(await verdicts(made(verifier, says), '--verifier', '')).toEqual(all('NOT_AFFIRMED'))
+    }
+    const quote = file('enclave.bin', Uint8Array.of(3, 0, 2, 0, 0, 0, 0, 0))
+    expect(await refusal(quote, ...asked, '--verifier', verifier)).toContain('--verifier is about')
+  })
 
   it('refuses references for what is not there, and measurements of a TD twice', async () => {
     const td = file('td.json', JSON.stringify({ mr_td: ['00'.repeat(48)] }))

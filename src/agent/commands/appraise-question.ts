@@ -7,8 +7,9 @@ import { parseCollateral } from '../../endorsements/tdx/collateral.ts'
 import { intelSgxRootAnchors } from '../../endorsements/tdx/intel-root.ts'
 import { type AcceptableTcbStatus, acceptableTcbStatuses, type TdxTrustAnchor } from '../../verifier/index.ts'
 import { agentErrors } from '../errors.ts'
+import type { EvidenceDocument } from '../evidence-document.ts'
 import { readInput } from '../input-file.ts'
-import type { OfflineKind } from '../offline/appraise-offline.ts'
+import { kindOfEvidence, type OfflineKind } from '../offline/appraise-offline.ts'
 import type { OfflineQuestion, TdQuestion, TpmQuestion } from '../offline/question.ts'
 import { type OfflineReferences, readOfflineReferences } from '../offline/references.ts'
 import { readCertificates, readEkTrust } from '../wiring/trust-files.ts'
@@ -17,6 +18,7 @@ import { hexOption } from './options.ts'
 /** The command line of `attestd appraise`. */
 export interface AppraiseOptions {
   readonly nonce?: Uint8Array
+  readonly verifier?: string
   readonly anyReportData?: boolean
   readonly trustAnchors?: string[]
   readonly intermediates?: string[]
@@ -56,6 +58,12 @@ export function nameOption(text: string): Uint8Array {
   const sizes: Readonly<Record<string, number>> = { '000b': 34, '000c': 50, '000d': 66 }
   if (sizes[text.slice(0, 4)] === name.length) return name
   throw new InvalidArgumentError('must be a Name: 000b, 000c or 000d, and a digest of SHA-256, SHA-384 or SHA-512.')
+}
+
+/** As `POST /v1/evidence` takes it; '' for nobody in particular. */
+export function verifierOption(text: string): string {
+  if (Buffer.byteLength(text) <= 256 && !/[\p{Cc}\p{Cs}]/u.test(text)) return text
+  throw new InvalidArgumentError('must have at most 256 bytes, and no control characters.')
 }
 
 /** Names joined by commas. */
@@ -186,14 +194,32 @@ function nonceOf({ nonce, anyReportData }: AppraiseOptions, kind: OfflineKind): 
   throw usage(hasTpm(kind) ? whyNonce : whyNonceOfTd)
 }
 
-/** What the command line asks of evidence of this kind. Throws `USAGE`, `INPUT_UNREADABLE` and `MalformedError`. */
-export async function questionOf(options: AppraiseOptions, kind: OfflineKind): Promise<OfflineQuestion> {
+const whyVerifier =
+  'the document was made for a verifier: name with --verifier the one that you asked for; evidence for another one is not for you'
+
+/**
+ * That evidence was made through a transcript is taken from the document, for nothing can be gained by saying so: either way it must
+ * carry the nonce. For whom it was made is not: evidence that was made for somebody else may be relayed (BRK-94).
+ */
+function verifierOf({ verifier }: AppraiseOptions, { transcript }: EvidenceDocument, kind: OfflineKind): string | null {
+  if (verifier !== undefined && kind === 'sgx')
+    throw usage('--verifier is about evidence of attestd, not of an enclave')
+  if (verifier !== undefined) return verifier
+  if (transcript === null) return null
+  if (transcript.verifier !== '') throw usage(whyVerifier)
+  return ''
+}
+
+/** What the command line asks of this evidence. Throws `USAGE`, `INPUT_UNREADABLE` and `MalformedError`. */
+export async function questionOf(options: AppraiseOptions, evidence: EvidenceDocument): Promise<OfflineQuestion> {
+  const kind = kindOfEvidence(evidence)
   requireFitting(options, kind)
   const references = await readOfflineReferences(options.references ?? [])
   requireFittingReferences(references, kind)
   return {
     now: options.at ?? Date.now(),
     nonce: nonceOf(options, kind),
+    verifier: verifierOf(options, evidence, kind),
     simulator: options.simulator === true,
     requireEventLog: options.requireEventLog === true,
     tpm: await tpmQuestion(options, kind, references),

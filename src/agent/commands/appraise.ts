@@ -4,16 +4,18 @@ import { enrolmentChecks } from '../../verifier/tpm/enrolment-checks.ts'
 import { agentErrors } from '../errors.ts'
 import { parseEvidenceDocument } from '../evidence-document.ts'
 import { readInput } from '../input-file.ts'
-import {
-  appraiseOffline,
-  kindOfEvidence,
-  type OfflineAppraisal,
-  type OfflineKind,
-} from '../offline/appraise-offline.ts'
+import { appraiseOffline, type OfflineAppraisal, type OfflineKind } from '../offline/appraise-offline.ts'
 import { renderFindings, renderVerdict } from '../presentation/findings.ts'
 import { quoteVerdictDocument, renderQuoteVerdict } from '../presentation/quote-verdict.ts'
 import type { CommandIo } from '../presentation/terminal.ts'
-import { type AppraiseOptions, nameOption, pinOption, questionOf, tcbStatusOption } from './appraise-question.ts'
+import {
+  type AppraiseOptions,
+  nameOption,
+  pinOption,
+  questionOf,
+  tcbStatusOption,
+  verifierOption,
+} from './appraise-question.ts'
 import { hexOption, timeOption } from './options.ts'
 
 const kinds: Readonly<Record<OfflineKind, string>> = {
@@ -98,6 +100,12 @@ export function appraiseCommand(io: CommandIo): Command {
     .addOption(
       new Option('--nonce <hex>', 'what the machine was asked to sign, 8 to 64 bytes').argParser(hexOption(8, 64)),
     )
+    .addOption(
+      new Option(
+        '--verifier <id>',
+        'the verifier that the machine was told the evidence is for, with POST /v1/evidence; evidence for another one is refused',
+      ).argParser(verifierOption),
+    )
     .option(
       '--trust-anchors <file...>',
       'certificates, PEM or DER, of who vouches for the endorsement key of a TPM; with --simulator also for a TD',
@@ -114,7 +122,7 @@ export function appraiseCommand(io: CommandIo): Command {
     .option('--json', 'print findings, notes and claims as a JSON object')
     .action(async (file: string, options: AppraiseOptions) => {
       const evidence = parseEvidenceDocument(await readInput(file))
-      const question = await questionOf(options, kindOfEvidence(evidence))
+      const question = await questionOf(options, evidence)
       const appraisal = appraiseOffline(evidence, question)
       show(appraisal, io, options.json === true)
       requireAffirmed(appraisal)

@@ -17,6 +17,7 @@ const alone = { tdx: guest.tdEvidence(reportDataFor(nonce, null)), tpm: null }
 const question: OfflineQuestion = {
   now: testNow,
   nonce,
+  verifier: null,
   simulator: true,
   requireEventLog: false,
   tpm: { ekTrust: null, akName: guest.tpm.akName, allowUnenrolled: false, requireIma: true, references: null },

@@ -36,7 +36,7 @@ const whole = ({
   requireIma = false,
   ...others
 }: Changes): OfflineQuestion => ({
-  ...{ now: testNow, nonce, simulator: false, requireEventLog: false },
+  ...{ now: testNow, nonce, verifier: null, simulator: false, requireEventLog: false },
   td: { collateral: null, trustAnchors: [], references: null, tcbStatuses: null, allowDebug: false },
   ...others,
   tpm: { ekTrust, akName, allowUnenrolled, requireIma, references: null },

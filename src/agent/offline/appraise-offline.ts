@@ -5,7 +5,7 @@ import type { BindingEdge } from '../../results/acr.ts'
 import type { Appraisal, Finding } from '../../results/appraisal.ts'
 import { appraiseGuest } from '../../verifier/composite/appraise-guest.ts'
 import { type AkTrust, appraiseQuote, appraiseTdx, appraiseTpm, type QuoteAppraisal } from '../../verifier/index.ts'
-import { nonceSeed } from '../evidence-binding.ts'
+import { nonceSeed, qualifyingDataOfTpmAlone, reportDataOfTdAlone } from '../evidence-binding.ts'
 import type { EvidenceDocument } from '../evidence-document.ts'
 import { platformOfQuote } from '../quote-platform.ts'
 import type { OfflineQuestion } from './question.ts'
@@ -35,10 +35,12 @@ export interface OfflineAppraisal {
   readonly remedy: string | null
 }
 
+type GivenEvidence = Omit<EvidenceDocument, 'transcript'>
+
 /** Before anything is verified: which appraisal the bytes are given to, and each of them checks this again. */
 const isEnclave = (quote: Uint8Array) => isFilledWith(quote.subarray(4, 8), 0)
 
-export function kindOfEvidence({ form, tdx, tpm }: EvidenceDocument): OfflineKind {
+export function kindOfEvidence({ form, tdx, tpm }: GivenEvidence): OfflineKind {
   if (tdx === null) return 'tpm'
   if (tpm !== null) return 'tdx+tpm'
   return form === 'quote' && isEnclave(tdx.quote) ? 'sgx' : 'tdx'
@@ -67,7 +69,8 @@ function withEndorsement({ endorsement, inputs }: OfflineTpm, appraisal: Apprais
 
 function appraiseTpmAlone({ evidence }: TpmPart, question: OfflineQuestion): OfflineAppraisal {
   const tpm = offlineTpm(evidence, question)
-  const expected = { qualifyingData: requireNonce(question), selection: 'any' } as const
+  const qualifyingData = qualifyingDataOfTpmAlone({ ...question, nonce: requireNonce(question) })
+  const expected = { qualifyingData, selection: 'any' } as const
   const appraisal = appraiseTpm(evidence, { ...tpm.inputs, now: question.now, expected })
   const outcome = withEndorsement(tpm, appraisal)
   const claims = outcome.affirmed ? appraisal.claims : {}
@@ -81,9 +84,11 @@ function adviceOn({ quote }: TdxEvidence, isBare: boolean, question: OfflineQues
   return { notes: notesOnTd(question, hint), remedy }
 }
 
-function appraiseQuoteAlone(tdx: TdxEvidence, evidence: EvidenceDocument, question: OfflineQuestion): OfflineAppraisal {
+function appraiseQuoteAlone(tdx: TdxEvidence, evidence: GivenEvidence, question: OfflineQuestion): OfflineAppraisal {
   const kind = kindOfEvidence(evidence)
-  const inputs = { ...offlineTd(question), now: question.now, reportData: question.nonce }
+  const { nonce, now } = question
+  const reportData = nonce === 'any' ? nonce : reportDataOfTdAlone({ ...question, nonce })
+  const inputs = { ...offlineTd(question), now, reportData }
   const quote = kind === 'sgx' ? appraiseQuote(tdx.quote, inputs) : appraiseTdx(tdx, inputs)
   const { affirmed, findings, claims } = quote
   const advice = adviceOn(tdx, evidence.form === 'quote', question)
@@ -96,7 +101,7 @@ function appraiseBoth(tdx: TdxEvidence, part: TpmPart, question: OfflineQuestion
     { tdx, tpm: part },
     {
       now: question.now,
-      seed: nonceSeed(requireNonce(question)),
+      seed: nonceSeed(requireNonce(question), question.verifier ?? ''),
       required: ['tdx', 'tpm'],
       tpm: { ...tpm.inputs, selection: 'any' },
       tdx: offlineTd(question),
@@ -115,7 +120,7 @@ function appraiseBoth(tdx: TdxEvidence, part: TpmPart, question: OfflineQuestion
  * (`akTrust`) only if the operator names it and its endorsement key is affirmed. A TD beside a TPM is judged against what
  * follows from `nonceSeed`. Pure; never throws for bad evidence.
  */
-export function appraiseOffline(evidence: EvidenceDocument, question: OfflineQuestion): OfflineAppraisal {
+export function appraiseOffline(evidence: GivenEvidence, question: OfflineQuestion): OfflineAppraisal {
   const { tdx, tpm } = evidence
   if (tdx !== null && tpm !== null) return appraiseBoth(tdx, tpm, question)
   if (tdx !== null) return appraiseQuoteAlone(tdx, evidence, question)

@@ -33,6 +33,8 @@ export interface OfflineQuestion {
   readonly now: number
   /** What the machine was asked to sign; `any` waives the comparison, for a TD or an enclave alone. */
   readonly nonce: Uint8Array | 'any'
+  /** As in `AskedNonce`; a TD beside a TPM always answers through a transcript, for '' where this is null. */
+  readonly verifier: string | null
   readonly simulator: boolean
   readonly requireEventLog: boolean
   readonly tpm: TpmQuestion
