@@ -24,6 +24,16 @@ function valuesOf(rawHeaders: readonly string[], name: string): string[] {
   return rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === name)
 }
 
+/**
+ * The path and query that a request line names. In absolute form, which servers must take too, it is that of the URL, as routers
+ * read it: a proof for `/` must not fit whatever else is asked for. Empty for what names no path of this service.
+ */
+function pathIn(target: string): string {
+  if (target.startsWith('/')) return target
+  const [, rest] = /^https?:\/\/[^/?#\\]*(.*)$/i.exec(target) ?? []
+  return rest === undefined ? '' : rest.startsWith('/') ? rest : `/${rest}`
+}
+
 const credentialsForm = /^([A-Za-z][A-Za-z0-9-]*) +([^ ]+)$/
 
 /**
@@ -38,6 +48,7 @@ export function readDpopRequest(
   const [credentials, ...others] = valuesOf(rawHeaders, 'authorization')
   const [, scheme, token] = credentialsForm.exec(credentials ?? '') ?? []
   if (scheme === undefined || token === undefined || others.length > 0) return null
-  const path = url.startsWith('/') ? url : '/'
-  return { token, possession: { scheme, proofs: valuesOf(rawHeaders, 'dpop'), method, url: `${origin}${path}` } }
+  const path = pathIn(url)
+  const proofs = valuesOf(rawHeaders, 'dpop')
+  return { token, possession: { scheme, proofs, method, url: path === '' ? '' : `${origin}${path}` } }
 }

@@ -406,9 +406,23 @@ describe('a request of node:http', () => {
     expect(read(headers)).toBeNull()
   })
 
-  it('in absolute form is for no other host', () => {
-    expect(read(['Authorization', 'DPoP a.b.c'], 'https://evil.test/secret')?.possession.url).toBe('https://rp.test/')
+  it.each([
+    ['https://evil.test/secret?a=1', 'https://rp.test/secret?a=1'],
+    ['http://evil.test', 'https://rp.test/'],
+    ['HTTP://evil.test?a=1', 'https://rp.test/?a=1'],
+    ['//evil.test/secret', 'https://rp.test//evil.test/secret'],
+  ])('for %s is for no other host, and for the path that a router finds in it', (target, wanted) => {
+    expect(read(['Authorization', 'DPoP a.b.c'], target)?.possession.url).toBe(wanted)
   })
+
+  it.each(['*', '', 'rp.test:443', 'ftp://rp.test/secret', 'https:\\\\rp.test\\secret'])(
+    'for %j fits no proof, and none for the root in particular',
+    async (target) => {
+      const root = signed(goodHeader(), { ...goodClaims(), htu: 'https://rp.test/' })
+      const found = read(['Authorization', `DPoP ${token}`, 'DPoP', root], target)
+      expect((await outcomes(found?.possession ?? presented(''))).failed).toEqual(['proof.url'])
+    },
+  )
 })
 
 describe('two spellings of a URL', () => {
