@@ -74,6 +74,13 @@ describe('token files of a configuration', () => {
       { path: `${root}/one/../../token` },
       /^a\.toml:7: sinks\[0\]\.path must be an absolute path/,
     ],
+    [
+      'a name that files have while they are written',
+      { path: join(root, `one/.tmp-${'0'.repeat(32)}`) },
+      /path must not begin with \.\. or \.tmp-/,
+    ],
+    ['the name of a link of layout projected', { path: join(root, 'one/..data') }, /path must not begin with/],
+    ['a name of 241 characters', { path: join(root, `one/${'a'.repeat(241)}`) }, /path has a name of more than 240/],
     ['a path that is a root', { path: root }, /path is below none of/],
     [
       'a directory that all may write into',
@@ -120,6 +127,11 @@ describe('token files of a configuration', () => {
     expect(await other({ path: join(root, 'one/token') })).toMatch(/sinks\[1\]\.path is the path of another one/)
     expect(await other({ path: join(root, 'alias/token') })).toMatch(/sinks\[1\]\.path/)
     expect(await other({ path: join(root, 'one/token2') })).toBe('accepted')
+    const aside = join(root, 'one/token.expired')
+    expect(await other({ path: aside })).toBe('accepted')
+    expect(await outcome(sinkText({ on_expiry: 'rename' }), sinkText({ name: 'other', path: aside }))).toMatch(
+      /sinks\[1\]\.path is where another one is set aside/,
+    )
     expect(await other({ path: join(root, 'one/token2'), layout: 'projected' })).toMatch(/a directory of its own/)
   })
 

@@ -34,6 +34,9 @@ export interface SinkSettings {
 /** BRK-100: no token is longer. */
 const longestToken = 65_536
 
+/** Bytes: the 255 of file systems, less what `.expired` adds. */
+const longestName = 240
+
 /** What stands against a key of the sink at `position`, with its line in the configuration. */
 type Refuse = (key: keyof SinkSection, says: string) => AttestdError
 
@@ -79,6 +82,10 @@ function requireForm(section: SinkSection, refuse: Refuse): void {
   if (format === 'envoy-secret' && !path.endsWith('.json')) {
     throw refuse('path', 'must end in .json: Envoy tells the form of a file by its name')
   }
+  if (/^\.\.|^\.tmp-/.test(basename(path)))
+    throw refuse('path', 'must not begin with .. or .tmp-: the agent needs such names')
+  if (Buffer.byteLength(basename(path)) > longestName)
+    throw refuse('path', `has a name of more than ${longestName} bytes`)
   if (layout === 'projected' && onExpiry === 'rename') {
     throw refuse('on_expiry', 'must be remove in layout projected, which has no other name for the file')
   }
@@ -118,6 +125,9 @@ async function requireDifferent(
     const before = sections.slice(0, position)
     if (before.some((other) => other.name === name)) throw refuse('name', 'is the name of another one')
     if (places.indexOf(places[position] ?? '') < position) throw refuse('path', 'is the path of another one')
+    if (sections.some(({ on_expiry: end }, at) => end === 'rename' && `${places[at]}.expired` === places[position])) {
+      throw refuse('path', 'is where another one is set aside at its end')
+    }
     const beside = sections.filter((_, at) => dirname(places[at] ?? '') === dirname(places[position] ?? ''))
     if (beside.length > 1 && beside.some(({ layout }) => layout === 'projected')) {
       throw refuse(
