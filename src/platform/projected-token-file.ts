@@ -107,7 +107,7 @@ export class ProjectedTokenFile implements AsyncDisposable {
   }
 
   /** There is no other name for what is reached by links: it is removed. */
-  setAside(): Promise<void> {
+  setAside(_content: Uint8Array): Promise<void> {
     return this.remove()
   }
 

@@ -6,6 +6,7 @@ import {
   chmodSync,
   chownSync,
   existsSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -23,7 +24,8 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { makeMemoryFolder } from '../../test/support/memory-folder.ts'
 import { seededRandom } from '../../test/support/seeded-random.ts'
 import { ProjectedTokenFile } from './projected-token-file.ts'
 import { TokenFile, type TokenFileOptions } from './token-file.ts'
@@ -216,7 +218,8 @@ describe.each(both)('a token file of layout %s', (layout, open) => {
   })
 
   it('is whole for every reader at any moment while it is written 200 times (BRK-111)', async () => {
-    const memory = mkdtempSync('/dev/shm/attestd-readers-')
+    const memory = makeMemoryFolder()
+    onTestFinished(() => rmSync(memory, { recursive: true, force: true }))
     path = join(memory, 'token')
     await using file = await open({ roots: [memory] })
     await file.write(bytes(long('0')))
@@ -226,6 +229,7 @@ describe.each(both)('a token file of layout %s', (layout, open) => {
       console.log('reading')
       process.on('SIGTERM', () => { console.log(reads); process.exit(0) })
       const look = () => {
+        if (process.ppid !== ${process.pid}) process.exit(1)
         for (let n = 0; n < 100; n++, reads++) {
           const text = readFileSync(${JSON.stringify(path)}, 'latin1')
           if (text.length !== 12000 || text !== text[0].repeat(12000)) { console.log('torn ' + text.length); process.exit(1) }
@@ -244,7 +248,6 @@ describe.each(both)('a token file of layout %s', (layout, open) => {
     for (const reader of readers) reader.kill('SIGTERM')
     await Promise.all(closed)
     for (const text of said) expect(text).toMatch(/^reading\n[1-9]\d*\n$/)
-    rmSync(memory, { recursive: true })
   })
 })
 
@@ -264,9 +267,9 @@ describe('the directory of a token file', () => {
 
   it('on a disk needs leave (SYS-71)', async () => {
     expect(await refusal({ allowDisk: false })).toBe('TOKEN_DIRECTORY_UNSAFE')
-    const memory = mkdtempSync('/dev/shm/attestd-')
+    const memory = makeMemoryFolder()
+    onTestFinished(() => rmSync(memory, { recursive: true }))
     expect(await refusal({ path: join(memory, 'token'), roots: [memory], allowDisk: false })).toBe('opened')
-    rmSync(memory, { recursive: true })
   })
 
   it('that is a symbolic link is refused (BRK-112)', async () => {
@@ -333,12 +336,34 @@ describe('a token file whose token has ended', () => {
   it('is set aside for its owner alone (BRK-115)', async () => {
     await using file = await layouts.plain()
     await file.write(bytes('a.b.c'))
-    await file.setAside()
+    await file.setAside(bytes('a.b.c'))
     expect(readdirSync(directory)).toEqual(['token.expired'])
     expect(statSync(`${path}.expired`).mode & 0o7777).toBe(0o400)
     await file.write(bytes('d.e.f'))
-    await file.setAside()
+    await file.setAside(bytes('d.e.f'))
     expect(readFileSync(`${path}.expired`, 'latin1')).toBe('d.e.f')
+  })
+
+  it('is gone also where it cannot be set aside: a full disk keeps no ended token (BRK-115)', async () => {
+    await using file = await layouts.plain()
+    await file.write(bytes('a.b.c'))
+    mkdirSync(`${path}.expired`)
+    await expect(file.setAside(bytes('a.b.c'))).rejects.toMatchObject({ code: 'FILE_UNUSABLE' })
+    expect(readdirSync(directory)).toEqual(['token.expired'])
+  })
+
+  it.each(['token', 'token.expired'])('sets no mode through a hard link that a consumer puts at %s', async (name) => {
+    chmodSync(directory, 0o777)
+    const victim = join(root, `victim-of-${name}`)
+    writeFileSync(victim, 'precious', { mode: 0o640 })
+    await using file = await layouts.plain({ allowConsumerWritable: true })
+    await file.write(bytes('a.b.c'))
+    rmSync(join(directory, name), { force: true })
+    linkSync(victim, join(directory, name))
+    await file.setAside(bytes('a.b.c'))
+    expect([statSync(victim).mode & 0o7777, readFileSync(victim, 'latin1')]).toEqual([0o640, 'precious'])
+    expect(readFileSync(`${path}.expired`, 'latin1')).toBe('a.b.c')
+    expect(existsSync(path)).toBe(false)
   })
 })
 

@@ -1,5 +1,5 @@
 import { type BigIntStats, constants } from 'node:fs'
-import { lstat, open, rename } from 'node:fs/promises'
+import { lstat, open } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { concatBytes } from '../base/bytes.ts'
 import type { RandomSource } from '../base/random.ts'
@@ -95,16 +95,16 @@ export class TokenFile implements AsyncDisposable {
     await this.#guarded(() => this.#directory.folder.settle())
   }
 
-  /** Renames it to `<name>.expired`, for its owner to read (BRK-115). */
-  async setAside(): Promise<void> {
-    const { folder } = this.#directory
-    await this.#guarded(async () => {
-      const aside = folder.place(`${this.#name}.expired`)
-      await rename(this.#place, aside)
-      const file = await open(aside, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
-      await file.chmod(0o400).finally(() => file.close())
-      await folder.settle()
-    })
+  /**
+   * Takes it away and leaves `content` as `<name>.expired` for its owner to read (BRK-115). That is a new file: one that is
+   * found at a name may be a link that a consumer who may write put there, and a mode set through it another file's.
+   */
+  async setAside(content: Uint8Array): Promise<void> {
+    try {
+      await this.#directory.folder.write(`${this.#name}.expired`, content, 0o400)
+    } finally {
+      await this.remove()
+    }
   }
 
   async removeLeftovers(): Promise<number> {

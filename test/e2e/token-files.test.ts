@@ -1,7 +1,6 @@
 import {
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -14,11 +13,12 @@ import {
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { AgentHome, AgentProcess, audience, partOf } from '../support/agent-process.ts'
+import { makeMemoryFolder } from '../support/memory-folder.ts'
 import { haveSwtpm } from '../support/swtpm.ts'
 import { useTpmMachine } from '../support/tpm-machine.ts'
 
 /** A file system without a disk, as /run is. */
-const root = mkdtempSync('/dev/shm/attestd-tokens-')
+const root = makeMemoryFolder()
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 const path = (name: string) => join(root, name)
 const read = (name: string) => readFileSync(path(name), 'latin1')

@@ -20,8 +20,9 @@ import { seededRandom } from './seeded-random.ts'
  * The broker against a model of what it must never do (broker.md section 15). The model knows what the issuers did, what callers
  * asked, and the clocks; of the broker it knows what `BrokerLedger` is told. Every step is data, so that a failing run shrinks.
  *
- * Elsewhere: I1 for files in sinks/*.test.ts; I3 for devices in attester/tdx/device-turns.test.ts; I12 in
- * policies/caller-policy.test.ts; I14 for the queue of the device in base/fair-queue.test.ts; I18 with the journal.
+ * Elsewhere: I1 for files in passport/sinks/sink-keeper.test.ts; I3 for devices in attester/tdx/device-turns.test.ts; I12 in
+ * policies/caller-policy.test.ts; I14 for the queue of the device in base/fair-queue.test.ts; I18 in
+ * passport/journal/journal.test.ts; BRK-04 for the order of eviction in passport/capacity.test.ts.
  */
 export type Step =
   | {

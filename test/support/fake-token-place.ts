@@ -61,9 +61,9 @@ export class FakeTokenPlace implements TokenPlace {
     this.steps.push('remove')
   }
 
-  async setAside(): Promise<void> {
+  async setAside(content: Uint8Array): Promise<void> {
     if (this.refuses !== null) throw this.refuses.error
-    this.setAsideAs = this.content
+    this.setAsideAs = new TextDecoder().decode(content)
     this.content = null
     this.steps.push('set aside')
   }

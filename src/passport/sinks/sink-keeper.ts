@@ -250,7 +250,8 @@ export class SinkKeeper {
     if (seen !== null && !(await this.#isOurs(place, seen, delivered))) {
       this.#record.failed(sinkErrors.error('sink_content_foreign', `${sink.path} was replaced by somebody`))
     } else if (seen !== null) {
-      await (why === 'expired' && sink.onExpiry === 'rename' ? place.setAside() : place.remove())
+      const aside = why === 'expired' && sink.onExpiry === 'rename'
+      await (aside ? place.setAside(encodeTokenFile(sink.format, delivered.offer)) : place.remove())
     }
     this.#delivered = null
     this.#record.removed(why)

@@ -32,8 +32,8 @@ export interface TokenPlace {
   /** Null: no regular file, or a larger one. */
   read(maxBytes: number): Promise<Uint8Array | null>
   remove(): Promise<void>
-  /** Out of the consumer's way, for the owner alone (`on_expiry: rename`). */
-  setAside(): Promise<void>
+  /** Removes it, also where it then fails, and keeps `content` out of the consumer's way, for the owner alone (`on_expiry: rename`). */
+  setAside(content: Uint8Array): Promise<void>
   /** Removes what killed writers of this file left behind; gives how much. */
   removeLeftovers(): Promise<number>
   whereabouts(): Promise<'there' | 'gone' | 'replaced'>
