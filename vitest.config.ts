@@ -45,7 +45,12 @@ const alone = [
   'src/agent/**/*.test.ts',
 ]
 
-const shared = { testTimeout: 30_000, hookTimeout: 60_000, pool: 'forks' } as const
+const shared = {
+  testTimeout: 30_000,
+  hookTimeout: 60_000,
+  pool: 'forks',
+  setupFiles: 'test/support/careful-removal.ts',
+} as const
 
 export default defineConfig({
   test: {

@@ -36,7 +36,7 @@ describe('docs/loopback-surfaces.md', () => {
   it('makes secrets that the agent takes, and their digests, for nobody else to read', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'attestd-page-'))
     onTestFinished(() => rmSync(folder, { recursive: true }))
-    const { code, err } = await runCommand('sh', ['-c', `cd ${folder} && set -e\n${blocks('sh')[0]}`])
+    const { code, err } = await runCommand('sh', ['-c', `set -e\ncd ${folder}\n${blocks('sh')[0]}`])
     expect([code, err]).toEqual([0, ''])
     const [secret, digest] = ['shop.secret', 'shop.digest'].map(
       (name) => new Uint8Array(readFileSync(join(folder, name))),

@@ -1,7 +1,8 @@
 import { X509Certificate } from 'node:crypto'
-import { existsSync, readFileSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { parseEventLog } from '../../src/evidence/event-log/event-log.ts'
 import { type HashName, hashAlgorithms } from '../../src/evidence/tpm/algorithms.ts'
 import { tpm2 } from '../../src/evidence/tpm/commands.ts'
@@ -11,6 +12,7 @@ import { haveSwtpm, useSwtpm } from '../../test/support/swtpm.ts'
 import { activeBanks, execute, readPcr, type TpmTransport } from './execute.ts'
 import { simulateFirmware } from './measured-boot.ts'
 import { simulateIma } from './measured-files.ts'
+import { startSwtpm } from './swtpm.ts'
 
 async function registers(send: TpmTransport): Promise<Map<HashName, Map<number, Uint8Array>>> {
   const all = new Map<HashName, Map<number, Uint8Array>>()
@@ -104,6 +106,16 @@ describe.skipIf(!haveSwtpm)('a simulated TPM', () => {
     expect(await name()).toBe(before)
     const folder = tpm().socketDirectory
     await tpm().stop()
-    expect(existsSync(folder)).toBe(false)
+    expect(existsSync(folder)).toBe(true)
+  })
+
+  it('removes the folder of its sockets only where it made it', async () => {
+    const given = mkdtempSync(join(tmpdir(), 'attestd-given-'))
+    onTestFinished(() => rmSync(given, { recursive: true }))
+    const own = await startSwtpm(made())
+    await own.stop()
+    expect(existsSync(own.socketDirectory)).toBe(false)
+    await (await startSwtpm({ ...made(), socketDirectory: given })).stop()
+    expect(existsSync(given)).toBe(true)
   })
 })

@@ -12,7 +12,7 @@ import { execute, type TpmTransport } from './execute.ts'
 export interface SwtpmOptions {
   /** As made by `provisionSwtpm`. */
   readonly stateDirectory: string
-  /** Of an earlier process, where the same paths are wanted again after a crash. */
+  /** Of an earlier process, where the same paths are wanted again after a crash. It stays where it is. */
   readonly socketDirectory?: string
 }
 
@@ -46,7 +46,8 @@ const control = { init: 2, shutdown: 3 } as const
 
 /** Starts swtpm and waits until it answers a command. Throws if it ends before, with what it printed. */
 export async function startSwtpm(options: SwtpmOptions): Promise<RunningSwtpm> {
-  const socketDirectory = options.socketDirectory ?? mkdtempSync(join(tmpdir(), 'attestd-swtpm-'))
+  const { socketDirectory = mkdtempSync(join(tmpdir(), 'attestd-swtpm-')) } = options
+  const owned = options.socketDirectory === undefined
   const path = join(socketDirectory, 'tpm')
   const child = spawn(
     'swtpm',
@@ -63,17 +64,19 @@ export async function startSwtpm(options: SwtpmOptions): Promise<RunningSwtpm> {
   process.once('exit', killAtExit)
   const ended = once(child, 'exit').then(() => process.off('exit', killAtExit))
   await untilAnswering(path, child, printed)
-  return running({ path, socketDirectory, child, ended })
+  return running({ path, socketDirectory, owned, child, ended })
 }
 
 interface Parts {
   readonly path: string
   readonly socketDirectory: string
+  /** Whether the directory was made for this process alone: only such a one is removed with it. */
+  readonly owned: boolean
   readonly child: ChildProcess
   readonly ended: Promise<unknown>
 }
 
-function running({ path, socketDirectory, child, ended }: Parts): RunningSwtpm {
+function running({ path, socketDirectory, owned, child, ended }: Parts): RunningSwtpm {
   return {
     path,
     socketDirectory,
@@ -93,7 +96,7 @@ function running({ path, socketDirectory, child, ended }: Parts): RunningSwtpm {
     async stop() {
       await askControl(`${path}.ctrl`, control.shutdown)
       await ended
-      rmSync(socketDirectory, { recursive: true, force: true })
+      if (owned) rmSync(socketDirectory, { recursive: true, force: true })
     },
     async kill() {
       child.kill('SIGKILL')

@@ -1,15 +1,18 @@
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { openHttpDouble } from '../../mocks/sts/double-server.ts'
 import { parseConfiguration } from '../../src/agent/configuration/load.ts'
 import { createAttestationTransport } from '../../src/passport/remote/undici-transport.ts'
 import { assumeAwsRole } from '../../src/passport/sts/aws-role.ts'
 import { requireStsEndpoint } from '../../src/passport/sts/role.ts'
+import { parseConsumerSecret } from '../../src/workload-api/compat/consumer-secrets.ts'
 import { AgentHome, AgentProcess, callerRule, freePort } from '../support/agent-process.ts'
 import { FakeClock } from '../support/fake-clock.ts'
+import { runCommand } from '../support/run-command.ts'
 import { haveSwtpm } from '../support/swtpm.ts'
 import { throwAwayTls } from '../support/throw-away-tls.ts'
 import { useTpmMachine } from '../support/tpm-machine.ts'
@@ -136,6 +139,22 @@ describe('the pages about clouds', () => {
           parseConfiguration(`[issuer]\nurl = "https://issuer.example"\n${toml}`, `${name}.md`),
         ).not.toThrow()
       }
+    },
+  )
+
+  it.each(['aws', 'alibaba-cloud'])(
+    '%s.md makes a secret that the agent takes, and lets the workload have no token',
+    async (name) => {
+      const text = readFileSync(new URL(`../../docs/${name}.md`, import.meta.url), 'utf8')
+      const folder = mkdtempSync(join(tmpdir(), 'attestd-page-'))
+      onTestFinished(() => rmSync(folder, { recursive: true }))
+      const script = /```sh\n(.*payments\.secret.*\n)```/.exec(text)?.[1] ?? 'false'
+      const { code, err } = await runCommand('sh', ['-c', `set -e\ncd ${folder}\n${script}`])
+      expect([code, err]).toEqual([0, ''])
+      const path = join(folder, 'payments.secret')
+      expect(statSync(path).mode & 0o777).toBe(0o400)
+      expect(parseConsumerSecret(readFileSync(path), path)).toHaveLength(32)
+      expect(text).toMatch(/^match = \{ uid = 1001, listener = "tcp:(?:aws_container|alibaba_uri)" \}/m)
     },
   )
 })

@@ -7,7 +7,7 @@ import { learnDeb } from './learn-deb.ts'
 import { Learning } from './learning.ts'
 
 describe('members of a package', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'learn-deb-'))
+  const folder = mkdtempSync(join(tmpdir(), 'attestd-deb-'))
   afterAll(() => rmSync(folder, { recursive: true }))
   // Gives an archive in place of what a package holds: `dpkg-deb --build` names all members alike.
   const program = join(folder, 'unpack')

@@ -63,6 +63,52 @@ describe('the credentials of a consumer (API-153)', () => {
     expect((await second).accessKeyId).toBe('key-2')
   })
 
+  it('are given out to their last minute while the service is away, and a second longer not', async () => {
+    const { clock, waiting, given, obtain } = rig()
+    const first = obtain()
+    waiting[0]?.resolve(given(3600))
+    await first
+    await clock.advance(3300 * 1000)
+    const during = obtain()
+    waiting[1]?.reject(unavailable({ retry_after_ms: 120_000 }))
+    expect((await during).accessKeyId).toBe('key-1')
+    expect((await obtain()).accessKeyId).toBe('key-1')
+    expect(waiting).toHaveLength(2)
+    await clock.advance(240 * 1000)
+    const last = obtain()
+    waiting[2]?.reject(unavailable({ retry_after_ms: 120_000 }))
+    expect((await last).accessKeyId).toBe('key-1')
+    await clock.advance(1000)
+    expect(await codeOf(obtain())).toBe('sts_unavailable')
+  })
+
+  it.each([
+    ['the cloud refuses the role now', 'sts_refused'],
+    ['they were declared worthless meanwhile', 'sts_unavailable'],
+  ] as const)('are not given out any more, though they live, when %s', async (_, code) => {
+    const { clock, waiting, held, given, obtain } = rig()
+    const first = obtain()
+    waiting[0]?.resolve(given(3600))
+    await first
+    await clock.advance(3400 * 1000)
+    const outcome = codeOf(obtain())
+    if (code === 'sts_unavailable') held.forget()
+    waiting[1]?.reject(stsErrors.error(code, 'no'))
+    expect(await outcome).toBe(code)
+  })
+
+  it('that live shorter than five minutes are not asked for by every call', async () => {
+    const { clock, waiting, given, obtain } = rig()
+    const first = obtain()
+    waiting[0]?.resolve(given(200))
+    await first
+    for (let call = 0; call < 10; call++) expect((await obtain()).accessKeyId).toBe('key-1')
+    expect(waiting).toHaveLength(1)
+    await clock.advance(30_000)
+    void obtain()
+    expect(waiting).toHaveLength(2)
+  })
+
   it('that one caller gives up are still for the others', async () => {
     const { waiting, given, obtain } = rig()
     const stop = new AbortController()

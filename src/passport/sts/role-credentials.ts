@@ -17,6 +17,12 @@ export interface RoleCredentialsParts {
 /** API-153: credentials with less life than this are not handed out while others can be had. */
 const renewedBeforeS = 300
 
+/** With less they are of no use, whatever happens. */
+const shortestUseS = 60
+
+/** A service that gives shorter lives than `renewedBeforeS` is not asked by every call. */
+const restMs = 30_000
+
 /** BRK-41. */
 const longestPauseMs = 30_000
 
@@ -42,6 +48,8 @@ export class RoleCredentials {
   #kept: CloudCredentials | null = null
   #flight: Promise<CloudCredentials> | null = null
   #pause: Pause | null = null
+  /** Monotonic milliseconds. */
+  #restUntil = 0
   /** Grows when what is at hand, or under way, is declared worthless. */
   #era = 0
 
@@ -49,10 +57,26 @@ export class RoleCredentials {
     this.#parts = parts
   }
 
-  /** Rejects as `obtain` of the parts does, or with the reason of `signal`; the exchange goes on for others. */
+  /**
+   * Rejects as `obtain` of the parts does, or with the reason of `signal`; the exchange goes on for others. An outage does not
+   * take away what is still good; a refusal, or what was declared worthless meanwhile, does.
+   */
   async obtain(signal: AbortSignal): Promise<CloudCredentials> {
-    if (this.#kept !== null && this.#kept.expiresAt - secondsOf(this.#parts.clock) > renewedBeforeS) return this.#kept
-    return abandonable(this.#flight ?? this.#start(), signal)
+    const kept = this.#kept
+    const resting = this.#parts.clock.monotonic() < this.#restUntil
+    if (kept !== null && this.#lives(kept, resting ? shortestUseS : renewedBeforeS + 1)) return kept
+    try {
+      return await abandonable(this.#flight ?? this.#start(), signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      const outage = error instanceof AttestdError && error.kind === 'unavailable'
+      if (outage && kept !== null && kept === this.#kept && this.#lives(kept, shortestUseS)) return kept
+      throw error
+    }
+  }
+
+  #lives({ expiresAt }: CloudCredentials, seconds: number): boolean {
+    return expiresAt - secondsOf(this.#parts.clock) >= seconds
   }
 
   /** Task: has credentials at hand before somebody asks, and again before they are too old; failures are left to those who ask. */
@@ -99,6 +123,7 @@ export class RoleCredentials {
     if (era !== this.#era) throw stsErrors.error('sts_unavailable', 'what was under way is worthless by now: ask again')
     this.#kept = credentials
     this.#pause = null
+    this.#restUntil = this.#parts.clock.monotonic() + restMs
     return credentials
   }
 
