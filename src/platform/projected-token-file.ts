@@ -123,6 +123,10 @@ export class ProjectedTokenFile implements AsyncDisposable {
     })
   }
 
+  get location(): string {
+    return this.#directory.location
+  }
+
   whereabouts(): Promise<'there' | 'gone' | 'replaced'> {
     return this.#guarded(() => this.#directory.whereabouts())
   }

@@ -83,11 +83,18 @@ function randomOfNobody(): never {
   throw new TypeError('nothing is written into a directory that is only examined')
 }
 
-async function requireFit(folder: Folder, rules: TokenDirectoryRules): Promise<BigIntStats> {
+/** What a directory is and where, when it was found fit. */
+interface Found {
+  readonly identity: BigIntStats
+  readonly location: string
+}
+
+async function requireFit(folder: Folder, rules: TokenDirectoryRules): Promise<Found> {
   try {
     const identity = await requireHandlePath(folder)
-    await requireAllowed(await readlink(dirname(folder.here)), folder.path, rules)
-    if (!folder.lasting || rules.allowDisk) return identity
+    const location = await readlink(dirname(folder.here))
+    await requireAllowed(location, folder.path, rules)
+    if (!folder.lasting || rules.allowDisk) return { identity, location }
     throw unsafe(folder.path, 'is on a disk, where tokens outlive the power')
   } catch (error) {
     throw fileError(error, folder.path)
@@ -100,10 +107,13 @@ async function requireFit(folder: Folder, rules: TokenDirectoryRules): Promise<B
  */
 export class TokenDirectory {
   readonly folder: Folder
+  /** The real path that it had when it was opened. */
+  readonly location: string
   readonly #identity: BigIntStats
 
-  private constructor(folder: Folder, identity: BigIntStats) {
+  private constructor(folder: Folder, { identity, location }: Found) {
     this.folder = folder
+    this.location = location
     this.#identity = identity
   }
 
@@ -117,7 +127,7 @@ export class TokenDirectory {
     }
   }
 
-  /** `gone`: removed; `replaced`: another directory is where it was, which is not followed. */
+  /** `gone`: removed; `replaced`: another directory is where it was, or none; what is opened stays the one that was opened. */
   async whereabouts(): Promise<'there' | 'gone' | 'replaced'> {
     const { nlink } = await this.folder.stat()
     if (nlink === 0n) return 'gone'

@@ -198,6 +198,21 @@ describe.each(both)('a token file of layout %s', (layout, open) => {
     await expect(file.write(bytes('a.b.c'))).rejects.toMatchObject({ code: 'FILE_UNUSABLE' })
   })
 
+  it('tells where it was opened: the same for a new directory at the path, another by way of a link (BRK-112)', async () => {
+    const way = join(directory, 'way')
+    mkdirSync(join(way, 'own'), { recursive: true })
+    const reach = () => open({ path: join(way, 'own', 'token') })
+    await using first = await reach()
+    renameSync(join(way, 'own'), join(way, 'moved'))
+    mkdirSync(join(way, 'own'))
+    await using second = await reach()
+    expect([first.location, second.location]).toEqual([join(way, 'own'), join(way, 'own')])
+    renameSync(way, `${way}-aside`)
+    symlinkSync(`${way}-aside`, way)
+    await using third = await reach()
+    expect(third.location).toBe(join(`${way}-aside`, 'own'))
+  })
+
   it('removes what killed writers of it left, and nothing else (BRK-117)', async () => {
     await using file = await open()
     await file.write(bytes('a.b.c'))

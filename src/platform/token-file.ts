@@ -111,6 +111,10 @@ export class TokenFile implements AsyncDisposable {
     return this.#guarded(() => this.#directory.folder.removeLeftovers(this.#name))
   }
 
+  get location(): string {
+    return this.#directory.location
+  }
+
   whereabouts(): Promise<'there' | 'gone' | 'replaced'> {
     return this.#guarded(() => this.#directory.whereabouts())
   }

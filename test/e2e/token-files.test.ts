@@ -4,6 +4,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  renameSync,
   rmSync,
   statSync,
   truncateSync,
@@ -67,6 +68,15 @@ describe.skipIf(!haveSwtpm)('token files of a running agent', () => {
     expect(readFileSync(path('noticed'), 'utf8')).toContain(`an argument plain ${path('token')} 1`)
     expect(agent.log).not.toContain(read('token').slice(0, 60))
     expect(agent.log).not.toContain(read('token').slice(-60))
+  })
+
+  it('are put into the directory that is made where theirs was, and not left where that was moved (BRK-116)', async () => {
+    const token = read('volume/token')
+    renameSync(path('volume'), path('moved'))
+    mkdirSync(path('volume'))
+    await agent.until(() => existsSync(path('volume/token')) && read('volume/token') === token, 'put back')
+    await agent.until(() => !existsSync(path('moved/token')), 'removed where it was')
+    await agent.until(async () => (await agent.ask('/readyz')).status === 200, 'ready')
   })
 
   it.each<[string, () => void]>([

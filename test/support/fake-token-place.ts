@@ -2,6 +2,7 @@ import type { SeenFile, TokenPlace } from '../../src/passport/sinks/sink.ts'
 
 /** A file that others may change, in a directory that may go away or refuse. */
 export class FakeTokenPlace implements TokenPlace {
+  location = '/run/attestd/tokens/one'
   content: string | null = null
   /** Every write, remove and rename in their order. */
   readonly steps: string[] = []

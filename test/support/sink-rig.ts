@@ -17,7 +17,8 @@ export interface SinkRigOptions extends Omit<RigOptions, 'sinks'> {
 /** A token file with its broker, on clocks that a test moves. */
 export class SinkRig {
   readonly broker: BrokerRig
-  readonly place: FakeTokenPlace
+  /** What is opened next. */
+  place: FakeTokenPlace
   readonly keeper: SinkKeeper
   readonly told: SinkEvent[] = []
   /** Times that the consumer was to be told. */

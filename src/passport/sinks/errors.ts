@@ -14,8 +14,9 @@ export const sinkErrors = declareErrors({
   },
   sink_directory_replaced: {
     kind: 'unavailable',
-    title: 'another directory is where the one of a token file was',
-    remedy: 'if that is intended, reload: the directory that was opened first is not left for another one by itself',
+    title: 'the directory of a token file is not at its path any more',
+    remedy:
+      'move it back, or make one there that fits: same real path, owner and mode as token files need; it is taken by itself',
   },
   sink_content_foreign: {
     kind: 'unavailable',

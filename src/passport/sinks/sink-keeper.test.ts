@@ -331,16 +331,68 @@ describe('the directory', () => {
     expect(rig.place.open).toBe(0)
   })
 
-  it('in whose place is another one is not left for it, and that is told (BRK-112)', async () => {
+  /** The directory is moved away, and `next` is made at its path. */
+  function exchange(rig: SinkRig, next: FakeTokenPlace): FakeTokenPlace {
+    const old = rig.place
+    old.where = 'replaced'
+    rig.place = next
+    return old
+  }
+
+  it('in whose place is another one gives it the file within the poll, and keeps none where it was (BRK-116)', async () => {
+    const rig = await started()
+    const old = exchange(rig, new FakeTokenPlace())
+    const written = rig.source.calls.length
+    await rig.clock.advance(10_100)
+    expect(rig.place.content).toBe(served(rig))
+    expect([old.content, old.open, rig.place.open, rig.place.watched]).toEqual([null, 0, 1, true])
+    expect(rig.keeper.status()).toMatchObject({ state: 'current', error: null, counts: { restored: 1 } })
+    expect(rig.source.calls.length).toBe(written)
+    await rig.stop()
+    expect(rig.place.open).toBe(0)
+  })
+
+  it('that was left keeps what is not ours, and holds up nothing when it cannot be tidied', async () => {
+    const rig = await started()
+    const first = exchange(rig, new FakeTokenPlace())
+    first.meddle('of another', { tell: false })
+    await rig.clock.advance(10_100)
+    expect([first.content, first.open]).toEqual(['of another', 0])
+    const second = exchange(rig, new FakeTokenPlace())
+    second.refuses = { error: full }
+    await rig.clock.advance(10_100)
+    expect([rig.place.content, second.open]).toEqual([served(rig), 0])
+    expect(rig.keeper.status()).toMatchObject({ state: 'current', error: null, counts: { failed: 1 } })
+    await rig.stop()
+  })
+
+  it('is looked for every 2 s while there is none, the first one is used meanwhile, and it may come back (BRK-112)', async () => {
     const rig = await started()
     rig.place.where = 'replaced'
+    rig.refusesToOpen = full
     await rig.clock.advance(20_000)
-    expect(rig.opened).toBe(1)
+    expect(rig.opened).toBeGreaterThanOrEqual(6)
+    expect(rig.place.content).toBe(served(rig))
     expect(rig.keeper.status()).toMatchObject({ state: 'stale', error: { code: 'sink_directory_replaced' } })
     expect(rig.story.filter((event) => event === 'sink_failed')).toHaveLength(1)
     rig.place.where = 'there'
     await rig.clock.advance(10_000)
     expect(rig.keeper.status().error).toBeNull()
+    const opened = rig.opened
+    await rig.clock.advance(10_000)
+    expect(rig.opened).toBe(opened)
+    await rig.stop()
+  })
+
+  it('is not left for one to which a link leads that somebody put on the way (BRK-112)', async () => {
+    const rig = await started()
+    const elsewhere = new FakeTokenPlace()
+    elsewhere.location = '/run/attestd/tokens/two'
+    const old = exchange(rig, elsewhere)
+    await rig.clock.advance(20_000)
+    expect([elsewhere.content, elsewhere.open, old.content]).toEqual([null, 0, served(rig)])
+    expect(rig.keeper.status()).toMatchObject({ state: 'stale', error: { code: 'sink_directory_replaced' } })
+    old.where = 'there'
     await rig.stop()
   })
 })

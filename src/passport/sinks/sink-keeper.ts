@@ -1,4 +1,3 @@
-import { equalBytes } from '../../base/bytes.ts'
 import type { Clock } from '../../base/clock.ts'
 import { AttestdError } from '../../base/errors.ts'
 import { pauseWithoutToken, pauseWithToken } from '../backoff.ts'
@@ -7,10 +6,11 @@ import type { BrokerEvent } from '../broker-events.ts'
 import type { TokenOffer } from '../token-offer.ts'
 import { newsOf } from './broker-news.ts'
 import { sinkErrors } from './errors.ts'
-import { encodeTokenFile, findToken, largestTokenFile } from './file-format.ts'
+import { encodeTokenFile } from './file-format.ts'
 import { examineLeft } from './left-file.ts'
+import { holdsContent, isOwnFile, removeOwnFile, type WrittenFile } from './own-file.ts'
 import { ReachedPlace } from './reached-place.ts'
-import type { SeenFile, Sink, TokenPlace } from './sink.ts'
+import type { Sink, TokenPlace } from './sink.ts'
 import { SinkRecord } from './sink-record.ts'
 import type { SinkEvent, SinkStatus } from './sink-status.ts'
 import { WakeUp } from './wake-up.ts'
@@ -35,9 +35,7 @@ export interface KeeperParts {
 }
 
 /** The token that a file of ours holds. */
-interface Delivered {
-  readonly offer: TokenOffer
-  readonly mark: string
+interface Delivered extends WrittenFile {
   /** Revocations that had been heard of when the token was known to be good. */
   readonly epoch: number
 }
@@ -145,7 +143,8 @@ export class SinkKeeper {
   }
 
   async #reach(): Promise<TokenPlace> {
-    const { place, replaced, fresh } = await this.#reached.reach()
+    const { place, replaced, fresh, left } = await this.#reached.reach()
+    if (left !== null) await this.#tidy(left)
     const elsewhere = sinkErrors.error('sink_directory_replaced', this.#parts.sink.path)
     this.#record.stands('directory', replaced ? elsewhere : null)
     if (!fresh) return place
@@ -153,6 +152,18 @@ export class SinkKeeper {
     await place.removeLeftovers()
     if (this.#delivered === null) await this.#takeOver(place)
     return place
+  }
+
+  /** Nobody could remove the file there any more when its token ends (BRK-115). */
+  async #tidy(left: TokenPlace): Promise<void> {
+    try {
+      if (this.#delivered !== null) await removeOwnFile(left, this.#delivered, this.#parts.sink.format)
+    } catch (error) {
+      if (!(error instanceof AttestdError)) throw error
+      this.#record.failed(error)
+    } finally {
+      await left.close()
+    }
   }
 
   /** BRK-117: what an earlier run left. */
@@ -215,7 +226,7 @@ export class SinkKeeper {
       this.#failed(error)
       // Renamed, and then the disk refused: what lies there is the new one all the same.
       const seen = await place.look()
-      if (seen === null || !(await holds(place, content))) return
+      if (seen === null || !(await holdsContent(place, content))) return
       this.#delivered = { offer, mark: seen.mark, epoch }
     }
     this.#record.written(offer)
@@ -247,7 +258,7 @@ export class SinkKeeper {
     const { sink, floorMs, changed } = this.#parts
     const why = this.#leftOf(delivered.offer) <= floorMs ? 'expired' : 'revoked'
     const seen = await place.look()
-    if (seen !== null && !(await this.#isOurs(place, seen, delivered))) {
+    if (seen !== null && !(await isOwnFile(place, seen, delivered, sink.format))) {
       this.#record.failed(sinkErrors.error('sink_content_foreign', `${sink.path} was replaced by somebody`))
     } else if (seen !== null) {
       const aside = why === 'expired' && sink.onExpiry === 'rename'
@@ -256,12 +267,6 @@ export class SinkKeeper {
     this.#delivered = null
     this.#record.removed(why)
     changed()
-  }
-
-  async #isOurs(place: TokenPlace, seen: SeenFile, { mark, offer }: Delivered): Promise<boolean> {
-    if (seen.mark === mark) return true
-    const bytes = seen.regular ? await place.read(largestTokenFile) : null
-    return bytes !== null && findToken(this.#parts.sink.format, bytes)?.token === offer.token
   }
 
   #failed(error: unknown): void {
@@ -280,10 +285,7 @@ export class SinkKeeper {
       const delivered = this.#delivered
       const { place } = this.#reached
       if (place === null || delivered === null || this.#leave === 'keep') return
-      const seen = await place.look()
-      if (seen === null || !(await this.#isOurs(place, seen, delivered))) return
-      await place.remove()
-      this.#record.removed('stopped')
+      if (await removeOwnFile(place, delivered, this.#parts.sink.format)) this.#record.removed('stopped')
     } catch (error) {
       if (!(error instanceof AttestdError)) throw error
       this.#record.failed(error)
@@ -291,9 +293,4 @@ export class SinkKeeper {
       await this.#reached.close()
     }
   }
-}
-
-async function holds(place: TokenPlace, content: Uint8Array): Promise<boolean> {
-  const bytes = await place.read(largestTokenFile)
-  return bytes !== null && equalBytes(bytes, content)
 }

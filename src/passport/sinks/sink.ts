@@ -25,6 +25,8 @@ export interface SeenFile {
 
 /** Port: the place of one token file, by way of a directory that was opened once (BRK-112). Rejects with `AttestdError`. */
 export interface TokenPlace {
+  /** The real path of the directory when it was opened. */
+  readonly location: string
   /** Puts the content there as a whole or not at all (BRK-111); gives its mark. */
   write(content: Uint8Array): Promise<string>
   /** Null: there is nothing. */

@@ -209,6 +209,11 @@ async function goneDirectory(probe: Probe, ground: FaultGround): Promise<void> {
       renameSync(`${root}-away`, root)
       unlinkSync(path)
       await until(probe, 40_000, () => holdsToken(probe, path), 'the directory is back')
+      renameSync(root, `${root}-away`)
+      mkdirSync(root, { mode: 0o750 })
+      await until(probe, 12_000, () => holdsToken(probe, path), 'another directory is in its place')
+      probe.expect((await read()) === 200, 'a directory that was replaced held up callers')
+      await within(probe, 2_000, () => !existsSync(join(`${root}-away`, 'token')), 'no file is left where it was')
     })
   } finally {
     rmSync(root, { recursive: true, force: true })
@@ -366,9 +371,9 @@ export const processFaults: readonly Fault[] = [
     id: 'F19',
     slow: true,
     fault: 'disk: ENOSPC, EROFS, directory gone',
-    done: 'a full and a read-only file system, a directory moved away and back: the old file is kept, callers are served, the file comes back without a restart',
+    done: 'a full and a read-only file system, a directory moved away and back, and replaced by another one: the old file is kept, callers are served, the file comes back without a restart',
     recoveryS: 40,
-    notRun: 'EDQUOT and EACCES: an agent of root does not meet them; another directory in place of the one that went',
+    notRun: 'EDQUOT and EACCES: an agent of root does not meet them',
     run: async (probe, ground) => {
       await fullDisk(probe, ground)
       await goneDirectory(probe, ground)
