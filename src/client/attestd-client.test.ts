@@ -379,6 +379,7 @@ describe('failures', () => {
     ['a time that is none', { expires_at: '1' }],
     ['a time that is not whole', { expires_at: 1.5 }],
     ['a token for somebody else (API-96)', { audience: ['https://other.example'] }],
+    ['a token for somebody else too (API-96)', { audience: [audience, 'https://other.example'] }],
     ['a token for nobody', { audience: [] }],
   ])('of an answer with %s are AGENT_ANSWER', async (_, change) => {
     const agent = new FakeAgent()

@@ -29,6 +29,9 @@ const isText = (value: JsonValue | undefined): value is string => typeof value =
 const isTexts = (value: JsonValue | undefined): value is string[] =>
   Array.isArray(value) && value.length > 0 && value.every(isText)
 
+const isSameSet = (some: readonly string[], others: readonly string[]) =>
+  some.every((name) => others.includes(name)) && others.every((name) => some.includes(name))
+
 function bad(member: string): never {
   throw clientErrors.error('AGENT_ANSWER', `the answer has no usable member ${member}`)
 }
@@ -59,7 +62,7 @@ export function parseFetchedToken(body: string, asked: readonly string[]): Fetch
   const token = required(answer, 'token', isText)
   const audience = required(answer, 'audience', isTexts)
   if (!compactForm.test(token)) bad('token')
-  if (!asked.every((name) => audience.includes(name))) bad('audience')
+  if (asked.length > 0 && !isSameSet(asked, audience)) bad('audience')
   return {
     token,
     tokenType: required(answer, 'token_type', isText),
