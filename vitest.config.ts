@@ -31,7 +31,7 @@ const slow = [
   'src/verifier/tpm/{appraise-tpm,judge-ima,event-log-attacks,event-log-verdicts,enrolment,make-credential,recorded-quotes}.test.ts',
   'src/reference-values/reference-document.test.ts',
   'src/relying-party/token-bytes.test.ts',
-  'src/workload-api/{connection-limits,fuzz,token-route,workload-server}.test.ts',
+  'src/workload-api/{any-members,connection-limits,hostile-requests,token-route,workload-server}.test.ts',
 ]
 
 const all = ['src/**/*.test.ts', 'native/**/*.test.ts', 'mocks/**/*.test.ts', 'test/**/*.test.ts']

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
@@ -46,6 +47,8 @@ export class Connection {
   constructor(socket: Socket, clock: Clock, limits: WorkloadLimits) {
     this.socket = socket
     this.gone = this.#gone.signal
+    // Pipelined requests wait for it side by side: Node would write a warning past the log for each such connection.
+    setMaxListeners(4 * (limits.unanswered + 2), this.gone)
     this.#clock = clock
     this.#limits = limits
     this.#openedAt = clock.monotonic()
