@@ -9,9 +9,9 @@ import { nativeErrors } from '../../native/errors.ts'
 import { errnoOf, type Libc, loadLibc, PIDFD_GET_INFO, socketConstants } from '../../native/libc.ts'
 import { withDescriptorsLeft } from '../../test/support/descriptor-shortage.ts'
 import { type CallerOptions, canChangeUser, startCaller, type UnixCaller } from '../../test/support/unix-caller.ts'
+import { CgroupReader } from './cgroup-reader.ts'
 import { openPeerCredentials, type PeerCredentials, type PeerIdentity } from './peer-credentials.ts'
 import { descriptorOf, readPeer } from './peer-socket.ts'
-import { readCgroups } from './proc-files.ts'
 
 const libc = loadLibc()
 
@@ -233,7 +233,7 @@ function isZombie(pid: number): boolean {
 describe('the unit', () => {
   it('is that of the control group of the caller', async () => {
     const { caller, identity } = await identifyCaller(openPeerCredentials())
-    const cgroups = (await readCgroups(caller.pid)) ?? ''
+    const cgroups = (await new CgroupReader().read(caller.pid)) ?? ''
     expect(cgroups).toContain(':')
     expect(identity.caller.unit === null || cgroups.includes(identity.caller.unit)).toBe(true)
   })

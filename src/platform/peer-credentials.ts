@@ -3,11 +3,11 @@ import { nativeErrors } from '../../native/errors.ts'
 import { type Libc, loadLibc, socketConstants } from '../../native/libc.ts'
 import { AttestdError } from '../base/errors.ts'
 import type { CallerIdentity } from '../policies/caller-identity.ts'
+import { CgroupReader } from './cgroup-reader.ts'
 import { parseCgroups, type ServiceUnit } from './cgroup-unit.ts'
 import { platformErrors } from './errors.ts'
 import { holdPeer, type PeerProcess, type PeerState } from './peer-process.ts'
 import { descriptorOf, readPeer, readPeerIds, readPeerName, type SocketPeer } from './peer-socket.ts'
-import { readCgroups } from './proc-files.ts'
 
 /** The process that connected, held for the life of the connection. */
 export interface PeerIdentity {
@@ -38,8 +38,8 @@ export interface PeerCredentials {
 const unknown: ServiceUnit = { unit: null, slice: null, container: null }
 
 /** Facts count only if the process still lives, unchanged, after they were read (API-41, API-46, NAT-62). */
-async function readUnit(peer: SocketPeer, held: PeerProcess): Promise<ServiceUnit> {
-  const cgroups = held.visible ? await readCgroups(peer.pid) : null
+async function readUnit(reader: CgroupReader, peer: SocketPeer, held: PeerProcess): Promise<ServiceUnit> {
+  const cgroups = held.visible ? await reader.read(peer.pid) : null
   const state = held.state()
   if (state !== 'there') throw platformErrors.error(state, 'the peer did not stay what it was when it connected')
   return cgroups === null ? unknown : parseCgroups(cgroups)
@@ -49,6 +49,7 @@ class KernelCredentials implements PeerCredentials {
   readonly identity: 'pidfd' | 'procfs'
   readonly degraded = null
   #libc: Libc
+  #cgroups = new CgroupReader()
 
   constructor(libc: Libc, identity: 'pidfd' | 'procfs') {
     this.#libc = libc
@@ -61,7 +62,15 @@ class KernelCredentials implements PeerCredentials {
     try {
       const { pid, uid, gid, groups } = peer
       const identity = peer.pidfd === null ? 'procfs' : 'pidfd'
-      const caller = { identity, pid, uid, gid, groups, ...(await readUnit(peer, held)), listener } as const
+      const caller = {
+        identity,
+        pid,
+        uid,
+        gid,
+        groups,
+        ...(await readUnit(this.#cgroups, peer, held)),
+        listener,
+      } as const
       return { caller, check: async () => held.state(), close: () => held.close() }
     } catch (error) {
       held.close()

@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { isDead, ProcFile, parseEffectiveUid, parseStat, readCgroups } from './proc-files.ts'
+import { CgroupReader } from './cgroup-reader.ts'
+import { isDead, ProcFile, parseEffectiveUid, parseStat } from './proc-files.ts'
 
 const stat = (name: string, state = 'S', startTime = '4711') =>
   `123 (${name}) ${state} 1 123 123 0 -1 4194560 ${Array(10).fill('0').join(' ')} 1 0 ${startTime} 0 0\n`
@@ -64,7 +65,7 @@ describe('files of a process', () => {
     await once(child, 'exit')
     expect(status?.read()).toBe(null)
     expect(ProcFile.open(pid, 'stat')).toBe(null)
-    expect(await readCgroups(pid)).toBe(null)
+    expect(await new CgroupReader().read(pid)).toBe(null)
     status?.close()
   })
 })

@@ -1,10 +1,7 @@
-import { closeSync, openSync, read, readSync } from 'node:fs'
-import { promisify } from 'node:util'
+import { closeSync, openSync, readSync } from 'node:fs'
 
 /** Room for `stat` and for the head of `status`, where the ids stand. */
 const headRoom = 4096
-/** Room for `cgroup`; a longer one is not read. */
-const cgroupRoom = 65_536
 
 /** Of `/proc/<pid>/stat`. */
 export interface ProcessStat {
@@ -36,9 +33,10 @@ export function isDead({ state }: ProcessStat): boolean {
 }
 
 /** What cannot be opened or read because of whom we are or how `/proc` is mounted (API-56). */
-const hiding = ['ENOENT', 'EACCES', 'EPERM']
+export const hiding: readonly string[] = ['ENOENT', 'EACCES', 'EPERM']
 
-function errnoOf(error: unknown): string {
+/** Throws what is no refusal of the system. */
+export function errnoOf(error: unknown): string {
   const code = (error as NodeJS.ErrnoException).code
   if (code === undefined || (error as NodeJS.ErrnoException).syscall === undefined) throw error
   return code
@@ -78,21 +76,5 @@ export class ProcFile {
 
   close(): void {
     closeSync(this.#fd)
-  }
-}
-
-/** The text of `/proc/<pid>/cgroup`; null where it is not visible. On the pool: the kernel takes a contended lock. */
-export async function readCgroups(pid: number): Promise<string | null> {
-  let fd: number | undefined
-  try {
-    fd = openSync(`/proc/${pid}/cgroup`, 'r')
-    const room = Buffer.alloc(cgroupRoom)
-    const { bytesRead } = await promisify(read)(fd, room, 0, room.length, 0)
-    return bytesRead < room.length ? room.toString('utf8', 0, bytesRead) : null
-  } catch (error) {
-    if ([...hiding, 'ESRCH'].includes(errnoOf(error))) return null
-    throw error
-  } finally {
-    if (fd !== undefined) closeSync(fd)
   }
 }

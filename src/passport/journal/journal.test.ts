@@ -57,6 +57,22 @@ describe('the journal (BRK-120)', () => {
     expect(Object.keys(JSON.parse(first ?? ''))).toEqual(members)
   })
 
+  it('verifies whatever texts and whole numbers its entries have: they come from kernels, peers and tokens', async () => {
+    const text = fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.constantFrom('\ud83d', 'a\udc00', '\0\u2028"'))
+    const fact = fc.oneof(text, fc.maxSafeInteger(), fc.boolean(), fc.constant(null), fc.record({ unit: text }))
+    await fc.assert(
+      fc.asyncProperty(fc.dictionary(fc.stringMatching(/^[a-z_]{1,9}$/), fact, { maxKeys: 8 }), async (facts) => {
+        const files = new MemoryJournal()
+        const journal = await opened(files)
+        journal.note('serve', facts)
+        journal.note('serve', facts)
+        await journal.flush()
+        expect(verdictOn(files.files)).toMatchObject({ records: 2, broken: null })
+      }),
+      { numRuns: 200 },
+    )
+  })
+
   it('goes on in another file when one is full, with the chain continued, and keeps so many (BRK-122)', async () => {
     const { files } = await written(30, { rotateAt: 1000, keep: 3 })
     expect(files.files.size).toBe(3)
