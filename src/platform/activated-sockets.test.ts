@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { chmodSync, closeSync, existsSync, mkdtempSync, openSync, rmSync } from 'node:fs'
+import { chmodSync, chownSync, closeSync, existsSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { createConnection, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -144,6 +144,13 @@ describe('sockets of the service manager (SYS-11)', () => {
       const path = passListener('admin.sock')
       chmodSync(path, mode)
       expect(admin).toThrow(`others may connect to ${path} (mode ${mode.toString(8)})`)
+    })
+
+    it.skipIf(process.geteuid?.() !== 0)('are refused where they belong to another user (API-02)', () => {
+      const path = passListener('admin.sock')
+      chmodSync(path, 0o600)
+      chownSync(path, 65_534, 0)
+      expect(admin).toThrow(`${path} belongs to user 65534`)
     })
 
     it('are found by their path, also one with blanks', () => {

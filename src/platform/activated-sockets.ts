@@ -1,4 +1,4 @@
-import { fstatSync, readFileSync, statSync } from 'node:fs'
+import { fstatSync, readFileSync, type Stats, statSync } from 'node:fs'
 import { FIOCLEX, type Libc, socketConstants } from '../../native/libc.ts'
 import { platformErrors } from './errors.ts'
 
@@ -54,9 +54,9 @@ function pathOf(fd: number): string | null {
   return null
 }
 
-function modeOf(path: string, name: string): number {
+function statOf(path: string, name: string): Stats {
   try {
-    return statSync(path).mode
+    return statSync(path)
   } catch (error) {
     const { code, syscall } = error as NodeJS.ErrnoException
     if (syscall === undefined) throw error
@@ -64,12 +64,17 @@ function modeOf(path: string, name: string): number {
   }
 }
 
-/** Without SocketMode= a unit makes sockets that everybody may open (SYS-10), and here the mode is all that guards (API-02). */
+/**
+ * Without SocketMode= a unit makes sockets that everybody may open (SYS-10), and here owner and mode are all that guards
+ * (API-02): whoever SocketUser= names may connect too.
+ */
 function requireOwnerOnly(fd: number, name: string): void {
   const path = pathOf(fd)
   if (!path?.startsWith('/')) throw refuse(`'${name}' is no file whose mode says who may connect`)
-  const mode = modeOf(path, name) & 0o777
+  const { uid, mode: full } = statOf(path, name)
+  const mode = full & 0o777
   if ((mode & 0o022) !== 0) throw refuse(`'${name}': others may connect to ${path} (mode ${mode.toString(8)})`)
+  if (uid !== 0 && uid !== process.geteuid?.()) throw refuse(`'${name}': ${path} belongs to user ${uid}`)
 }
 
 function isSocket(fd: number): boolean {
@@ -92,7 +97,7 @@ function parseCount(text: string): number {
  * `server.listen({ fd })`. By name, never by number: the order differs between two starts (SYS-11). Empty when
  * there are none, or when they are meant for another process. Throws `SOCKET_ACTIVATION` for an unknown, missing or
  * repeated name, for a descriptor that is not a listening Unix stream socket, and for one of `ownerOnly` that others may
- * connect to.
+ * connect to or own.
  */
 export function takeActivatedSockets(options: ActivationOptions): ReadonlyMap<string, number> {
   const { environment, pid, libc, names, ownerOnly = [], firstDescriptor = usualFirstDescriptor } = options

@@ -142,6 +142,13 @@ allow_http_loopback = true
     const body = await refused.text()
     expect([refused.status, refused.headers.get('attestd-error')]).toEqual([502, 'sts_refused'])
     expect(body).toContain('ExpiredTokenException')
+    const told = cloud
+      .agent()
+      .log.split('\n')
+      .filter((line) => line.includes('"event":"role_not_assumed"'))
+    expect(told.filter((line) => line.includes('"consumer":"payments"'))).toEqual([
+      expect.stringContaining('ExpiredTokenException'),
+    ])
     expect(body).not.toContain('eyJ')
   })
 

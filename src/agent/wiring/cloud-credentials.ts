@@ -93,10 +93,38 @@ async function assume({
   return credentials
 }
 
+/** Says why a role is not to be had, and not again while the reason stays: it is tried over and over. */
+function tellFailures({ core, surface, consumer, stopping }: ConsumerParts): (error: unknown) => void {
+  let told = ''
+  return (error) => {
+    const known = error instanceof AttestdError ? error : null
+    const reason = known === null ? '' : `${known.code} ${known.facts['upstream_code'] ?? ''}`
+    if (known !== null && reason !== told && !stopping.aborted) {
+      const { code, message: says } = known
+      core.log.warn(
+        { event: 'role_not_assumed', surface, consumer: consumer.name, code, says },
+        'a role is not assumed',
+      )
+    }
+    told = reason
+  }
+}
+
 function keepCredentials(parts: ConsumerParts): RoleCredentials {
   const { core, consumer } = parts
   const { clock, random } = core.host
-  const credentials = new RoleCredentials({ obtain: () => assume(parts), clock, random })
+  const tell = tellFailures(parts)
+  const obtain = async () => {
+    try {
+      const credentials = await assume(parts)
+      tell(null)
+      return credentials
+    } catch (error) {
+      tell(error)
+      throw error
+    }
+  }
+  const credentials = new RoleCredentials({ obtain, clock, random })
   core.brokerEvents.add((event) => {
     const issuer = parts.issuer ?? core.settings().tokens.defaultIssuer
     if (endsCredentials(event, { issuer, audience: consumer.audience })) credentials.forget()
