@@ -43,6 +43,33 @@ describe('capacity (BRK-04)', () => {
     expect(audiencesIn(rig)).toEqual(['https://2.example', 'https://3.example', 'https://4.example'])
   })
 
+  it('expired goes though it was used later than what is valid', async () => {
+    const rig = new BrokerRig({ limits: { entries: 2 } })
+    rig.source.behaviour = { kind: 'issue', lifeS: 2_000 }
+    await rig.ask(audience(1))
+    rig.source.behaviour = { kind: 'issue', lifeS: 100 }
+    await rig.clock.advance(1_000)
+    await rig.ask(audience(2))
+    await rig.clock.advance(100_000)
+    await rig.ask(audience(3))
+    expect(audiencesIn(rig)).toEqual(['https://1.example', 'https://3.example'])
+  })
+
+  it('idle goes though it was used later than what is wanted (BRK-71)', async () => {
+    const rig = new BrokerRig({ limits: { entries: 2 } }).keepFresh()
+    rig.source.behaviour = { kind: 'issue', lifeS: 80_000 }
+    await rig.ask(audience(1))
+    rig.source.behaviour = { kind: 'issue', lifeS: 300 }
+    await rig.clock.advance(1_000)
+    await rig.ask(audience(2))
+    const state = () => rig.broker.describe(tokenRequest(audience(2))).state
+    for (let second = 0; second < 900 && state() !== 'idle'; second++) await rig.clock.advance(1_000)
+    expect(state()).toBe('idle')
+    await rig.ask(audience(3))
+    expect(audiencesIn(rig)).toEqual(['https://1.example', 'https://3.example'])
+    await rig.stop()
+  })
+
   it('a new token of an existing entry displaces nobody (I13)', async () => {
     const rig = new BrokerRig({ limits: { entries: 4, entriesPerCaller: 4 } })
     for (let n = 0; n < 4; n++) await rig.ask(audience(n))
