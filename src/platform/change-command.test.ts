@@ -1,13 +1,16 @@
+import { spawnSync } from 'node:child_process'
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { loadLibc, socketConstants } from '../../native/libc.ts'
 import { FakeClock } from '../../test/support/fake-clock.ts'
 import { type ChangeCommand, mayChangeUser, runChangeCommand } from './change-command.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'attestd-command-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
+const libc = loadLibc()
 const quiet = () => new AbortController().signal
 const command = (script: string, change: Partial<ChangeCommand> = {}): ChangeCommand => ({
   argv: ['/bin/sh', '-c', script],
@@ -17,7 +20,7 @@ const command = (script: string, change: Partial<ChangeCommand> = {}): ChangeCom
   ...change,
 })
 const run = (script: string, change: Partial<ChangeCommand> = {}, clock = new FakeClock()) =>
-  runChangeCommand(command(script, change), clock, quiet())
+  runChangeCommand(command(script, change), { clock, libc }, quiet())
 
 async function until(holds: () => boolean): Promise<void> {
   for (const end = performance.now() + 5_000; !holds() && performance.now() < end; ) {
@@ -48,6 +51,15 @@ describe('a command after a change', () => {
     closeSync(mine)
     expect(output).toContain('/dev/null')
     expect(output).not.toContain('/etc/passwd')
+  })
+
+  it('has no descriptor that a C library opened, as those of the TPM open it', async () => {
+    const { value: fd } = libc.socket(socketConstants.AF_UNIX, socketConstants.SOCK_STREAM, 0)
+    const look = `test -e /proc/self/fd/${fd} && echo inherited; echo looked`
+    expect(spawnSync('/bin/sh', ['-c', look], { encoding: 'utf8' }).stdout).toBe('inherited\nlooked\n')
+    const { output } = await run(look)
+    libc.close(fd)
+    expect(output).toBe('looked')
   })
 
   it.each([
@@ -81,7 +93,7 @@ describe('a command after a change', () => {
 
   it('is killed when the agent stops', async () => {
     const stop = new AbortController()
-    const running = runChangeCommand(command('sleep 1000'), new FakeClock(), stop.signal)
+    const running = runChangeCommand(command('sleep 1000'), { clock: new FakeClock(), libc }, stop.signal)
     stop.abort(new Error('stop'))
     expect(await running).toMatchObject({ result: 'failed', how: 'the agent stops' })
   })

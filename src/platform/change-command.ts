@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
+import type { Libc } from '../../native/libc.ts'
 import type { Clock } from '../base/clock.ts'
+import { closeHandlesOnExec } from './open-handles.ts'
 
 /** A program that is told of a change. */
 export interface ChangeCommand {
@@ -11,6 +13,12 @@ export interface ChangeCommand {
   readonly timeoutMs: number
   /** All of its environment. */
   readonly environment: Readonly<Record<string, string>>
+}
+
+export interface CommandHost {
+  readonly clock: Clock
+  /** Null where native code cannot be called: then no native code has opened anything either. */
+  readonly libc: Libc | null
 }
 
 export interface CommandOutcome {
@@ -85,10 +93,11 @@ function untilEnded(child: ChildProcess): Promise<End> {
  */
 export async function runChangeCommand(
   command: ChangeCommand,
-  clock: Clock,
+  { clock, libc }: CommandHost,
   signal: AbortSignal,
 ): Promise<CommandOutcome> {
   const tail = new Tail()
+  if (libc !== null) closeHandlesOnExec(libc)
   const { running, how } = startedOrNot(command)
   if (running === null) return { result: 'not started', how, output: '' }
   running.stdout?.on('data', tail.take)

@@ -1,4 +1,3 @@
-import type { Clock } from '../../base/clock.ts'
 import { drawUnit } from '../../base/random.ts'
 import { defaultBrokerLimits } from '../../passport/limits.ts'
 import { ChangeNotices, CommandedSink, type RunCommand } from '../../passport/sinks/commanded-sink.ts'
@@ -6,7 +5,7 @@ import type { Sink } from '../../passport/sinks/sink.ts'
 import { SinkKeeper } from '../../passport/sinks/sink-keeper.ts'
 import type { SinkEvent } from '../../passport/sinks/sink-status.ts'
 import { type KeptSink, type PlannedSink, TokenFiles } from '../../passport/sinks/token-files.ts'
-import { runChangeCommand } from '../../platform/change-command.ts'
+import { type CommandHost, runChangeCommand } from '../../platform/change-command.ts'
 import { ProjectedTokenFile } from '../../platform/projected-token-file.ts'
 import { TokenFile, type TokenFileOptions } from '../../platform/token-file.ts'
 import type { AgentCore, AgentService } from '../core.ts'
@@ -68,9 +67,9 @@ function report({ log }: AgentCore, { event, ...facts }: SinkEvent): void {
   }
 }
 
-function runs(sink: Sink, command: SinkCommand, clock: Clock): RunCommand {
+function runs(sink: Sink, command: SinkCommand, host: CommandHost): RunCommand {
   const environment = environmentOf(sink)
-  return (signal) => runChangeCommand({ ...command, environment }, clock, signal)
+  return (signal) => runChangeCommand({ ...command, environment }, host, signal)
 }
 
 function makeKept(core: AgentCore, { sink, options, layout, command }: PlannedFile): KeptSink {
@@ -81,7 +80,7 @@ function makeKept(core: AgentCore, { sink, options, layout, command }: PlannedFi
     report(core, event)
   }
   const notices =
-    command && new ChangeNotices({ ...{ name: sink.name, clock, observe }, run: runs(sink, command, clock) })
+    command && new ChangeNotices({ ...{ name: sink.name, clock, observe }, run: runs(sink, command, host) })
   const keeper = new SinkKeeper({
     ...{ sink, broker, clock, observe },
     openPlace: () =>
