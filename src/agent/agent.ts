@@ -125,7 +125,7 @@ export class Agent {
       measurements,
       gates: new TokenGates(),
     }
-    this.#core = { ...core, metrics: wireMetrics(core) }
+    this.#core = { ...core, metrics: wireMetrics(core, turns) }
     const registry = new TpmRegistry({ store, clock, random })
     this.#registry = new AgentRegistryActions({ registry, renewTokens: (hard) => this.#renewLocal(hard), log })
     const warn = ({ code, message }: AttestdError) => log.warn({ code }, message)

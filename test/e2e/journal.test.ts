@@ -124,6 +124,8 @@ describe('an agent with a journal', () => {
     const told = answer.status === 200 ? [200] : [answer.status, problemOf(answer)['code']]
     expect(told).toEqual(required ? [503, 'journal_unavailable'] : [200])
     expect(reasons.includes('journal:FILE_UNUSABLE')).toBe(required)
+    const metrics = await running.ask('/metrics', { socket: 'admin' })
+    expect(metrics.body).toMatch(/^attestd_journal_errors_total [1-9]/m)
     execFileSync('mount', ['-o', 'remount,size=8m', place])
     await running.until(() => running.log.includes('journal_written'), 'recovery')
     expect((await running.askToken({ audience: `${audience}/again` })).status).toBe(200)

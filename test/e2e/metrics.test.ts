@@ -56,6 +56,8 @@ describe.skipIf(!haveSwtpm)('GET /metrics of a running agent', () => {
     expect(value('attestd_identity_total', { kind: 'pidfd', result: 'ok' })).toBeGreaterThanOrEqual(5)
     expect(value('attestd_refresh_total', { issuer: 'local', result: 'landed', code: 'none' })).toBe(2)
     expect(value('attestd_quote_duration_seconds_count', { device: 'tpm' })).toBeGreaterThanOrEqual(2)
+    expect(value('attestd_batch_size_count')).toBe(2)
+    expect(value('attestd_quote_queue_depth')).toBe(0)
     expect(value('attestd_quote_stuck', { device: 'tpm' })).toBe(0)
     expect(value('attestd_expired_served_total')).toBe(0)
     expect(value('attestd_open_fds')).toBeGreaterThan(10)

@@ -21,6 +21,7 @@ function openRig(options: RigOptions = {}) {
     ...{ clock: rig.clock, version: '1.2.3', brokerEvents, workloadEvents },
     entries: () => rig.broker.status().entries,
     devices: () => [{ device: 'tdx', queued: 3, stuck: true }],
+    waiting: () => 4,
   })
   const read = async () => parseOpenMetrics(await metrics.text())
   const value = async (name: string, labels = {}) => sampleValue(await read(), name, labels)
@@ -97,7 +98,7 @@ describe('the metrics', () => {
     expect(sampleValue(families, 'attestd_batch_size_bucket', { le: '16' })).toBe(0)
     expect(sampleValue(families, 'attestd_batch_size_bucket', { le: '32' })).toBe(1)
     expect(sampleValue(families, 'attestd_quote_stuck', { device: 'tdx' })).toBe(1)
-    expect(sampleValue(families, 'attestd_quote_queue_depth')).toBe(3)
+    expect(sampleValue(families, 'attestd_quote_queue_depth')).toBe(7)
     expect(sampleValue(families, 'attestd_clock_jump_total', { kind: 'wall-step' })).toBe(1)
     expect(sampleValue(families, 'attestd_build_info', { version: '1.2.3' })).toBe(1)
     expect(sampleValue(families, 'attestd_open_fds')).toBeGreaterThan(3)

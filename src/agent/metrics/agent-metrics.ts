@@ -17,6 +17,8 @@ export interface AgentMetricsPorts {
   readonly workloadEvents: Observers<WorkloadEvent>
   readonly entries: () => readonly EntryStatus[]
   readonly devices: () => readonly QuoteDeviceState[]
+  /** Jobs that wait for the devices together, before they wait for one of them. */
+  readonly waiting: () => number
 }
 
 /** Every metric of this agent (broker.md section 13), as OpenMetrics text; nothing in it is secret (API-110). */
@@ -32,7 +34,7 @@ export interface AgentMetrics {
 
 /** Counts from now on. */
 export function openMetrics(ports: AgentMetricsPorts): AgentMetrics {
-  const { clock, version, brokerEvents, workloadEvents, entries, devices } = ports
+  const { clock, version, brokerEvents, workloadEvents, entries, devices, waiting } = ports
   const registry = new Registry<OpenMetricsContentType>()
   registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
   const registers = [registry]
@@ -43,7 +45,7 @@ export function openMetrics(ports: AgentMetricsPorts): AgentMetrics {
   })
   const journal = new Counter({
     name: 'attestd_journal_errors_total',
-    help: 'records that the journal lost',
+    help: 'writes of the journal that failed, and entries that found no room',
     registers,
   })
   const expiredServed = () => expired.inc()
@@ -52,7 +54,7 @@ export function openMetrics(ports: AgentMetricsPorts): AgentMetrics {
   measureProcess(registry, clock, version)
   return {
     text: () => registry.metrics(),
-    devices: measureDevices(registry, devices),
+    devices: measureDevices(registry, devices, waiting),
     sinks: measureSinks(registry),
     journalFailed: () => journal.inc(),
     expiredServed,

@@ -25,14 +25,15 @@ export interface DeviceMetrics {
 export function measureDevices(
   registry: Registry<OpenMetricsContentType>,
   devices: () => readonly QuoteDeviceState[],
+  waiting: () => number,
 ): DeviceMetrics {
   const registers = [registry]
   new Gauge({
     name: 'attestd_quote_queue_depth',
-    help: 'jobs that wait for a device',
+    help: 'jobs that wait for the devices',
     registers,
     collect() {
-      this.set(devices().reduce((sum, { queued }) => sum + queued, 0))
+      this.set(devices().reduce((sum, { queued }) => sum + queued, waiting()))
     },
   })
   new Gauge({

@@ -20,7 +20,7 @@ function rig(change: Partial<SinkStatus> = {}) {
   const clock = new FakeClock()
   const metrics = openMetrics({
     ...{ clock, version: '1', brokerEvents: new Observers(), workloadEvents: new Observers() },
-    ...{ entries: () => [], devices: () => [] },
+    ...{ entries: () => [], devices: () => [], waiting: () => 0 },
   })
   const expiresAt = clock.now() / 1000 + 60
   const counts = { ...noCounts, written: 2, restored: 1, failed: 4 }

@@ -65,7 +65,7 @@ async function pageOf({ files }: OpenJournal, since: number): Promise<string> {
   return `{"records":[${lines.join(',')}],"next":${next},"broken":${broken}}`
 }
 
-async function open({ host, log, loaded }: AgentCore): Promise<OpenJournal> {
+async function open({ host, log, loaded, metrics }: AgentCore): Promise<OpenJournal> {
   const { agent, journal: settings } = loaded.configuration
   const files = journalFolder(journalPath(agent.state_directory), isFileName)
   const report = (failing: string | null) => {
@@ -73,7 +73,14 @@ async function open({ host, log, loaded }: AgentCore): Promise<OpenJournal> {
     else log.error({ event: 'journal_failed', code: failing }, 'the journal cannot be written')
   }
   const bootId = (await readBootId()) ?? 'unknown'
-  const journal = await Journal.open({ files, clock: host.clock, bootId, keep: settings.keep, report })
+  const journal = await Journal.open({
+    files,
+    clock: host.clock,
+    bootId,
+    keep: settings.keep,
+    report,
+    failed: metrics.journalFailed,
+  })
   return { files, journal, sampler: new Sampler(journal) }
 }
 

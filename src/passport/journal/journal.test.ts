@@ -167,10 +167,12 @@ describe('a full disk (BRK-124)', () => {
 
   it('that lasts costs memory for so many entries; the others are counted, in the journal as well', async () => {
     const files = new MemoryJournal()
-    const journal = await opened(files)
+    let failures = 0
+    const journal = await opened(files, { failed: () => failures++ })
     files.room = 0
     for (let at = 0; at < 4096 + 10; at++) journal.note('issue', { at })
     await journal.flush()
+    expect(failures).toBe(11)
     expect(journal.state.lost).toBe(10)
     files.room = Number.POSITIVE_INFINITY
     await journal.flush()

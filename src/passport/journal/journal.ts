@@ -17,6 +17,8 @@ export interface JournalOptions {
   readonly rotateAt?: number
   /** Hears when writing begins to fail, with the code, and with null when it works again. */
   readonly report?: (failing: string | null) => void
+  /** Hears of every write that failed and of every entry that found no room. */
+  readonly failed?: () => void
 }
 
 export interface JournalState {
@@ -71,6 +73,7 @@ export class Journal {
   note(event: string, facts: JournalFacts): void {
     if (this.#queue.length >= longestQueue) {
       this.#lost++
+      this.#options.failed?.()
       return
     }
     this.#queue.push(this.#entry(event, facts))
@@ -96,6 +99,7 @@ export class Journal {
       } catch (error) {
         if (!(error instanceof AttestdError)) throw error
         this.#errors++
+        this.#options.failed?.()
         this.#tell(error.code)
         return
       }
