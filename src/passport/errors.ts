@@ -42,7 +42,7 @@ export const passportErrors = declareErrors({
     kind: 'unavailable',
     title: 'the wall clock is not believable, so no new token can be judged',
     remedy:
-      'synchronise the clock of this machine (or of the issuer, if `skew_s` is given); tokens at hand stay served',
+      'synchronise the clock of this machine (or of the issuer, if `skew_s` is given); if it was ahead and is right again, restart the agent, which has seen a later time; tokens at hand stay served',
   },
   deadline_exceeded: {
     kind: 'unavailable',

@@ -117,8 +117,9 @@ export class ProjectedTokenFile implements AsyncDisposable {
       const names = await readdir(this.#directory.folder.here)
       const links = names.filter((name) => name === temporaryDataLink || name === temporaryNameLink)
       const versions = names.filter((name) => versionForm.test(name) && name !== current)
-      for (const name of links) await unlink(this.#at(name))
-      for (const name of versions) await this.#removeVersion(name)
+      for (const name of links) await unlinkIfThere(this.#at(name))
+      // What somebody else put into one, or in place of one, stays; it is no reason not to write the file.
+      for (const name of versions) await this.#removeVersion(name).catch(() => undefined)
       return links.length + versions.length
     })
   }

@@ -347,6 +347,20 @@ describe('the directory of a token file', () => {
   })
 })
 
+describe('leftovers of the layout of Kubernetes', () => {
+  it('that hold what is not ours, or are links, stay without their token, and keep nobody from writing', async () => {
+    const [ours, link] = ['..2026_01_01_00_00_00.000000001', '..2026_01_01_00_00_00.000000002']
+    mkdirSync(join(directory, ours))
+    for (const name of ['token', 'of somebody']) writeFileSync(join(directory, ours, name), 'half')
+    symlinkSync(root, join(directory, link))
+    await using file = await layouts.projected()
+    expect(await file.removeLeftovers()).toBe(2)
+    expect(readdirSync(join(directory, ours))).toEqual(['of somebody'])
+    await file.write(bytes('a.b.c'))
+    expect(content()).toBe('a.b.c')
+  })
+})
+
 describe('a token file whose token has ended', () => {
   it('is set aside for its owner alone (BRK-115)', async () => {
     await using file = await layouts.plain()

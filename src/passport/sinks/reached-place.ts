@@ -6,7 +6,7 @@ export interface Reached {
   readonly place: TokenPlace
   /** Its directory is not at its path any more, and none is there that may have the file instead. */
   readonly replaced: boolean
-  /** Opened just now. */
+  /** What was left there has not been dealt with yet. */
   readonly fresh: boolean
   /** The place that was left for this one; whoever gets it tidies and closes it. */
   readonly left: TokenPlace | null
@@ -20,6 +20,7 @@ export class ReachedPlace {
   #unwatch = new AbortController()
   #watched = false
   #replaced = false
+  #fresh = false
 
   constructor(open: () => Promise<TokenPlace>, changed: () => void) {
     this.#open = open
@@ -48,7 +49,12 @@ export class ReachedPlace {
     const successor = where === 'replaced' ? await this.#findSuccessor(place) : null
     if (successor !== null) return this.#adopt(successor, place)
     this.#replaced = where === 'replaced'
-    return { place, replaced: this.#replaced, fresh: false, left: null }
+    return { place, replaced: this.#replaced, fresh: this.#fresh, left: null }
+  }
+
+  /** What was left there has been dealt with; until then it is tried again, for it may be a token that has ended. */
+  arrived(): void {
+    this.#fresh = false
   }
 
   async close(): Promise<void> {
@@ -63,6 +69,7 @@ export class ReachedPlace {
     this.#unwatch.abort()
     this.#place = place
     this.#replaced = false
+    this.#fresh = true
     this.#unwatch = new AbortController()
     this.#watched = place.watch(this.#changed, this.#unwatch.signal)
     return { place, replaced: false, fresh: true, left }

@@ -422,11 +422,23 @@ describe('what an earlier run left (BRK-117)', () => {
   interface LeftOptions {
     readonly leftS?: number
     readonly hang?: boolean
+    /** Fails once. */
+    readonly failing?: 'removeLeftovers' | 'look' | 'read' | 'remove'
+  }
+
+  function failOnce(place: FakeTokenPlace, step: NonNullable<LeftOptions['failing']>): void {
+    Object.assign(place, {
+      [step]: () => {
+        Reflect.deleteProperty(place, step)
+        return Promise.reject(full)
+      },
+    })
   }
 
   /** A file of an earlier run, and an issuer that knows its tokens and gives no new ones yet. */
-  async function restarted(content: string, { leftS = 800, hang = false }: LeftOptions = {}) {
+  async function restarted(content: string, { leftS = 800, hang = false, failing }: LeftOptions = {}) {
     const place = new FakeTokenPlace()
+    if (failing !== undefined) failOnce(place, failing)
     place.content = content
     place.leftovers = 2
     const rig = new SinkRig({ place })
@@ -472,6 +484,14 @@ describe('what an earlier run left (BRK-117)', () => {
     ['has five seconds left', 'e30.earlier.c2ln', { leftS: 5 }],
     ['does not verify', 'e30.forged.c2ln', {}],
     ['does not verify in time', 'e30.earlier.c2ln', { hang: true }],
+    [
+      'has expired, after leftovers could not be removed',
+      'e30.earlier.c2ln',
+      { leftS: -10, failing: 'removeLeftovers' },
+    ],
+    ['has expired, after a failed look', 'e30.earlier.c2ln', { leftS: -10, failing: 'look' }],
+    ['has expired, after a failed reading', 'e30.earlier.c2ln', { leftS: -10, failing: 'read' }],
+    ['has expired, after a failed removal', 'e30.earlier.c2ln', { leftS: -10, failing: 'remove' }],
   ])('is removed when its token %s', async (_, content, options) => {
     const { rig, place } = await restarted(content, options)
     expect(place.steps).toEqual(['remove'])

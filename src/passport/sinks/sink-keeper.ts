@@ -151,6 +151,7 @@ export class SinkKeeper {
     this.#nextWriteAt = Number.NEGATIVE_INFINITY
     await place.removeLeftovers()
     if (this.#delivered === null) await this.#takeOver(place)
+    this.#reached.arrived()
     return place
   }
 
