@@ -137,8 +137,8 @@ export function faultOfFirst(text: string): string | null {
   if (end < 0) return 'API-28: no end of the head'
   const [line = '', ...lines] = start.slice(0, end).split('\r\n')
   if (/[\r\n\0]/.test(lines.join('') + line)) return 'API-28: bare CR, LF or NUL'
-  // Node's parser takes several spaces before the target for one (RFC 9112, section 3).
-  const [, method = '', target = ''] = /^([A-Z]+) +(\S+) HTTP\/1\.[01]$/.exec(line) ?? []
+  // Node's parser takes several spaces around the target for one (RFC 9112, section 3).
+  const [, method = '', target = ''] = /^([A-Z]+) +(\S+) +HTTP\/1\.[01]$/.exec(line) ?? []
   const at = target.indexOf('?')
   const path = at < 0 ? target : target.slice(0, at)
   if (!routes.has(path)) return `API-25: ${path} is no route`
