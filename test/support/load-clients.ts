@@ -30,35 +30,36 @@ let end = 0
 const fail = (why) => { console.error('a client of the load: ' + why); process.exit(1) }
 const length = (head) => Number(/\\r\\ncontent-length: (\\d+)/i.exec(head)?.[1] ?? fail(head))
 function ask(socket, done) {
-  let text = '', wanted = -1
+  let text = '', wanted = -1, last = false
   socket.on('data', (data) => {
     text += data.toString('latin1')
     const at = wanted < 0 ? text.indexOf('\\r\\n\\r\\n') : -1
     if (at > 0) {
       if (!text.startsWith('HTTP/1.1 200 ')) fail(text)
       wanted = at + 4 + length(text.slice(0, at + 2))
+      last = /\\r\\nconnection: close/i.test(text.slice(0, at + 2))
     }
     if (wanted < 0 || text.length < wanted) return
     text = ''; wanted = -1
-    done()
+    done(last)
   })
 }
 const open = () => net.connect(path).on('error', (error) => fail(error.message))
 function client(index) {
   const pause = perS === null ? 0 : (1000 * clients) / perS
   let start = 0, next = performance.now() + (pause * index) / clients, socket = null
-  const finished = () => {
+  const finished = (last) => {
     times.push(performance.now() - start)
     next = Math.max(next + pause, start)
     const now = performance.now()
     if (now >= end) return socket.destroy()
-    if (!keepAlive) socket.destroy()
+    if (last || !keepAlive) socket = socket.destroy() && null
     if (next - now < 1) send()
     else setTimeout(send, next - now)
   }
   const send = () => {
     start = performance.now()
-    if (socket === null || !keepAlive) { socket = open(); ask(socket, finished) }
+    if (socket === null) { socket = open(); ask(socket, finished) }
     socket.write(line)
   }
   setTimeout(send, next - performance.now())
