@@ -132,7 +132,8 @@ function faultOfBody(body: string): string | null {
  * rules, not from the server: it looks at the bytes.
  */
 export function faultOfFirst(text: string): string | null {
-  const start = text.replace(/^(?:\r\n)+/, '')
+  // Node's parser leaves out line ends of any kind before a request (RFC 9112, section 2.2, has it leave out CRLF).
+  const start = text.replace(/^[\r\n]+/, '')
   const end = start.indexOf('\r\n\r\n')
   if (end < 0) return 'API-28: no end of the head'
   const [line = '', ...lines] = start.slice(0, end).split('\r\n')
