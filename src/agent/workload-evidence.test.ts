@@ -17,6 +17,9 @@ function slowTd(capacity: number) {
   const guest = new SimulatedGuest()
   const clock = new FakeClock()
   const begun: number[] = []
+  /** By the first byte of a challenge; others are read at once. */
+  const left: Promise<void>[] = []
+  const size = { characters: 0 }
   const gates: (() => void)[] = []
   const turns = new FairTurns({ clock, capacity, refuse: (waitMs) => queueFull('full', waitMs) })
   const collect = async (reportData: Uint8Array) => {
@@ -26,14 +29,15 @@ function slowTd(capacity: number) {
   }
   const encodeDocument = async (parts: object) => {
     const encoded = performTask({ do: 'encodeDocument', ...parts } as Parameters<typeof performTask>[0])
-    return encoded !== null && 'document' in encoded ? encoded.document : 'too large'
+    const document = encoded !== null && 'document' in encoded ? encoded.document : 'too large'
+    return document.padEnd(size.characters)
   }
   const parts = { guest: { tpm: null, watchedTd: { collect } }, appraiser: { encodeDocument }, turns }
   const collector = createEvidenceCollector(parts as unknown as WorkloadEvidenceParts)
   const ask = (first: number, caller: string, signal = never, timeoutMs = 60_000) => {
     const challenge = Uint8Array.of(first, 2, 3, 4, 5, 6, 7, 8)
     const request: EvidenceRequest = { challenge, profile: 'raw', devices: ['tdx'], verifier: null }
-    return collector(request, { timeoutMs, caller }, signal)
+    return collector(request, { timeoutMs, caller, left: left[first] ?? Promise.resolve() }, signal)
   }
   const settle = () => new Promise<void>((resolve) => setImmediate(resolve))
   /** Ends the quote that is under way, after so many milliseconds. */
@@ -43,7 +47,7 @@ function slowTd(capacity: number) {
     gates.shift()?.()
     await settle()
   }
-  return { ask, begun, end, settle, turns }
+  return { ask, begun, end, settle, turns, left, size }
 }
 
 const code = (answer: Promise<string>) =>
@@ -107,4 +111,29 @@ it('is not collected for a caller that hung up while it waited', async () => {
   await first
   await settle()
   expect(begun).toEqual([1])
+})
+
+it('is not collected for who leaves earlier documents unread, nor when all leave too many: they are in memory', async () => {
+  const { ask, begun, end, settle, left, size } = slowTd(64)
+  const reads: (() => void)[] = []
+  const unread = (first: number) => {
+    left[first] = new Promise((resolve) => {
+      reads[first] = resolve
+    })
+  }
+  for (const first of [1, 2, 3, 4]) unread(first)
+  const given = async (first: number, caller: string) => {
+    const answer = code(ask(first, caller))
+    await end(10)
+    return answer
+  }
+  size.characters = (8 << 20) + 1
+  expect(await given(1, 'uid:1')).toBe('given')
+  expect(await given(5, 'uid:1')).toBe('quote_queue_full')
+  for (const first of [2, 3, 4]) expect(await given(first, `uid:${first}`)).toBe('given')
+  expect(await given(6, 'uid:6')).toBe('quote_queue_full')
+  reads[1]?.()
+  await settle()
+  expect(await given(7, 'uid:1')).toBe('given')
+  expect(begun).toEqual([1, 2, 3, 4, 7])
 })

@@ -76,8 +76,41 @@ function transcriptOf({ challenge, verifier, profile }: EvidenceRequest): JsonOb
   return { profile, ...inputs, root: toBase64url(new Uint8Array(32)), size: 0, key: '' }
 }
 
+/** Characters of documents that may wait to be read before the next one is collected, in all and of one caller. */
+const mostUnread = { all: 32 << 20, caller: 8 << 20 }
+/** Whoever does not read at all loses its connection after some seconds (API-22). */
+const unreadMs = 2_000
+
+/**
+ * Documents that callers have not taken yet. With an IMA log that is long each has tens of megabytes, so that a caller who
+ * asks and does not read would fill the memory of the agent.
+ */
+class UnreadDocuments {
+  readonly #sizes = new Map<string, number>()
+  #all = 0
+
+  requireRoom(caller: string): void {
+    if (this.#all <= mostUnread.all && (this.#sizes.get(caller) ?? 0) <= mostUnread.caller) return
+    throw queueFull('documents that were asked for before have not been read yet', unreadMs)
+  }
+
+  hold(size: number, { caller, left }: EvidenceDemand): void {
+    this.#count(caller, size)
+    const gone = () => this.#count(caller, -size)
+    left.then(gone, gone)
+  }
+
+  #count(caller: string, size: number): void {
+    const unread = (this.#sizes.get(caller) ?? 0) + size
+    if (unread > 0) this.#sizes.set(caller, unread)
+    else this.#sizes.delete(caller)
+    this.#all += size
+  }
+}
+
 class WorkloadEvidence {
   #parts: WorkloadEvidenceParts
+  #unread = new UnreadDocuments()
   #hasKey = false
 
   constructor(parts: WorkloadEvidenceParts) {
@@ -89,8 +122,15 @@ class WorkloadEvidence {
     if (request.profile === 'raw') requireTdAlone(plan)
     const raw = request.profile === 'raw' ? rawReportData(request.challenge) : null
     const transcript = transcriptOf(request)
-    const collect = () =>
-      raw === null ? this.#bound(request, plan, transcript, signal) : this.#raw(raw, transcript, signal)
+    const collect = async () => {
+      this.#unread.requireRoom(demand.caller)
+      const collecting =
+        raw === null ? this.#bound(request, plan, transcript, signal) : this.#raw(raw, transcript, signal)
+      const document = await collecting
+      this.#unread.hold(document.length, demand)
+      return document
+    }
+    this.#unread.requireRoom(demand.caller)
     const standing = { caller: demand.caller, background: false }
     const waitMs = this.#parts.turns.expectedWaitMs(standing)
     if (waitMs > demand.timeoutMs)

@@ -13,6 +13,8 @@ export interface EvidenceDemand {
   readonly timeoutMs: number
   /** Whom fairness is counted for. */
   readonly caller: string
+  /** Resolves when the answer has left for the caller, or never will: until then its document takes memory. */
+  readonly left: Promise<unknown>
 }
 
 /**

@@ -38,7 +38,7 @@ export async function answerEvidence(
   const permission = requireAllowed(context, exchange, asRequest(parameters), true)
   const collect = requireCollector(context)
   const leftMs = remainingMs(context, exchange, timeoutMs)
-  const demand = { timeoutMs: leftMs, caller: callerKey(exchange.caller) }
+  const demand = { timeoutMs: leftMs, caller: callerKey(exchange.caller), left: exchange.left() }
   const deadline = {
     clock: context.clock,
     ms: leftMs + deadlineGraceMs,

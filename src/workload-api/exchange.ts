@@ -116,6 +116,13 @@ export class Exchange {
     return behind
   }
 
+  /** Resolves when the caller has taken the answer, or its connection has ended. */
+  left(): Promise<void> {
+    const { raw } = this.#reply
+    if (raw.closed || raw.destroyed) return Promise.resolve()
+    return new Promise((resolve) => raw.once('close', resolve))
+  }
+
   async answer(answer: Answer): Promise<void> {
     await this.readyToWrite()
     this.write(answer)

@@ -51,7 +51,7 @@ describe('POST /v1/evidence (section 6.2)', () => {
           devices: ['tpm', 'ima'],
           verifier: 'https://v.example',
         },
-        demand: { timeoutMs: 900, caller: 'unit:payments.service' },
+        demand: { timeoutMs: 900, caller: 'unit:payments.service', left: expect.any(Promise) },
       },
     ])
   })
