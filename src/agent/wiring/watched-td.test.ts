@@ -13,8 +13,9 @@ const settled = () => new Promise<void>((resolve) => setImmediate(resolve))
 function machine() {
   const clock = new FakeClock(0)
   const asked: Uint8Array[] = []
-  const td = { next: (): void => undefined }
+  const td = { next: (): void => undefined, probe: async () => true }
   const attester = {
+    probe: () => td.probe(),
     collect: async (data: Uint8Array) => {
       asked.push(data)
       td.next()
@@ -31,7 +32,6 @@ const failing = (code: 'quote_empty' | 'quote_busy') => () => {
 describe('a TD that is watched', () => {
   it('tells the code of its last failure until a quote comes', async () => {
     const { td, watched } = machine()
-    expect(watched.lastError).toBeNull()
     td.next = failing('quote_empty')
     await expect(watched.collect(reportData, never)).rejects.toMatchObject({ code: 'quote_empty' })
     expect(watched.lastError).toBe('quote_empty')
@@ -42,6 +42,7 @@ describe('a TD that is watched', () => {
 
   it('is not blamed for a full queue, for a caller that hangs up, and for a bug', async () => {
     const { td, watched } = machine()
+    await watched.collect(reportData, never)
     td.next = failing('quote_busy')
     await expect(watched.collect(reportData, never)).rejects.toMatchObject({ code: 'quote_queue_full' })
     td.next = failing('quote_empty')
@@ -51,6 +52,52 @@ describe('a TD that is watched', () => {
     }
     await expect(watched.collect(reportData, never)).rejects.toThrow('bug')
     expect(watched.lastError).toBeNull()
+  })
+
+  it('counts as untried until it was looked at, and needs no quote for that where it is there (BRK-141)', async () => {
+    const { asked, watched } = machine()
+    expect(watched.lastError).toBe('untried')
+    const stop = new AbortController()
+    const reports: (string | null)[] = []
+    const ended = watched.keepTried((failure) => reports.push(failure))(stop.signal)
+    await settled()
+    expect([watched.lastError, asked.length, reports]).toEqual([null, 0, []])
+    stop.abort()
+    await ended
+  })
+
+  it.each<[string, () => Promise<boolean>]>([
+    ['has no entry to ask in', async () => false],
+    ['cannot be looked at', async () => failing('quote_busy')() ?? true],
+  ])('that %s is asked at the start, and again, and is told until it answers (BRK-141)', async (_, probe) => {
+    const { clock, asked, td, watched } = machine()
+    td.probe = probe
+    td.next = failing('quote_empty')
+    const stop = new AbortController()
+    const reports: (string | null)[] = []
+    const ended = watched.keepTried((failure) => reports.push(failure))(stop.signal)
+    await settled()
+    expect([watched.lastError, asked.length, reports]).toEqual(['quote_empty', 1, ['quote_empty']])
+    td.next = () => undefined
+    await clock.advance(10_000)
+    await settled()
+    expect([watched.lastError, asked.length, reports]).toEqual([null, 2, ['quote_empty', null]])
+    stop.abort()
+    await ended
+  })
+
+  it('is not looked at any more when a caller was faster', async () => {
+    const { asked, td, watched } = machine()
+    let answer = (_: boolean) => {}
+    td.probe = () => new Promise((resolve) => (answer = resolve))
+    const stop = new AbortController()
+    const ended = watched.keepTried(() => undefined)(stop.signal)
+    await watched.collect(reportData, never)
+    answer(false)
+    await settled()
+    expect([watched.lastError, asked.length]).toEqual([null, 1])
+    stop.abort()
+    await ended
   })
 
   it('is tried every 10 s after it failed, over report data of nobody, until it answers', async () => {

@@ -8,6 +8,9 @@ import type { Host } from './host.ts'
 /** How often a TD that failed is asked for a quote again; a quote takes the kernel a second. */
 const tryEveryMs = 10_000
 
+/** Until the first look at it: nobody is told that evidence can be had before that is known. */
+const untried = 'untried'
+
 /** For callers: a full queue is one, whichever of the queues before the device it is (API-84). Null for anything else. */
 function asFullQueue(error: unknown): AttestdError | null {
   if (!(error instanceof AttestdError) || error.code !== 'quote_busy') return null
@@ -16,20 +19,20 @@ function asFullQueue(error: unknown): AttestdError | null {
 }
 
 /**
- * The attester of a TD, and what became of its last quote: readiness follows it (BRK-141). A TD that failed is tried
- * again without a caller; a quote over random report data is for nobody, and is thrown away.
+ * The attester of a TD, and what became of its last quote: readiness follows it (BRK-141). Whether it is there is looked
+ * at when the agent starts, without a quote where that is enough. A TD that failed is tried again without a caller; a quote over random report data is for nobody, and is thrown away.
  */
 export class WatchedTd {
   #attester: TdxAttester
   #host: Pick<Host, 'clock' | 'random'>
-  #lastError: string | null = null
+  #lastError: string | null = untried
 
   constructor(attester: TdxAttester, host: Pick<Host, 'clock' | 'random'>) {
     this.#attester = attester
     this.#host = host
   }
 
-  /** Code of the last failure; null if the last quote came, and before the first one. */
+  /** Code of the last failure, `untried` before the first look; null if the last quote came, or can be expected. */
   get lastError(): string | null {
     return this.#lastError
   }
@@ -57,6 +60,9 @@ export class WatchedTd {
   keepTried(report: (failure: string | null) => void): Task {
     return async (signal) => {
       let known: string | null = null
+      await this.#look(signal)
+      if (this.#lastError !== known && !signal.aborted) report(this.#lastError)
+      known = this.#lastError
       while (!signal.aborted) {
         await this.#host.clock.sleep(tryEveryMs, signal).catch((reason: unknown) => {
           if (!signal.aborted) throw reason
@@ -66,6 +72,17 @@ export class WatchedTd {
         known = this.#lastError
       }
     }
+  }
+
+  async #look(signal: AbortSignal): Promise<void> {
+    const there = await this.#attester.probe(signal).catch((error: unknown) => {
+      if (!(error instanceof AttestdError) && !signal.aborted) throw error
+      return false
+    })
+    // Somebody who asked meanwhile has found out more.
+    if (this.#lastError !== untried || signal.aborted) return
+    if (there) this.#lastError = null
+    else await this.#try(signal)
   }
 
   async #try(signal: AbortSignal): Promise<void> {

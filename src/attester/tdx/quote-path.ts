@@ -20,4 +20,6 @@ export interface QuotePath {
    * blocks in the kernel is waited for, since it cannot be taken back. Resolves when nothing of the attempt is left.
    */
   attempt(reportData: Uint8Array, signal: AbortSignal): Promise<QuoteOutcome>
+  /** Whether a quote can be expected, as far as that shows without one. A path without this tells by a quote only. */
+  probe?(): Promise<boolean>
 }

@@ -83,6 +83,11 @@ export interface TdxAttester {
    */
   collect(reportData: Uint8Array, signal?: AbortSignal, standing?: Standing): Promise<TdxCollection>
   /**
+   * Whether the first way to a quote is there, without asking for one: an entry can be made, and is one of a TD. False: only
+   * a quote tells. Rejects like `collect` where the device is not to be had in time.
+   */
+  probe(signal?: AbortSignal): Promise<boolean>
+  /**
    * Extends a register and appends the record to the runtime log, both or neither (TDX-030 to 036). Throws
    * `rtmr_unsupported` where the kernel cannot, `rtmr_not_extended` where it did not, `rtmr_log_diverged` after an
    * interruption that left register and log apart.
@@ -125,6 +130,11 @@ class GuestAttester implements TdxAttester {
     if (reportData.length !== 64) throw new TypeError(`report data takes 64 bytes, got ${reportData.length}`)
     const own = new Uint8Array(reportData)
     return this.#turns.take(toHex(own), (turn) => this.#collect(own, turn), signal, standing)
+  }
+
+  probe(signal?: AbortSignal): Promise<boolean> {
+    const [first] = this.#options.paths
+    return this.#turns.take(null, async () => (await first?.probe?.()) ?? false, signal)
   }
 
   async extend({ register = 3, ...event }: Measurement, signal?: AbortSignal): Promise<Extension> {

@@ -73,6 +73,16 @@ class ConfigfsPath implements TsmQuotePath {
     }
   }
 
+  async probe(): Promise<boolean> {
+    try {
+      await this.#inOwnEntry((entry) => this.#requireProvider(entry))
+      return true
+    } catch (left) {
+      if (!(left instanceof Departure)) throw left
+      return false
+    }
+  }
+
   async removeStale(): Promise<number> {
     const { files, processes } = this.#options
     let removed = 0

@@ -345,6 +345,7 @@ async function bareStart(probe: Probe, ground: FaultGround): Promise<void> {
   try {
     await withAgent(probe, eagerHome(ground.folder, machine), async ({ agent, read }) => {
       probe.expect((await agent.ask('/livez')).status === 200, 'not alive without a device')
+      probe.expect((await agent.ask('/readyz')).status === 503, 'ready without a device before anybody asked')
       const refused = await agent.askToken({ timeout_ms: 500 })
       const { code } = problemOf(refused)
       const told = code === 'evidence_unavailable' || code === 'deadline_exceeded'
