@@ -1,4 +1,5 @@
 import { answerFaults } from './answer-faults.ts'
+import { callerFaults } from './caller-faults.ts'
 import { clockFaults } from './clock-faults.ts'
 import { deviceFaults } from './device-faults.ts'
 import type { Fault } from './fault.ts'
@@ -10,6 +11,7 @@ import { tokenFaults } from './token-faults.ts'
 export const allFaults: readonly Fault[] = [
   ...answerFaults,
   ...issuerFaults,
+  ...callerFaults,
   ...clockFaults,
   ...deviceFaults,
   ...tokenFaults,

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -19,6 +19,8 @@ describe('the fault matrix', () => {
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'attestd-faults-'))
+    // Callers of other users come to sockets below it.
+    chmodSync(folder, 0o711)
     machine = await TdMachine.boot(join(folder, 'machine'))
   })
 

@@ -338,6 +338,34 @@ async function manyConnections(probe: Probe, ground: FaultGround): Promise<void>
   })
 }
 
+/** Leaves a running agent so few descriptors that a crowd takes them all. */
+function leaveDescriptors(agent: AgentProcess, spare: number): void {
+  const limit = readdirSync(`/proc/${agent.pid}/fd`).length + spare
+  const { status } = spawnSync('prlimit', ['--pid', String(agent.pid), `--nofile=${limit}:${limit}`])
+  if (status !== 0) throw new Error('prlimit failed')
+}
+
+async function fewDescriptorsLeft(probe: Probe, ground: FaultGround): Promise<void> {
+  const agent = await startAt(eagerHome(`${ground.folder}-few`, ground.machine))
+  try {
+    const { read } = tended(probe, agent)
+    probe.expect((await read()) === 200, 'no token with few descriptors')
+    leaveDescriptors(agent, 24)
+    const held = new RawClient(agent.home.path('api.sock'))
+    await held.write(tokenLine).answers(1)
+    const crowd = Array.from({ length: 120 }, () => new RawClient(agent.home.path('api.sock')))
+    await within(probe, 5_000, () => crowd.some(({ socket, received }) => socket.closed || received !== ''), 'refused')
+    const [, answer] = await held.write(tokenLine).answers(2)
+    if (answer?.status === 200) judge(probe, answer.body)
+    probe.expect(answer?.status === 200, 'without descriptors, who was connected is served no more')
+    for (const client of [...crowd, held]) client.destroy()
+    await until(probe, 5_000, async () => (await read().catch(() => 0)) === 200, 'descriptors are free again')
+    probe.expect(agent.running, 'the descriptor limit ended the agent')
+  } finally {
+    if (agent.running) await agent.kill()
+  }
+}
+
 async function bareStart(probe: Probe, ground: FaultGround): Promise<void> {
   const { machine } = ground
   await machine.switchOffKernel()
@@ -416,19 +444,15 @@ export const processFaults: readonly Fault[] = [
     run: hostileClients,
   },
   {
-    id: 'F26',
-    fault: 'caller dies, hands its socket on, changes',
-    done: '–',
-    notRun:
-      'here; real processes that die, hand over, exec and change their user: test/e2e/callers.test.ts and test/faults/local-callers.test.ts',
-  },
-  {
     id: 'F27',
-    fault: '256 connections',
-    done: '300 connections of one user: refused beyond its share; who was connected and administrators are served; all is as before when they are gone',
+    fault: 'memory limit reached, 256 connections, descriptor limit',
+    done: '300 connections of one user: refused beyond its share; who was connected and administrators are served; with 24 descriptors left for 120 connections, who was connected is served and the agent lives; all is as before when they are gone',
     recoveryS: 5,
-    notRun: 'memory and descriptor limits: need a control group of their own',
-    run: manyConnections,
+    notRun: 'memory limit: needs a control group with that controller',
+    run: async (probe, ground) => {
+      await manyConnections(probe, ground)
+      await fewDescriptorsLeft(probe, ground)
+    },
   },
   {
     id: 'F28',
