@@ -157,12 +157,14 @@ describe('when quotes of a running TD', () => {
     expect(agent.log).not.toMatch(/eyJ[\w-]{20,}/)
   })
 
-  it('take a second, callers with audiences of their own get one after another', async () => {
+  it('take a while, callers with audiences of their own share those that follow', async () => {
     machine().kernel.files.quoteDelayMs = 300
     const before = machine().quoted.length
     const answers = await Promise.all(Array.from({ length: 8 }, () => toldAnew(agent, { timeout_ms: 15_000 })))
     expect(answers).toEqual(Array(8).fill([200]))
-    expect(machine().quoted.length - before).toBe(8)
+    const quotes = machine().quoted.length - before
+    expect(quotes).toBeGreaterThanOrEqual(1)
+    expect(quotes).toBeLessThanOrEqual(3)
   })
 })
 
