@@ -1,20 +1,11 @@
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
-import { tmpdir } from 'node:os'
-import { relative, resolve } from 'node:path'
+import { requireTestFolder } from './test-folder.ts'
 
-/**
- * For every test process: whole directories are removed only where tests make theirs, in folders named `attestd-…` of the
- * directory for temporary files or of /dev/shm. A path that was computed from something empty removes nothing of anybody else.
- */
-const homes = [tmpdir(), '/dev/shm']
-
+/** For every test process: a path that was computed from something empty removes nothing of anybody else. */
 function requireOwn(path: unknown, options: unknown): void {
   const { recursive = false } = (options ?? {}) as { readonly recursive?: boolean }
-  if (!recursive) return
-  const place = resolve(String(path))
-  if (homes.some((home) => relative(home, place).startsWith('attestd-'))) return
-  throw new Error(`a test would remove ${place}, which is no folder of a test`)
+  if (recursive) requireTestFolder(String(path))
 }
 
 const { rmSync, rm, rmdirSync, promises } = fs
