@@ -8,6 +8,7 @@ import { haveScripts, startScript, type Told } from '../support/scripted-caller.
 import { haveSwtpm } from '../support/swtpm.ts'
 import { useTpmMachine } from '../support/tpm-machine.ts'
 import { canChangeUser } from '../support/unix-caller.ts'
+import { canMakeUserNamespaces } from '../support/user-namespace.ts'
 
 /** Processes that would like to have the token of another user, group or unit, against the agent as it is shipped. */
 
@@ -238,8 +239,10 @@ say(ask(connect(), ROOT_NAME))`
     expect(await saidBy(script, 3)).toEqual([token(bankName), denied, denied])
   })
 
-  it('as root of a user namespace of its own is who it is outside (API-40)', async () => {
-    const script = `
+  it.skipIf(!canMakeUserNamespaces())(
+    'as root of a user namespace of its own is who it is outside (API-40)',
+    async () => {
+      const script = `
 as_user(BANK)
 os.setresuid(BANK, BANK, BANK)
 libc = ctypes.CDLL(None)
@@ -250,8 +253,9 @@ open('/proc/self/uid_map', 'w').write('0 %d 1' % BANK)
 say(os.geteuid())
 say(ask(connect(), ROOT_NAME))
 say(ask(connect(), BANK_NAME))`
-    expect(await saidBy(script, 3)).toEqual([0, denied, token(bankName)])
-  })
+      expect(await saidBy(script, 3)).toEqual([0, denied, token(bankName)])
+    },
+  )
 
   it('whose user has no name here is nobody, also for rules about the socket alone (API-49)', async () => {
     const script = `
@@ -262,17 +266,20 @@ say(ask(connect(), ANY_NAME))`
     expect(await saidBy(script, 2)).toEqual([unidentified, token(anyName)])
   })
 
-  it('is nobody for an agent in a user namespace that does not map it (API-49)', async () => {
-    const inside = await startOpen('inside', ['unshare', '--user', '--map-root-user', '--'])
-    const script = `
+  it.skipIf(!canMakeUserNamespaces())(
+    'is nobody for an agent in a user namespace that does not map it (API-49)',
+    async () => {
+      const inside = await startOpen('inside', ['unshare', '--user', '--map-root-user', '--'])
+      const script = `
 as_user(SHOP)
 say(ask(connect(), SHOP_NAME))
 say(ask(connect(), ANY_NAME))
 os.seteuid(0)
 say(ask(connect(), ROOT_NAME))`
-    expect(await saidBy(script, 3, inside)).toEqual([unidentified, unidentified, token(audience)])
-    await inside.stop()
-  })
+      expect(await saidBy(script, 3, inside)).toEqual([unidentified, unidentified, token(audience)])
+      await inside.stop()
+    },
+  )
 
   describe.skipIf(!canMakeControlGroups())('with the name of a unit', () => {
     /** Says what each of the scripts gets that runs in a control group. */
