@@ -22,6 +22,8 @@ export class SettingsInForce {
   #settings: Settings
   #generation: number
   #error: string | null = null
+  /** Counts what was tried, so that each has a line of its own in the log (BRK-130, BRK-131). */
+  #reloads = 0
 
   constructor(settings: Settings, generation: number, ports: SettingsPorts) {
     this.#settings = settings
@@ -41,12 +43,13 @@ export class SettingsInForce {
   /** Gives every error of the file; none: it is in force. One at a time: the file that is read last wins. */
   reload(): Promise<readonly string[]> {
     return this.#turns.take(async () => {
+      this.#reloads++
       const outcome = await reloadSettings(this.#ports.file, this.#settings)
       const errors = 'errors' in outcome ? outcome.errors : this.#adopt(outcome.settings)
       if (errors.length > 0) {
         this.#error = errors.join('\n')
         this.#ports.log.error(
-          { event: 'reload_refused', errors },
+          { event: 'reload_refused', reload: this.#reloads, errors },
           'the new configuration was refused; the former stays',
         )
       }
@@ -78,7 +81,7 @@ export class SettingsInForce {
     this.#settings = settings
     this.#error = null
     this.#ports.adopted(settings, sources, { lists: changesLists(before, settings) })
-    this.#ports.log.info({ event: 'reloaded', generation }, 'the new configuration is in force')
+    this.#ports.log.info({ event: 'reloaded', reload: this.#reloads, generation }, 'the new configuration is in force')
     return []
   }
 

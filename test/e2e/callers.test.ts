@@ -117,11 +117,12 @@ describe.skipIf(!haveSwtpm)('callers who come at once', () => {
     expect(joins).toBeGreaterThan(150)
   })
 
-  it('for different audiences get a quote and a token each', async () => {
+  it('for different audiences get a token each, and share quotes', async () => {
     const before = quotes()
     const audiences = Array.from({ length: 6 }, (_, at) => `${audience}/${at}`)
     const tokens = await Promise.all(audiences.map((name) => agent.token({ audience: name })))
     expect(tokens.map((token) => partOf(token, 'payload')['aud'])).toEqual(audiences)
-    expect(quotes() - before).toBe(audiences.length)
+    expect(quotes() - before).toBeGreaterThanOrEqual(1)
+    expect(quotes() - before).toBeLessThanOrEqual(3)
   })
 })
