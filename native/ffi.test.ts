@@ -32,7 +32,8 @@ describe('arguments are checked before the call (NAT-210)', () => {
   const cases = (Object.keys(wrong) as CType[]).flatMap((type) => wrong[type].map((value) => [type, value] as const))
 
   it.each(cases)('%s refuses %o', async (type, value) => {
-    // `abs` would take whatever reaches it: the refusal must come first, synchronous and asynchronous.
+    // `abs` would take whatever reaches it: the refusal must come first, synchronous and asynchronous. The cast asks for
+    // what the types forbid: values that came past them, from JSON or from another cast.
     const call = process_.bind('abs', 'i32', [type]) as unknown as {
       (value: unknown): number
       later(value: unknown): Promise<unknown>
@@ -43,6 +44,7 @@ describe('arguments are checked before the call (NAT-210)', () => {
   })
 
   it.each([[[]], [[1, 2]]])('a wrong number of arguments is refused: %o', (values) => {
+    // The cast allows a call that the types forbid.
     const abs = process_.bind('abs', 'i32', ['i32']) as unknown as (...values: number[]) => number
     expect(() => abs(...values)).toThrow(`abs: takes 1 arguments, got ${values.length}`)
   })

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { CloudError } from './cloud-error.ts'
 import {
   type DoubleAnswer,
   type HttpDouble,
@@ -9,18 +10,6 @@ import {
 import type { IssuedCredentials, StsOptions } from './issued-credentials.ts'
 import { type JudgedToken, judgeToken, type Refusal, type RegisteredIssuer, TokenRefused } from './judge-token.ts'
 
-/** An error of Alibaba Cloud's STS: status, code and message as its API has them. */
-class AlibabaError extends Error {
-  readonly status: number
-  readonly code: string
-
-  constructor(status: number, code: string, message: string) {
-    super(message)
-    this.status = status
-    this.code = code
-  }
-}
-
 const json = (status: number, document: object): DoubleAnswer => ({
   status,
   type: 'application/json;charset=utf-8',
@@ -28,16 +17,16 @@ const json = (status: number, document: object): DoubleAnswer => ({
 })
 const requestId = () => crypto.randomUUID().toUpperCase()
 
-function errorAnswer({ status, code, message }: AlibabaError): DoubleAnswer {
+function errorAnswer({ status, code, message }: CloudError): DoubleAnswer {
   return json(status, { RequestId: requestId(), HostId: 'sts.aliyuncs.com', Code: code, Message: message })
 }
 
 const tokenError = (code: string, message: string) =>
-  new AlibabaError(400, `AuthenticationFail.OIDCToken.${code}`, message)
+  new CloudError(400, `AuthenticationFail.OIDCToken.${code}`, message)
 const malformed = () => tokenError('Invalid', 'This JsonWebToken is invalid.')
 const expired = () => tokenError('Expired', 'This JsonWebToken is expired.')
 
-const refusals: Readonly<Record<Refusal, () => AlibabaError>> = {
+const refusals: Readonly<Record<Refusal, () => CloudError>> = {
   length: malformed,
   syntax: malformed,
   algorithm: malformed,
@@ -47,7 +36,7 @@ const refusals: Readonly<Record<Refusal, () => AlibabaError>> = {
   audience: () => tokenError('AudienceNotMatch', 'The audience of the token does not match the OIDC provider.'),
   times: malformed,
   expired,
-  subject: () => new AlibabaError(403, 'AuthenticationFail.NoPermission', 'This operation is not permitted.'),
+  subject: () => new CloudError(403, 'AuthenticationFail.NoPermission', 'This operation is not permitted.'),
 }
 
 interface OidcRequest {
@@ -64,7 +53,7 @@ function parameterIn({ target, headers, body }: ReceivedRequest): (name: string,
   const form = new URLSearchParams(Buffer.from(body).toString())
   return (name, header) => {
     const given = [...query.getAll(name), ...form.getAll(name)]
-    if (given.length > 1) throw new AlibabaError(400, 'InvalidParameter', `${name} is given twice`)
+    if (given.length > 1) throw new CloudError(400, 'InvalidParameter', `${name} is given twice`)
     const inHeader = header === undefined ? undefined : headers[header]
     return given[0] ?? (typeof inHeader === 'string' ? inHeader : '')
   }
@@ -74,17 +63,17 @@ function readRequest(request: ReceivedRequest): OidcRequest {
   const parameter = parameterIn(request)
   const [action, version] = [parameter('Action', 'x-acs-action'), parameter('Version', 'x-acs-version')]
   if (request.method !== 'POST' || action !== 'AssumeRoleWithOIDC' || version !== '2015-04-01') {
-    throw new AlibabaError(404, 'InvalidAction.NotFound', 'Specified api is not found.')
+    throw new CloudError(404, 'InvalidAction.NotFound', 'Specified api is not found.')
   }
-  if (request.headers.authorization !== undefined) throw new AlibabaError(400, 'InvalidParameter', 'it is not signed')
+  if (request.headers.authorization !== undefined) throw new CloudError(400, 'InvalidParameter', 'it is not signed')
   const duration = parameter('DurationSeconds')
   const durationS = duration === '' ? 3600 : Number(duration)
   if (!(durationS >= 900 && durationS <= 43_200)) {
-    throw new AlibabaError(400, 'InvalidParameter.DurationSeconds', 'The specified DurationSeconds is invalid.')
+    throw new CloudError(400, 'InvalidParameter.DurationSeconds', 'The specified DurationSeconds is invalid.')
   }
   const sessionName = parameter('RoleSessionName')
   if (!/^[A-Za-z0-9.@_-]{2,64}$/.test(sessionName)) {
-    throw new AlibabaError(400, 'InvalidParameter.RoleSessionName', 'The specified RoleSessionName is invalid.')
+    throw new CloudError(400, 'InvalidParameter.RoleSessionName', 'The specified RoleSessionName is invalid.')
   }
   const [providerArn, roleArn, token] = [parameter('OIDCProviderArn'), parameter('RoleArn'), parameter('OIDCToken')]
   return { providerArn, roleArn, token, sessionName, durationS }
@@ -144,16 +133,16 @@ export async function openAlibabaSts(options: AlibabaStsOptions, tls?: ServerTls
     try {
       const asked = readRequest(request)
       if (asked.providerArn !== providerArn) {
-        throw new AlibabaError(404, 'EntityNotExist.OIDCProvider', 'The OIDC provider does not exist.')
+        throw new CloudError(404, 'EntityNotExist.OIDCProvider', 'The OIDC provider does not exist.')
       }
-      if (asked.roleArn !== roleArn) throw new AlibabaError(404, 'EntityNotExist.Role', 'The role does not exist.')
+      if (asked.roleArn !== roleArn) throw new CloudError(404, 'EntityNotExist.Role', 'The role does not exist.')
       const judged = await judgeToken(asked.token, registered, nowS)
       if (subject !== undefined && judged.subject !== subject) throw refusals.subject()
       const credentials = issue(nowS + (lifeS?.() ?? asked.durationS))
       issued.push(credentials)
       return credentialsAnswer(credentials, judged, asked)
     } catch (error) {
-      if (error instanceof AlibabaError) return errorAnswer(error)
+      if (error instanceof CloudError) return errorAnswer(error)
       if (error instanceof TokenRefused) return errorAnswer(refusals[error.why]())
       throw error
     }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { CloudError } from './cloud-error.ts'
 import {
   type DoubleAnswer,
   type HttpDouble,
@@ -12,21 +13,9 @@ import { type JudgedToken, judgeToken, type Refusal, type RegisteredIssuer, Toke
 const namespace = 'https://sts.amazonaws.com/doc/2011-06-15/'
 const algorithms = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512']
 
-/** An error of AWS STS: status, code and message as its API has them. */
-class AwsError extends Error {
-  readonly status: number
-  readonly code: string
-
-  constructor(status: number, code: string, message: string) {
-    super(message)
-    this.status = status
-    this.code = code
-  }
-}
-
 const escaped = (text: string) => text.replace(/[&<>"']/g, (one) => `&#${one.charCodeAt(0)};`)
 
-function errorAnswer({ status, code, message }: AwsError): DoubleAnswer {
+function errorAnswer({ status, code, message }: CloudError): DoubleAnswer {
   const body = `<ErrorResponse xmlns="${namespace}">
   <Error>
     <Type>Sender</Type>
@@ -39,26 +28,26 @@ function errorAnswer({ status, code, message }: AwsError): DoubleAnswer {
   return { status, type: 'text/xml', body }
 }
 
-const invalid = (message: string) => new AwsError(400, 'InvalidIdentityToken', message)
+const invalid = (message: string) => new CloudError(400, 'InvalidIdentityToken', message)
 const validation = (name: string, rule: string) =>
-  new AwsError(
+  new CloudError(
     400,
     'ValidationError',
     `1 validation error detected: Value at '${name}' failed to satisfy constraint: ${rule}`,
   )
 
-const refusals: Readonly<Record<Refusal, (says: string) => AwsError>> = {
+const refusals: Readonly<Record<Refusal, (says: string) => CloudError>> = {
   length: () => validation('webIdentityToken', 'Member must have length between 4 and 20000'),
   syntax: () =>
     invalid('The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)'),
   algorithm: () => invalid('The ID Token is signed with an algorithm that is not supported'),
   issuer: () => invalid('No OpenIDConnect provider found in your account for the issuer of the token'),
   keys: () =>
-    new AwsError(400, 'IDPCommunicationError', "Couldn't retrieve verification key from your identity provider"),
+    new CloudError(400, 'IDPCommunicationError', "Couldn't retrieve verification key from your identity provider"),
   signature: () => invalid('The ID Token signature could not be validated'),
   audience: () => invalid('Incorrect token audience'),
   times: () => invalid('Token has an iat or exp that is not valid'),
-  expired: (says) => new AwsError(400, 'ExpiredTokenException', `Token expired: ${says}`),
+  expired: (says) => new CloudError(400, 'ExpiredTokenException', `Token expired: ${says}`),
   subject: () => invalid('Missing a required claim: sub'),
 }
 
@@ -70,15 +59,15 @@ interface WebIdentityRequest {
 }
 
 function readRequest({ method, headers, body }: ReceivedRequest): WebIdentityRequest {
-  if (method !== 'POST') throw new AwsError(405, 'MethodNotAllowed', 'use POST')
-  if (headers.authorization !== undefined) throw new AwsError(403, 'SignatureDoesNotMatch', 'this call is not signed')
+  if (method !== 'POST') throw new CloudError(405, 'MethodNotAllowed', 'use POST')
+  if (headers.authorization !== undefined) throw new CloudError(403, 'SignatureDoesNotMatch', 'this call is not signed')
   if (headers['content-type']?.split(';')[0] !== 'application/x-www-form-urlencoded') {
-    throw new AwsError(404, 'UnknownOperationException', 'not a form')
+    throw new CloudError(404, 'UnknownOperationException', 'not a form')
   }
   const form = new URLSearchParams(Buffer.from(body).toString())
   const field = (name: string) => form.get(name) ?? ''
   if (field('Action') !== 'AssumeRoleWithWebIdentity' || field('Version') !== '2011-06-15') {
-    throw new AwsError(400, 'InvalidAction', 'Could not find operation for this version')
+    throw new CloudError(400, 'InvalidAction', 'Could not find operation for this version')
   }
   const [roleArn, sessionName, duration] = [field('RoleArn'), field('RoleSessionName'), field('DurationSeconds')]
   if (!/^[\w+=,.@-]{2,64}$/.test(sessionName)) throw validation('roleSessionName', '[\\w+=,.@-]*, 2 to 64 characters')
@@ -143,13 +132,13 @@ export async function openAwsSts(options: StsOptions, tls?: ServerTls): Promise<
       const asked = readRequest(request)
       const judged = await judgeToken(asked.token, registered, nowS)
       if (asked.roleArn !== roleArn || (subject !== undefined && judged.subject !== subject)) {
-        throw new AwsError(403, 'AccessDenied', 'Not authorized to perform sts:AssumeRoleWithWebIdentity')
+        throw new CloudError(403, 'AccessDenied', 'Not authorized to perform sts:AssumeRoleWithWebIdentity')
       }
       const credentials = issue(nowS + (lifeS?.() ?? asked.durationS))
       issued.push(credentials)
       return credentialsAnswer(credentials, judged, asked)
     } catch (error) {
-      if (error instanceof AwsError) return errorAnswer(error)
+      if (error instanceof CloudError) return errorAnswer(error)
       if (error instanceof TokenRefused) return errorAnswer(refusals[error.why](error.message))
       throw error
     }

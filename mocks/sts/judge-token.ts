@@ -69,6 +69,7 @@ async function fetchKeys(issuer: string): Promise<JSONWebKeySet> {
     throw new TokenRefused('keys', 'the discovery document is not its own')
   const { keys } = await fetchDocument(uri)
   if (!Array.isArray(keys)) throw new TokenRefused('keys', 'the key set has no keys')
+  // Whatever it holds: jose reads each key by itself, and takes only one that is whole.
   return { keys: keys as unknown as JSONWebKeySet['keys'] }
 }
 

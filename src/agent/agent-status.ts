@@ -31,6 +31,8 @@ export interface CollateralStatus {
 /** What `GET /v1/admin/status` answers and `attestd status` shows: the whole state, and nothing secret. */
 export interface AgentStatus {
   readonly version: string
+  /** Whether others move its clocks (BRK-170). */
+  readonly testMode: boolean
   readonly pid: number
   /** Seconds since the epoch. */
   readonly startedAt: number

@@ -4,18 +4,19 @@ import { runTogether, type Task } from '../base/tasks.ts'
 import { Turns } from '../base/turns.ts'
 import { createBroker } from '../passport/broker.ts'
 import type { BrokerEvent } from '../passport/broker-events.ts'
+import { defaultBrokerLimits } from '../passport/limits.ts'
 import type { TokenSource } from '../passport/token-source.ts'
 import { openPeerCredentials } from '../platform/peer-credentials.ts'
 import { ServiceManager } from '../platform/service-manager.ts'
 import { TpmRegistry } from '../registry/tpm-registry.ts'
 import type { AdminActions, EntrySelector } from '../workload-api/admin-routes.ts'
 import { ConnectionLedger } from '../workload-api/connection-ledger.ts'
-import { defaultLimits, type WorkloadLimits } from '../workload-api/limits.ts'
 import type { Readiness } from '../workload-api/probe-routes.ts'
 import { TokenBuckets } from '../workload-api/rate-limits.ts'
 import type { WorkloadEvent } from '../workload-api/workload-log.ts'
 import { type AgentStatus, describeGuest } from './agent-status.ts'
 import type { LoadedConfiguration } from './configuration/read.ts'
+import { limitsHere } from './connection-bounds.ts'
 import type { AgentCore, AgentService } from './core.ts'
 import { BatchLedger, type BatchRecord } from './embedded/batch-ledger.ts'
 import { LastAppraisals } from './embedded/last-appraisal.ts'
@@ -26,6 +27,7 @@ import { invalidateSelected } from './selected-entries.ts'
 import { serveAll } from './serving.ts'
 import { SettingsInForce } from './settings-in-force.ts'
 import { encodeSupportBundle } from './support-bundle.ts'
+import { requireSimulated, testBounds } from './test-mode.ts'
 import { TokenGates } from './token-gates.ts'
 import { earliestNowS, version } from './version.ts'
 import { type GuestWiring, wireGuest } from './wiring/guest.ts'
@@ -43,8 +45,6 @@ import { createEvidenceCollector } from './workload-evidence.ts'
 
 /** Of the 10 s that stopping may take, 5 s are the broker's (BRK-143). */
 const longestCloseMs = 2_000
-const limits: WorkloadLimits = { ...defaultLimits, drainMs: 2_000 }
-
 export interface AgentParts {
   readonly loaded: LoadedConfiguration
   readonly host: Host
@@ -100,6 +100,8 @@ export class Agent {
     const observe = brokerEvents.emit
     const measurements = new Observers<MeasurementEvent>()
     const { appraiser, turns } = this.#sources
+    const brokerLimits = { ...defaultBrokerLimits, ...(host.testMode === null ? {} : testBounds.broker) }
+    const limits = limitsHere(log, brokerLimits.servingFloorS)
     const core = {
       loaded,
       host,
@@ -108,7 +110,7 @@ export class Agent {
       broker: createBroker({
         ...{ sources, clock, random, observe },
         declared: settings.declared,
-        limits: { builtAtS: earliestNowS },
+        limits: { ...brokerLimits, builtAtS: earliestNowS },
       }),
       batches,
       brokerEvents,
@@ -135,9 +137,14 @@ export class Agent {
   /** Checks the configuration, opens the keys and the registry; throws before anything is served. */
   static async open(parts: AgentParts): Promise<Agent> {
     const { loaded, host, log } = parts
-    const settings = await composeSettings(loaded)
+    const { testMode } = host
+    const settings = await composeSettings(loaded, testMode === null ? undefined : testBounds.leastLifetimeS)
     const issuing = await wireIssuing(loaded.configuration, host, log)
     const guest = await wireGuest(settings, host, log)
+    if (testMode !== null) {
+      requireSimulated(guest)
+      log.warn({ event: 'test_mode' }, 'TEST MODE: clocks can be moved, tokens are simulated and protect nothing')
+    }
     const agent = new Agent(parts, { settings, issuing, guest, store: await wireRegistry(loaded, host, log) })
     const { degraded } = agent.#core.peers
     if (degraded) log.error({ code: degraded.code }, degraded.message)
@@ -208,6 +215,7 @@ export class Agent {
     const { keys, url } = issuing
     return {
       version,
+      testMode: this.#core.host.testMode !== null,
       pid: process.pid,
       startedAt: this.#startedAt,
       ...this.#readiness(),
@@ -250,6 +258,7 @@ export class Agent {
   }
 
   #admin(): AdminActions {
+    const { testMode } = this.#core.host
     const act = (entries: EntrySelector, hard: boolean) => invalidateSelected(this.#core.broker, entries, hard)
     return {
       status: () => this.status(),
@@ -258,6 +267,7 @@ export class Agent {
       reload: () => this.reload(),
       metrics: () => this.#core.metrics.text(),
       registry: this.#registry,
+      ...(testMode === null ? {} : { shiftClock: (shift) => testMode.clock.shift(shift) }),
       support: () => this.#support(),
       ...Object.assign({}, ...this.#services.map(({ admin }) => admin)),
     }

@@ -3,12 +3,15 @@ import { baseErrors, type ErrorDeclaration } from '../base/errors.ts'
 import { clientErrors } from '../client/errors.ts'
 import { endorsementErrors } from '../endorsements/errors.ts'
 import { endorserErrors } from '../endorser/errors.ts'
+import { azureErrors } from '../issuer/azure/errors.ts'
 import { issuerErrors } from '../issuer/errors.ts'
 import { passportErrors } from '../passport/errors.ts'
 import { remoteErrors } from '../passport/remote/errors.ts'
 import { sinkErrors } from '../passport/sinks/errors.ts'
 import { stsErrors } from '../passport/sts/errors.ts'
 import { nativeErrors, platformErrors } from '../platform/errors.ts'
+import { regoErrors } from '../policies/rego/errors.ts'
+import { signedPolicyErrors } from '../policies/signed/errors.ts'
 import { registryErrors } from '../registry/errors.ts'
 import { storeErrors } from '../registry/store-errors.ts'
 import { proofChecks, relyingPartyErrors, tokenChecks } from '../relying-party/index.ts'
@@ -77,6 +80,7 @@ export interface ErrorTable {
 export const errorVocabularies: readonly ErrorTable[] = [
   { room: 'base', declared: baseErrors.declared },
   { room: 'endorsements', declared: endorsementErrors.declared },
+  { room: 'policies', declared: { ...signedPolicyErrors.declared, ...regoErrors.declared } },
   { room: 'results', declared: resultsErrors.declared },
   { room: 'attester', declared: attesterErrors.declared },
   { room: 'endorser', declared: endorserErrors.declared },
@@ -85,7 +89,7 @@ export const errorVocabularies: readonly ErrorTable[] = [
   { room: 'relying party', declared: relyingPartyErrors.declared },
   { room: 'client', declared: clientErrors.declared },
   { room: 'registry', declared: { ...registryErrors.declared, ...storeErrors.declared } },
-  { room: 'issuer', declared: issuerErrors.declared },
+  { room: 'issuer', declared: { ...issuerErrors.declared, ...azureErrors.declared } },
   {
     room: 'passport',
     declared: { ...passportErrors.declared, ...remoteErrors.declared, ...sinkErrors.declared, ...stsErrors.declared },

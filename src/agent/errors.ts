@@ -27,6 +27,16 @@ export const agentErrors = declareErrors({
     title: 'the environment would let somebody else into the process',
     remedy: 'start the agent without NODE_OPTIONS and without --inspect',
   },
+  TEST_MODE_IN_SERVICE: {
+    kind: 'configuration',
+    title: 'an agent in test mode protects nothing, and a service manager must not run one',
+    remedy: 'start it by hand for tests, and take --test-mode out of the unit',
+  },
+  TEST_MODE_REAL_DEVICE: {
+    kind: 'configuration',
+    title: 'test mode is for simulated devices only',
+    remedy: 'name the simulator in [tdx] or [tpm], or leave --test-mode out',
+  },
   RUNNING_AS_ROOT: {
     kind: 'configuration',
     title: 'the agent parses what workloads send, and must not do so as root',
@@ -117,6 +127,37 @@ export const agentErrors = declareErrors({
     kind: 'distrusted',
     title: 'a document of reference values has parts that are weak or have no effect',
     remedy: 'mend what is named, or leave --strict out',
+  },
+  POLICY_INVALID: {
+    kind: 'distrusted',
+    title: 'a policy has errors, or doubtful parts where --strict allows none',
+    remedy: 'mend what is named above, each at its line; docs/policy.md explains the language by examples',
+  },
+  POLICY_DENIED: {
+    kind: 'distrusted',
+    title: 'a policy does not permit this evidence',
+    remedy: 'attestd policy explain, with the same options, says which rule decided and what came close',
+  },
+  POLICY_TESTS_FAILED: {
+    kind: 'distrusted',
+    title: 'policies do not do what their tests expect',
+    remedy:
+      'compare what was expected with what was found; attestd policy explain shows why a policy answers as it does',
+  },
+  POLICY_UNFORMATTED: {
+    kind: 'distrusted',
+    title: 'a policy is not in the one layout',
+    remedy: 'attestd policy fmt --write FILE lays it out; its hash changes with it, so sign and upload it again',
+  },
+  POLICY_REFUSED: {
+    kind: 'distrusted',
+    title: 'an uploaded policy is not one that a strict verifier takes',
+    remedy: 'look at the problems that are named: each says what mends it',
+  },
+  POLICIES_DIFFER: {
+    kind: 'distrusted',
+    title: 'two policies say different things',
+    remedy: 'look at the rules with - (only in the first) and + (only in the second)',
   },
   UNKNOWN_INPUT: {
     kind: 'unsupported',

@@ -83,6 +83,11 @@ export function workloadNote(event: WorkloadEvent): SampledNote | null {
     const facts = { caller: callerFacts(caller), listener, ...token, source }
     return { kind: `serve ${listener} ${keyOf(caller)} ${facts.jti_hash}`, event: 'serve', facts }
   }
+  if (event.event === 'credentials_served') {
+    const { caller, consumer, issuer, audience, expiresAt, listener } = event
+    const facts = { caller: callerFacts(caller), listener, consumer, ...named(issuer, audience), exp: expiresAt }
+    return { kind: `serve ${listener} ${keyOf(caller)} ${consumer} ${expiresAt}`, event: 'serve', facts }
+  }
   if (event.event !== 'denied') return null
   const { who, rule, code, dimension, listener } = event
   const facts = { caller: callerFacts(who), listener, rule, code, dimension }

@@ -6,8 +6,14 @@ import { type CommandIo, processIo } from './presentation/terminal.ts'
 import { endDespiteThreads } from './process-end.ts'
 import { version } from './version.ts'
 
-/** Exit code of a command line that cannot be understood (sysexits.h EX_USAGE). */
-const usage = 64
+/**
+ * Exit code of a command line that cannot be understood (sysexits.h EX_USAGE). `exec` has that of shells (API-170): what it
+ * ends with is else its command's code, and scripts must not take 64 for one. `policy` has three codes in all (POL-804).
+ */
+const usageOf = (first: string | undefined) => (first === 'exec' || first === 'policy' ? 2 : 64)
+
+/** POL-804: 1 for a policy that is not good, 2 for whatever kept the command from judging it. */
+const endOf = (code: number, first: string | undefined) => (first === 'policy' && code > 1 ? 2 : code)
 
 /** sysexits.h EX_SOFTWARE: a bug. The service manager starts the agent again (BRK-145). */
 const internal = 70
@@ -25,6 +31,7 @@ const commands: Readonly<Record<string, (io: CommandIo) => Promise<Command>>> = 
   appraise: async (io) => (await import('./commands/appraise.ts')).appraiseCommand(io),
   collateral: async (io) => (await import('./commands/collateral.ts')).collateralCommand(io),
   reference: async (io) => (await import('./commands/reference.ts')).referenceCommand(io),
+  policy: async (io) => (await import('./commands/policy.ts')).policyCommand(io),
   inspect: async (io) => (await import('./commands/inspect.ts')).inspectCommand(io),
   verify: async (io) => (await import('./commands/verify.ts')).verifyCommand(io),
   status: async (io) => (await import('./commands/status.ts')).statusCommand(io),
@@ -59,8 +66,8 @@ async function main(): Promise<number> {
     return 0
   } catch (error) {
     if (error instanceof CommandEnd) return error.exitCode
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : usage
-    const code = reportError(error, processIo(), process.argv.includes('--json'))
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : usageOf(process.argv[2])
+    const code = endOf(reportError(error, processIo(), process.argv.includes('--json')), process.argv[2])
     endDespiteThreads(code, longestEndMs)
     return code
   }

@@ -1,5 +1,5 @@
 import { AttestdError } from '../base/errors.ts'
-import type { Measured, MeasureRequest, Measurer } from '../workload-api/measurer.ts'
+import type { Measured, MeasureRequest, Measurer, MeasureShare } from '../workload-api/measurer.ts'
 import { agentErrors } from './errors.ts'
 import type { GuestWiring } from './wiring/guest.ts'
 import type { Settings } from './wiring/settings.ts'
@@ -24,6 +24,7 @@ const nothingMeasured = new Set([
   'quote_busy',
   'quote_stuck',
   'rtmr_log_full',
+  'rtmr_log_share',
   'rtmr_not_extended',
   'rtmr_permission',
   'rtmr_unsupported',
@@ -32,7 +33,9 @@ const nothingMeasured = new Set([
 
 const unsupported = (says: string) => agentErrors.error('REGISTER_UNSUPPORTED', says)
 
-async function extendRtmr({ td }: MeasuringParts['guest'], { register, ...event }: MeasureRequest): Promise<Measured> {
+type SharedRequest = MeasureRequest & { readonly share: MeasureShare }
+
+async function extendRtmr({ td }: MeasuringParts['guest'], { register, ...event }: SharedRequest): Promise<Measured> {
   if (td === null) throw unsupported('this guest is no TD')
   const extension = await td.attester.extend({ ...event, register: register === 'rtmr2' ? 2 : 3 })
   return { register, digest: extension.digest, logIndex: extension.logIndex }
@@ -40,7 +43,7 @@ async function extendRtmr({ td }: MeasuringParts['guest'], { register, ...event 
 
 async function extendPcr(
   { guest: { tpm }, settings }: MeasuringParts,
-  { register, ...event }: MeasureRequest,
+  { register, ...event }: SharedRequest,
 ): Promise<Measured> {
   if (tpm === null) throw unsupported('this guest has no TPM')
   const { digests, logIndex } = await tpm.attester.extend({ ...event, pcr: Number(register.slice(3)) })
@@ -56,13 +59,15 @@ async function extendPcr(
  */
 export function createMeasurer(parts: MeasuringParts): Measurer {
   const { guest, settings, measured } = parts
-  return async (request, signal) => {
+  return async (request, signal, share) => {
     signal.throwIfAborted()
     const { register } = request
     const allowed: readonly string[] = settings().configuration.measure.registers
     if (!allowed.includes(register)) throw unsupported(`measure.registers does not name ${register}`)
     try {
-      const extension = await (register.startsWith('pcr') ? extendPcr(parts, request) : extendRtmr(guest, request))
+      const extension = await (register.startsWith('pcr')
+        ? extendPcr(parts, { ...request, share })
+        : extendRtmr(guest, { ...request, share }))
       measured({ register, certain: true })
       return extension
     } catch (error) {

@@ -12,11 +12,19 @@ export class TokenGates {
   /** The provider behind all gates. */
   guard(provider: TokenProvider): TokenProvider {
     return {
+      takeAtHand: (request, demand) => {
+        this.#requireOpen()
+        return provider.takeAtHand(request, demand)
+      },
       obtainToken: async (request, demand, signal) => {
-        for (const require of this.#requirements) require()
+        this.#requireOpen()
         return provider.obtainToken(request, demand, signal)
       },
       describe: (request) => provider.describe(request),
     }
+  }
+
+  #requireOpen(): void {
+    for (const require of this.#requirements) require()
   }
 }

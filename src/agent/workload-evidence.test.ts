@@ -121,7 +121,7 @@ it('is not collected for who leaves earlier documents unread, nor when all leave
       reads[first] = resolve
     })
   }
-  for (const first of [1, 2, 3, 4]) unread(first)
+  for (const first of [1, 2]) unread(first)
   const given = async (first: number, caller: string) => {
     const answer = code(ask(first, caller))
     await end(10)
@@ -130,10 +130,10 @@ it('is not collected for who leaves earlier documents unread, nor when all leave
   size.characters = (8 << 20) + 1
   expect(await given(1, 'uid:1')).toBe('given')
   expect(await given(5, 'uid:1')).toBe('quote_queue_full')
-  for (const first of [2, 3, 4]) expect(await given(first, `uid:${first}`)).toBe('given')
+  expect(await given(2, 'uid:2')).toBe('given')
   expect(await given(6, 'uid:6')).toBe('quote_queue_full')
   reads[1]?.()
   await settle()
   expect(await given(7, 'uid:1')).toBe('given')
-  expect(begun).toEqual([1, 2, 3, 4, 7])
+  expect(begun).toEqual([1, 2, 7])
 })

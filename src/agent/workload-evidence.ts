@@ -76,8 +76,11 @@ function transcriptOf({ challenge, verifier, profile }: EvidenceRequest): JsonOb
   return { profile, ...inputs, root: toBase64url(new Uint8Array(32)), size: 0, key: '' }
 }
 
-/** Characters of documents that may wait to be read before the next one is collected, in all and of one caller. */
-const mostUnread = { all: 32 << 20, caller: 8 << 20 }
+/**
+ * Characters of documents that may wait to be read before the next one is collected, in all and of one caller. Each is in
+ * memory twice, as text and as what the socket takes, and one more of any size may come on top: the agent has 256 MB.
+ */
+const mostUnread = { all: 16 << 20, caller: 8 << 20 }
 /** Whoever does not read at all loses its connection after some seconds (API-22). */
 const unreadMs = 2_000
 

@@ -230,6 +230,13 @@ export const attesterErrors = declareErrors({
     remedy: 'restart the machine: only that resets the register; find out what else extends it or writes the log',
     retryable: false,
   },
+  rtmr_log_share: {
+    kind: 'unavailable',
+    title: 'the records of these domains take all of the event log that the rule gives them',
+    remedy:
+      'measure less often, or raise `measure_bytes_max` of the rule; only a restart of the machine begins a new log',
+    retryable: false,
+  },
   rtmr_log_full: {
     kind: 'unavailable',
     title: 'the event log has no room for another record',

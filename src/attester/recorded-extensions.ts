@@ -1,6 +1,6 @@
 import { equalBytes } from '../base/bytes.ts'
 import { AttestdError } from '../base/errors.ts'
-import { countRuntimeRecords } from '../evidence/event-log/runtime-records.ts'
+import { countRuntimeRecords, runtimeBytesOf } from '../evidence/event-log/runtime-records.ts'
 import { attesterErrors } from './errors.ts'
 import { encodePendingRecord, type PendingExtension, type PendingRecord, parsePendingRecord } from './pending-record.ts'
 import { attempt } from './refused-step.ts'
@@ -12,6 +12,12 @@ export interface RecordedExtensionsOptions {
   readonly runtimeLog: RuntimeLogFiles
   /** Bytes of a log that are read. */
   readonly longestLog: number
+}
+
+/** How much of the log the records of some domains may take, so that nobody leaves no room for the others. */
+export interface LogShare {
+  readonly bytes: number
+  covers(domain: string): boolean
 }
 
 /** An extension that is about to be made. */
@@ -62,8 +68,15 @@ export class RecordedExtensions {
     return (await this.#readRecord())?.kind === 'extending'
   }
 
-  /** Extends and logs, both or neither. Throws `rtmr_log_diverged`, and what the plan does. */
-  async extend(register: number, plan: (log: Uint8Array) => Promise<PlannedExtension>): Promise<RecordedExtension> {
+  /**
+   * Extends and logs, both or neither. Throws `rtmr_log_diverged`, `rtmr_log_full`, `rtmr_log_share`, and what the plan
+   * does. Without `share` the record may take what room there is.
+   */
+  async extend(
+    register: number,
+    plan: (log: Uint8Array) => Promise<PlannedExtension>,
+    share: LogShare | undefined,
+  ): Promise<RecordedExtension> {
     if (!(await this.recover())) throw diverged('an extension left the register at neither of its expected values')
     const log = await this.readLog()
     const logIndex = countRecords(log)
@@ -72,6 +85,7 @@ export class RecordedExtensions {
     if (log.length + entry.length > room) {
       throw attesterErrors.error('rtmr_log_full', `the log has ${log.length} bytes`)
     }
+    if (share !== undefined) requireShare(log, entry.length, share)
     const before = await this.#options.read(register)
     const extension = { register, before, after: planned.after(before), offset: log.length, entry }
     await this.#carryOut(extension, planned)
@@ -140,6 +154,13 @@ export class RecordedExtensions {
       throw error
     }
   }
+}
+
+/** Counted from the log itself: whoever restarts the agent, or itself, has no new share. */
+function requireShare(log: Uint8Array, more: number, { bytes, covers }: LogShare): void {
+  const taken = runtimeBytesOf(log, covers)
+  if (taken + more <= bytes) return
+  throw attesterErrors.error('rtmr_log_share', `the records of these domains have ${taken} of ${bytes} bytes`)
 }
 
 /** A log that does not parse leads to no register: one more record in it would be lost. */

@@ -6,6 +6,19 @@ export interface JsonObject {
   [member: string]: JsonValue
 }
 
+/** As `JsonValue`, with numbers of another type than a double. */
+export type JsonTree<N> = null | boolean | N | string | JsonTree<N>[] | { [member: string]: JsonTree<N> }
+
+/** A number as it stands in the text. */
+export interface JsonNumberText {
+  readonly text: string
+  /** Without fraction and exponent. */
+  readonly isInteger: boolean
+}
+
+/** What a number means to the caller; `refuse` makes the error that names the place. */
+export type JsonNumberReader<N> = (number: JsonNumberText, refuse: (problem: string) => MalformedError) => N
+
 export interface JsonLimits {
   /** Nested arrays and objects; default 32. */
   readonly maxDepth?: number
@@ -24,6 +37,10 @@ export interface JsonLimits {
    * ignore members that they do not know. `255.00000000000000001` would else be rounded into the range of an SVN.
    */
   readonly fractionsAsNaN?: boolean
+  /** Refuses `\ud800` and other halves of a surrogate pair: such a string has no UTF-8 (POL-501). */
+  readonly refuseLoneSurrogates?: boolean
+  /** Called before each value is read, for readers who count work over several documents; it may throw. */
+  readonly onValue?: (isContainer: boolean) => void
   /** Number of the line with which the document begins, for errors in one line of a longer text; default 1. */
   readonly firstLine?: number
 }
@@ -36,11 +53,14 @@ const defaultLimits: Required<JsonLimits> = {
   refusePrototypeNames: false,
   allowOverflow: false,
   fractionsAsNaN: false,
+  refuseLoneSurrogates: false,
+  onValue: () => {},
   firstLine: 1,
 }
 const prototypeNames = new Set(['__proto__', 'constructor', 'prototype'])
 const plainCharacters = /[^"\\\u0000-\u001f]*/y
 const numberForm = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y
+const loneSurrogate = /[\ud800-\udfff]/u
 const simpleEscapes = new Set(Array.from('"\\/bfnrt', (letter) => letter.charCodeAt(0)))
 const unicodeEscape = /\\u[0-9a-fA-F]{4}/y
 const literals: readonly (readonly [string, boolean | null])[] = [
@@ -52,20 +72,37 @@ const literals: readonly (readonly [string, boolean | null])[] = [
 /** A name for a message: a hostile one may be as long as the document. */
 const shown = (member: string): string => JSON.stringify(member.slice(0, 64))
 
-class JsonReader {
+/** Doubles, as far as the limits allow them. */
+function doubleReader(limits: JsonLimits): JsonNumberReader<number> {
+  const { allowOverflow, fractionsAsNaN, integersOnly } = limits
+  return (number, refuse) => {
+    const value = Number(number.text)
+    const isInteger = number.isInteger && Number.isSafeInteger(value)
+    if (!Number.isFinite(value) && !allowOverflow && !fractionsAsNaN) throw refuse('number out of range')
+    if (integersOnly && !isInteger) {
+      throw refuse(`${number.text.slice(0, 32)} is not an integer without fraction and exponent`)
+    }
+    return fractionsAsNaN && !isInteger ? Number.NaN : value
+  }
+}
+
+class JsonReader<N> {
   #text: string
   #name: string
   #limits: Required<JsonLimits>
+  #numberReader: JsonNumberReader<N>
   #at = 0
   #values = 0
 
-  constructor(text: string, name: string, limits: JsonLimits) {
+  constructor(text: string, name: string, limits: JsonLimits, numberReader: JsonNumberReader<N>) {
     this.#text = text
     this.#name = name
     this.#limits = { ...defaultLimits, ...limits }
+    this.#numberReader = numberReader
   }
 
-  document(): JsonValue {
+  document(): JsonTree<N> {
+    if (this.#limits.refuseLoneSurrogates) this.#requirePairs(this.#text)
     const value = this.#value(0)
     this.#skipSpace()
     if (this.#at < this.#text.length) throw this.#malformed('text behind the end of the document')
@@ -88,10 +125,11 @@ class JsonReader {
     }
   }
 
-  #value(depth: number): JsonValue {
+  #value(depth: number): JsonTree<N> {
     this.#skipSpace()
     if (++this.#values > this.#limits.maxValues) throw this.#malformed(`more than ${this.#limits.maxValues} values`)
     const first = this.#text[this.#at]
+    this.#limits.onValue(first === '{' || first === '[')
     if (first === '{') return this.#object(depth + 1)
     if (first === '[') return this.#array(depth + 1)
     if (first === '"') return this.#string()
@@ -124,9 +162,9 @@ class JsonReader {
     return false
   }
 
-  #object(depth: number): JsonObject {
+  #object(depth: number): JsonTree<N> {
     this.#enter(depth)
-    const object: JsonObject = Object.create(null)
+    const object: { [member: string]: JsonTree<N> } = Object.create(null)
     for (let count = 0; !this.#ends('}', count); count++) {
       this.#skipSpace()
       const at = this.#at
@@ -144,9 +182,9 @@ class JsonReader {
     return object
   }
 
-  #array(depth: number): JsonValue[] {
+  #array(depth: number): JsonTree<N>[] {
     this.#enter(depth)
-    const items: JsonValue[] = []
+    const items: JsonTree<N>[] = []
     while (!this.#ends(']', items.length)) items.push(this.#value(depth))
     return items
   }
@@ -158,7 +196,17 @@ class JsonReader {
     this.#at = start + 1 + plain.length
     if (this.#text[this.#at] !== '"') this.#skipToQuote()
     this.#at++
-    return this.#at === start + plain.length + 2 ? plain : JSON.parse(this.#text.slice(start, this.#at))
+    return this.#at === start + plain.length + 2 ? plain : this.#unescaped(start)
+  }
+
+  #unescaped(start: number): string {
+    const text: string = JSON.parse(this.#text.slice(start, this.#at))
+    if (this.#limits.refuseLoneSurrogates) this.#requirePairs(text)
+    return text
+  }
+
+  #requirePairs(text: string): void {
+    if (loneSurrogate.test(text)) throw this.#malformed('half of a surrogate pair')
   }
 
   /** To the end of a string with escapes; what it passes is a string of JSON, so that `JSON.parse` can decode it. */
@@ -179,19 +227,14 @@ class JsonReader {
     else throw this.#malformed('escape that JSON does not have')
   }
 
-  #number(): number {
+  #number(): N {
     numberForm.lastIndex = this.#at
     const match = numberForm.exec(this.#text)
     if (!match) throw this.#malformed(this.#at < this.#text.length ? 'expected a value' : 'ends too early')
-    const value = Number(match[0])
-    const { allowOverflow, fractionsAsNaN, integersOnly } = this.#limits
-    const isInteger = match[1] === undefined && match[2] === undefined && Number.isSafeInteger(value)
-    if (!Number.isFinite(value) && !allowOverflow && !fractionsAsNaN) throw this.#malformed('number out of range')
-    if (integersOnly && !isInteger) {
-      throw this.#malformed(`${match[0].slice(0, 32)} is not an integer without fraction and exponent`)
-    }
+    const number = { text: match[0], isInteger: match[1] === undefined && match[2] === undefined }
+    const value = this.#numberReader(number, (problem) => this.#malformed(problem))
     this.#at += match[0].length
-    return fractionsAsNaN && !isInteger ? Number.NaN : value
+    return value
   }
 }
 
@@ -215,7 +258,17 @@ export function parseUtf8(bytes: Uint8Array, name: string): string {
  */
 export function parseJson(document: string | Uint8Array, name: string, limits: JsonLimits = {}): JsonValue {
   const text = typeof document === 'string' ? document : parseUtf8(document, name)
-  return new JsonReader(text, name, limits).document()
+  return new JsonReader(text, name, limits, doubleReader(limits)).document()
+}
+
+/** As `parseJson`, with numbers as the caller reads them; its limits of numbers are without meaning here. */
+export function parseJsonWith<N>(
+  text: string,
+  name: string,
+  limits: JsonLimits,
+  numberReader: JsonNumberReader<N>,
+): JsonTree<N> {
+  return new JsonReader(text, name, limits, numberReader).document()
 }
 
 export function isJsonObject(value: JsonValue | undefined): value is JsonObject {

@@ -165,8 +165,9 @@ describe('a token', () => {
 
   it('is renewed from refresh_at on while the kept one is given, once at a time', async () => {
     const agent = new FakeAgent()
+    agent.lifeS = 40
     await agent.client.fetchToken({ audience })
-    await agent.clock.advance(449_999)
+    await agent.clock.advance(19_999)
     expect((await agent.client.fetchToken({ audience })).jti).toBe('jti-1')
     expect(agent.asked).toHaveLength(1)
     await agent.clock.advance(1)
@@ -175,6 +176,62 @@ describe('a token', () => {
     await settled()
     expect(agent.asked).toHaveLength(2)
     expect((await agent.client.fetchToken({ audience })).jti).toBe('jti-2')
+  })
+
+  it('is asked for again after half a minute of use: the agent may have declared it worthless (BRK-76)', async () => {
+    const agent = new FakeAgent()
+    await agent.client.fetchToken({ audience })
+    await agent.clock.advance(29_999)
+    await agent.client.fetchToken({ audience })
+    expect(agent.asked).toHaveLength(1)
+    await agent.clock.advance(1)
+    expect((await agent.client.fetchToken({ audience })).jti).toBe('jti-1')
+    await settled()
+    expect([(await agent.client.fetchToken({ audience })).jti, agent.asked.length]).toEqual(['jti-2', 2])
+  })
+
+  it.each([
+    ['the verifier affirms the machine no more (BRK-47)', 502, 'issuer_rejected', true],
+    ['the caller lost the right (API-69)', 403, 'policy_denied', true],
+    ['the issuer is away', 503, 'issuer_unavailable', false],
+    ['the agent asks for patience', 429, 'rate_limited', false],
+  ])('that is refused by then because %s is given no more: %i %s → %s', async (_, status, code, refused) => {
+    const agent = new FakeAgent()
+    await agent.client.fetchToken({ audience })
+    agent.says(() => agent.problem(status, { code, retryable: !refused }))
+    await agent.clock.advance(30_000)
+    expect((await agent.client.fetchToken({ audience })).jti).toBe('jti-1')
+    await agent.clock.advance(15_000)
+    const next = await agent.client.fetchToken({ audience }).catch((error: AttestdError) => error)
+    expect(next).toMatchObject(refused ? { code } : { jti: 'jti-1' })
+  })
+
+  it('of the agent for another audience is not touched by a refusal', async () => {
+    const agent = new FakeAgent()
+    await agent.client.fetchToken({ audience: 'a' })
+    await agent.client.fetchToken({ audience: 'b' })
+    agent.answer = async (request) =>
+      JSON.stringify(request.body).includes('"a"')
+        ? agent.problem(403, { code: 'policy_denied', retryable: false })
+        : agent.token(request)
+    await agent.clock.advance(30_000)
+    await agent.client.fetchToken({ audience: 'a' })
+    await settled()
+    expect(await codeOf(agent.client.fetchToken({ audience: 'a' }))).toBe('policy_denied')
+    expect((await agent.client.fetchToken({ audience: 'b' })).jti).toBe('jti-2')
+  })
+
+  it('is asked for again within half a minute, however long the agent says to wait', async () => {
+    const agent = new FakeAgent()
+    await agent.client.fetchToken({ audience })
+    agent.says(() => unavailable(agent, { 'retry-after': '300' }))
+    await agent.clock.advance(600_000)
+    await agent.client.fetchToken({ audience })
+    const before = agent.asked.length
+    await agent.clock.advance(30_000)
+    await agent.client.fetchToken({ audience })
+    await settled()
+    expect(agent.asked.length).toBeGreaterThan(before)
   })
 
   it('that the agent cannot renew is asked for now and then, not at every call (API-91)', async () => {
@@ -214,8 +271,10 @@ describe('a token', () => {
 
   it('takes the place of the one that was longest of no use', async () => {
     const agent = new FakeAgent()
-    for (let n = 0; n < 257; n++) await agent.client.fetchToken({ audience: `a${n}` })
-    await agent.client.fetchToken({ audience: 'a256' })
+    for (let n = 0; n < 256; n++) await agent.client.fetchToken({ audience: `a${n}` })
+    for (let n = 0; n < 256; n++) await agent.client.fetchToken({ audience: `a${n}` })
+    expect(agent.asked).toHaveLength(256)
+    for (let n = 0; n < 2; n++) await agent.client.fetchToken({ audience: 'a256' })
     expect(agent.asked).toHaveLength(257)
     await agent.client.fetchToken({ audience: 'a0' })
     expect(agent.asked).toHaveLength(258)
@@ -353,6 +412,17 @@ describe('failures', () => {
     const failed = codeOf(agent.client.fetchToken({ audience: 'b' }))
     await agent.clock.advance(0)
     expect(await failed).toBe('caller_changed')
+  })
+
+  it('of callers who need more life left than others are not theirs', async () => {
+    const agent = new FakeAgent()
+    agent.answer = async (request) => {
+      const expires_at = Math.floor(agent.clock.now() / 1000) + Number(request.body?.['min_valid_s'])
+      return agent.token(request, { expires_at })
+    }
+    const wishes = [30, 600].map((minValidS) => agent.client.fetchToken({ audience, minValidS }))
+    const lives = (await Promise.all(wishes)).map(({ expiresAt }) => expiresAt - agent.clock.now() / 1000)
+    expect(lives).toEqual([30, 600])
   })
 
   it('of one caller with little time are not those of another with more', async () => {

@@ -15,8 +15,8 @@ import { readTokenWish, requireTimeout, type TokenOptions, type TokenWish } from
 export interface AttestdClient {
   /**
    * A token that has at least `minValidS` left: a kept one if it is good enough, else one that the agent gives. Calls for
-   * the same token share one request. From `refreshAt` on a newer one is asked for while the kept one is still given.
-   * Failures that may pass are tried again within `timeoutMs`, no sooner than the agent says. Never gives an expired
+   * the same token share one request. From `refreshAt` on a newer one is asked for while the kept one is still given, and
+   * every half minute of use whether the agent still gives it: one that it refuses by then is kept no more. Failures that may pass are tried again within `timeoutMs`, no sooner than the agent says. Never gives an expired
    * token.
    *
    * Throws `AttestdError`: the code of the agent's problem, or `AGENT_NOT_REACHED`, `SOCKET_FORBIDDEN`, `AGENT_TOO_SLOW`,
@@ -59,6 +59,10 @@ const grantedMs = (leftMs: number) =>
 
 /** A connection that was opened before the process changed its user is refused once; the next one has its new user. */
 const isOldConnection = (error: unknown) => error instanceof AttestdError && error.status === 401
+
+/** The agent says no: the verifier affirms this machine no more (BRK-47), or the caller lost the right (API-69). */
+const isRefusal = (error: unknown) =>
+  error instanceof AttestdError && (error.status === 403 || error.code === 'issuer_rejected')
 
 export class SocketClient implements AttestdClient {
   #parts: ClientParts
@@ -196,11 +200,12 @@ export class SocketClient implements AttestdClient {
     })
   }
 
-  /** Asks for a newer token while the kept one is given; a failure leaves things as they are for a while. */
+  /** Asks for a newer token while the kept one is given; a failure that is no refusal leaves things as they are for a while. */
   #refresh(wish: TokenWish, kept: KeptToken): void {
     kept.rest(refreshMs)
-    this.#patiently(refreshMs, undefined, (patience) => this.#attempt(wish, patience)).catch((error: unknown) =>
-      kept.rest(Math.max(refreshMs / 3, retryAfterMs(error))),
-    )
+    this.#patiently(refreshMs, undefined, (patience) => this.#attempt(wish, patience)).catch((error: unknown) => {
+      kept.rest(Math.max(refreshMs / 3, retryAfterMs(error)))
+      if (isRefusal(error) && wish.shape !== null && this.#kept.get(wish.shape) === kept) this.#kept.delete(wish.shape)
+    })
   }
 }

@@ -7,6 +7,8 @@ const floorOnDemandS = 1
 /** An agent that cannot renew a token gives the same one again: it is not asked at every call (API-91). */
 const shortestPauseMs = 1000
 const longestPauseMs = 30_000
+/** What the agent declared worthless is given for so long at most while the agent answers (BRK-76). */
+const recheckMs = 30_000
 
 /** What a token must have left, in seconds: what the caller wants, else `min(60, 20 % of its life)`, never nothing. */
 function demandedS({ issuedAt, expiresAt }: FetchedToken, minValidS: number | null): number {
@@ -44,13 +46,15 @@ export class KeptToken {
     return this.#leftMs() >= demandedS(this.token, minValidS) * 1000
   }
 
-  /** True from `refreshAt` on, but not again until a pause is over. */
+  /** True from `refreshAt` on, and once it was kept for half a minute; but not again until a pause is over. */
   isDue(): boolean {
     const { refreshAt, expiresAt } = this.token
-    return this.#leftMs() <= (expiresAt - refreshAt) * 1000 && this.#clock.monotonic() >= this.#restUntil
+    const now = this.#clock.monotonic()
+    const old = this.#leftMs() <= (expiresAt - refreshAt) * 1000 || now >= this.#monotonic + recheckMs
+    return old && now >= this.#restUntil
   }
 
-  /** Asks for a newer one no sooner than `ms` from now. */
+  /** Asks for a newer one no sooner than `ms` from now, of which half a minute counts. */
   rest(ms: number): void {
     this.#restUntil = this.#clock.monotonic() + Math.min(longestPauseMs, Math.max(shortestPauseMs, ms))
   }

@@ -190,6 +190,22 @@ describe('an answer', () => {
     await expect(askSocket(get(socket, { signal: giving.signal }), null)).rejects.toBe('enough')
   })
 
+  it('is not asked for again where a new connection was cut: the request may have been carried out', async () => {
+    const socket = join(newFolder(), 's')
+    let connections = 0
+    const server = net.createServer((peer) => {
+      connections++
+      peer.on('error', () => undefined)
+      peer.on('data', () => peer.destroy())
+    })
+    await new Promise<void>((resolve) => server.listen(socket, resolve))
+    onTestFinished(() => void server.close())
+    const pool = openSocketPool()
+    onTestFinished(() => pool.close())
+    expect((await failure(askSocket(get(socket), pool))).code).toBe('AGENT_NOT_REACHED')
+    expect(connections).toBe(1)
+  })
+
   it('is asked for once more where a kept connection turns out to be closed', async () => {
     const socket = join(newFolder(), 's')
     let connections = 0

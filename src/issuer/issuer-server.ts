@@ -1,5 +1,5 @@
-import type { Socket } from 'node:net'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { noSchemas } from '../base/no-schemas.ts'
 import type { Task } from '../base/tasks.ts'
 import {
   composeDiscoveryDocument,
@@ -11,6 +11,7 @@ import {
 import { issuerErrors } from './errors.ts'
 import type { KeyRing } from './key-ring.ts'
 import { composeProblem } from './problem.ts'
+import { carefulParser, carefulServer } from './server-options.ts'
 
 export interface IssuerServerOptions {
   readonly issuer: string
@@ -23,7 +24,7 @@ export interface IssuerServerOptions {
   readonly onBug?: (error: unknown) => void
 }
 
-const limits = { headerBytes: 16_384, connections: 256, requestMs: 10_000, keepAliveMs: 5_000, checkMs: 2_000 }
+const mostConnections = 256
 
 /** RFC 9110 section 13.1.2: `*`, or a list of which one is ours; a weak tag counts here. */
 function matchesEtag(header: string | undefined, etag: string): boolean {
@@ -44,31 +45,13 @@ function sendDocument(request: FastifyRequest, reply: FastifyReply, document: Is
   return reply.type(document.mediaType).send(Buffer.from(document.body))
 }
 
-/** What Node's parser refuses never becomes a request: answer on the bare socket. */
-function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
-    socket.destroy()
-    return
-  }
-  const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[error.code ?? ''] ?? 400
-  socket.end(`HTTP/1.1 ${status} \r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
-}
-
 function createApp(): FastifyInstance {
   return fastify({
     logger: false,
+    schemaController: noSchemas,
+    ...carefulServer,
     bodyLimit: 1,
-    requestTimeout: limits.requestMs,
-    keepAliveTimeout: limits.keepAliveMs,
-    maxRequestsPerSocket: 1000,
-    forceCloseConnections: true,
-    http: {
-      maxHeaderSize: limits.headerBytes,
-      headersTimeout: limits.requestMs,
-      // Node looks for slow peers every 30 s by itself.
-      connectionsCheckingInterval: limits.checkMs,
-    },
-    clientErrorHandler: refuseBrokenRequest,
+    http: carefulParser,
     frameworkErrors: (_, __, reply) => {
       sendProblem(reply, issuerErrors.error('AS.REQUEST.INVALID_ARGUMENT', 'the URL of the request does not parse'))
     },
@@ -108,7 +91,7 @@ export function createIssuerServer(options: IssuerServerOptions): FastifyInstanc
     onBug?.(error)
     return sendProblem(reply, error)
   })
-  app.server.maxConnections = limits.connections
+  app.server.maxConnections = mostConnections
   return app
 }
 

@@ -99,6 +99,14 @@ export class KeyRing {
     return this.#state.keys.map(({ key, state, since }) => ({ kid: key.kid, alg: key.alg, state, since }))
   }
 
+  /**
+   * The keys of the key set with their private parts, in its order: for certificates that show them. What signs tokens
+   * is `signingKey`.
+   */
+  published(): readonly SigningKey[] {
+    return sortRecords(this.#state).map(({ key }) => key)
+  }
+
   isPublished(kid: string): boolean {
     return this.#state.keys.some(({ key }) => key.kid === kid)
   }
@@ -224,7 +232,10 @@ export class KeyRing {
   }
 }
 
-function composeKeySet({ keys }: KeyState): PublicKeySet {
-  const sorted = [...keys].sort((left, right) => stateOrder[left.state] - stateOrder[right.state])
-  return { keys: sorted.map(({ key }) => key.publicJwk) }
+function sortRecords({ keys }: KeyState): KeyRecord[] {
+  return [...keys].sort((left, right) => stateOrder[left.state] - stateOrder[right.state])
+}
+
+function composeKeySet(state: KeyState): PublicKeySet {
+  return { keys: sortRecords(state).map(({ key }) => key.publicJwk) }
 }

@@ -32,4 +32,13 @@ export class Alarm {
     }
     signal.throwIfAborted()
   }
+
+  /** `sleep`, whose end by the signal is an end like any other. */
+  async sleepUnlessAborted(ms: number, signal: AbortSignal): Promise<void> {
+    try {
+      await this.sleep(ms, signal)
+    } catch (error) {
+      if (!signal.aborted) throw error
+    }
+  }
 }

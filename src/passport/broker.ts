@@ -41,6 +41,8 @@ export interface BrokerParts {
 
 /** The token broker (broker.md): whoever may have a token gets a valid one at once if any exists, and never an expired one. */
 export interface Broker {
+  /** The token from the cache that `obtainToken` would give without waiting, or null; a use like that (API-91). */
+  takeAtHand(request: TokenRequest, demand: TokenDemand): ServedToken | null
   /**
    * A verified token for the request: from the cache without waiting if one there satisfies the demand, else from an attempt
    * that all callers of the same request share. With nonces or `fresh` the token is this caller's alone. Rejects with one
@@ -157,6 +159,10 @@ class TokenBroker implements Broker {
     return issuer === undefined || isUnshared(request) ? null : cacheKey(request, issuer.source)
   }
 
+  takeAtHand(request: TokenRequest, demand: TokenDemand): ServedToken | null {
+    return this.#desk.takeAtHand(request, demand)
+  }
+
   obtainToken(request: TokenRequest, demand: TokenDemand, signal: AbortSignal): Promise<ServedToken> {
     return this.#desk.obtainToken(request, demand, signal)
   }
@@ -195,7 +201,7 @@ class TokenBroker implements Broker {
         watch: this.#watch,
         isDraining: () => this.#draining,
       })
-      await this.#sleepUnlessAborted(pause, signal)
+      await this.#alarm.sleepUnlessAborted(pause, signal)
     }
   }
 
@@ -203,14 +209,6 @@ class TokenBroker implements Broker {
     const safe = !this.#watch.isUnsafe(this.#watch.read())
     if (safe !== this.#clockSafe) this.#observe({ event: 'clock_judged', safe })
     this.#clockSafe = safe
-  }
-
-  async #sleepUnlessAborted(ms: number, signal: AbortSignal): Promise<void> {
-    try {
-      await this.#alarm.sleep(ms, signal)
-    } catch (error) {
-      if (!signal.aborted) throw error
-    }
   }
 
   invalidate(invalidation: Invalidation): number {

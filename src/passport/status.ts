@@ -1,7 +1,8 @@
-import type { EntryDescription } from '../results/served-token.ts'
+import type { EntryDescription, LastError } from '../results/served-token.ts'
 import type { CacheEntry } from './cache-entry.ts'
 import type { Instant } from './clock-watch.ts'
 import { failureIn, generationIn } from './entry.ts'
+import type { Failure } from './failure.ts'
 import { leftMs } from './held-token.ts'
 import type { Issuer } from './issuers.ts'
 
@@ -64,8 +65,15 @@ export function describeEntry(entry: CacheEntry | undefined, instant: Instant): 
     expiresAt: held?.accepted.expiresAt ?? null,
     refreshAt: held === null ? null : Math.floor(held.refreshAtWall / 1000),
     generation: generationIn(state),
-    lastError: failure === null ? null : { code: failure.error.code, at: failure.at },
+    lastError: failure === null ? null : { code: failure.error.code, at: failure.at, ...denialIn(failure) },
   }
+}
+
+/** Of a denial by an appraisal policy, which one and why: the same members as in the answer that refused (POL-820). */
+function denialIn({ error: { facts } }: Failure): Pick<LastError, 'denial'> {
+  const { policy_id: policy, reason, lines = '' } = facts
+  if (typeof policy !== 'string' || typeof reason !== 'string') return {}
+  return { denial: { policy, reason, lines: String(lines) } }
 }
 
 function warmReasons(entries: readonly CacheEntry[], instant: Instant): readonly string[] {

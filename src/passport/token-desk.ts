@@ -72,12 +72,21 @@ export class TokenDesk {
     return this.#joins
   }
 
+  /** See `Broker.takeAtHand` (API-91): no waiting, whatever the state of the refresher. */
+  takeAtHand(request: TokenRequest, demand: TokenDemand): ServedToken | null {
+    if (isUnshared(request)) return null
+    const { watch, cache, issuers } = this.#ports
+    const instant = watch.read()
+    const entry = cache.find(cacheKey(request, issuers.require(request.issuer).source))
+    return entry === undefined ? null : this.#serve(entry, demand, instant, false)
+  }
+
   /** See `Broker.obtainToken`. */
   async obtainToken(request: TokenRequest, demand: TokenDemand, signal: AbortSignal): Promise<ServedToken> {
     signal.throwIfAborted()
-    const unshared = isUnshared(request)
-    const served = unshared ? null : this.#fromCache(request, demand)
+    const served = this.takeAtHand(request, demand)
     if (served !== null) return served
+    const unshared = isUnshared(request)
     const waiter = new Waiter(this.#ports.clock, demand.timeoutMs, signal)
     const errand: Errand = { request, demand, waiter, failures: 0, landed: 0, waited: false }
     try {
@@ -85,14 +94,6 @@ export class TokenDesk {
     } finally {
       waiter.close()
     }
-  }
-
-  /** API-91: no waiting, whatever the state of the refresher. */
-  #fromCache(request: TokenRequest, demand: TokenDemand): ServedToken | null {
-    const { watch, cache, issuers } = this.#ports
-    const instant = watch.read()
-    const entry = cache.find(cacheKey(request, issuers.require(request.issuer).source))
-    return entry === undefined ? null : this.#serve(entry, demand, instant, false)
   }
 
   /**

@@ -2,12 +2,12 @@ import { closeSync, openSync, read, readSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { errnoOf, hiding } from './proc-files.ts'
 
-/** Room for `cgroup`; a longer one is not read. */
-const room = 65_536
+/** Room for `cgroup`; a longer one is not read. Nearly all have a line or two: what fits is read without more. */
+const rooms = [4096, 65_536] as const
 /** How long the pool may take: well below the limit of a look-up (API-57), and many times what the read takes. */
 const poolMs = 50
 
-const textOf = (bytes: Buffer, size: number) => (size < bytes.length ? bytes.toString('utf8', 0, size) : null)
+const readAsync = promisify(read)
 
 async function opened<T>(pid: number, use: (fd: number) => T | Promise<T>): Promise<T | null> {
   let fd: number | undefined
@@ -23,14 +23,21 @@ async function opened<T>(pid: number, use: (fd: number) => T | Promise<T>): Prom
 }
 
 async function readOnPool(fd: number): Promise<string | null> {
-  const bytes = Buffer.alloc(room)
-  const { bytesRead } = await promisify(read)(fd, bytes, 0, bytes.length, 0)
-  return textOf(bytes, bytesRead)
+  for (const room of rooms) {
+    const bytes = Buffer.allocUnsafe(room)
+    const { bytesRead } = await readAsync(fd, bytes, 0, room, 0)
+    if (bytesRead < room) return bytes.toString('utf8', 0, bytesRead)
+  }
+  return null
 }
 
 function readHere(fd: number): string | null {
-  const bytes = Buffer.alloc(room)
-  return textOf(bytes, readSync(fd, bytes, 0, bytes.length, 0))
+  for (const room of rooms) {
+    const bytes = Buffer.allocUnsafe(room)
+    const size = readSync(fd, bytes, 0, room, 0)
+    if (size < room) return bytes.toString('utf8', 0, size)
+  }
+  return null
 }
 
 /**

@@ -49,8 +49,8 @@ export function journalFolder(
       })
       return names.filter(accepts).sort()
     },
-    read: async (name: string, maxBytes: number): Promise<Uint8Array> =>
-      (await readProtected(at(name), { maxBytes, ...reading })) ?? new Uint8Array(),
+    read: (name: string, maxBytes: number): Promise<Uint8Array | null> =>
+      readProtected(at(name), { maxBytes, ...reading }),
     writeAt: (name: string, offset: number, bytes: Uint8Array): Promise<void> =>
       failing(at(name), async () => {
         await mkdir(path, { recursive: true, mode: 0o700 })

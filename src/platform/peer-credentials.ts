@@ -13,7 +13,7 @@ import { descriptorOf, readPeer, readPeerIds, readPeerName, type SocketPeer } fr
 export interface PeerIdentity {
   readonly caller: CallerIdentity
   /** To be asked before each request is answered (API-47): a descriptor handed on dies with the process that connected. */
-  check(): Promise<PeerState>
+  check(): PeerState
   /** Closes what holds the process; on every path, once the connection ends (NAT-63). */
   close(): void
 }
@@ -71,7 +71,7 @@ class KernelCredentials implements PeerCredentials {
         ...(await readUnit(this.#cgroups, peer, held)),
         listener,
       } as const
-      return { caller, check: async () => held.state(), close: () => held.close() }
+      return { caller, check: () => held.state(), close: () => held.close() }
     } catch (error) {
       held.close()
       throw error
@@ -98,7 +98,7 @@ class SocketCredentials implements PeerCredentials {
 
   async identify(_socket: Socket, listener: string): Promise<PeerIdentity> {
     const caller = { identity: 'socket', pid: 0, uid: null, gid: null, groups: [], ...unknown, listener } as const
-    return { caller, check: async () => 'there', close: () => undefined }
+    return { caller, check: () => 'there', close: () => undefined }
   }
 
   peerName(): Uint8Array {

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { loadLibc } from '../../native/libc.ts'
 import { startTcpCaller, type TcpCaller } from '../../test/support/tcp-caller.ts'
 import { canChangeUser } from '../../test/support/unix-caller.ts'
+import { tcpCaller } from '../policies/caller-identity.ts'
 import { listenLoopback, parseLoopbackAddress } from './loopback-listener.ts'
 import { openTcpPeers } from './tcp-peers.ts'
 import { TcpTables } from './tcp-table.ts'
@@ -50,17 +51,7 @@ describe.skipIf(!canChangeUser)('callers over loopback TCP (API-54)', () => {
     async (host, uid) => {
       const { server, port } = await open(host)
       const { peer } = await connect(server, { host, port, uid })
-      expect(peer.caller).toEqual({
-        identity: 'tcp-uid',
-        pid: 0,
-        uid,
-        gid: null,
-        groups: [],
-        unit: null,
-        slice: null,
-        container: null,
-        listener: 'tcp:github',
-      })
+      expect(peer.caller).toEqual(tcpCaller(uid, 'tcp:github'))
       expect(await peer.check()).toBe('there')
     },
   )

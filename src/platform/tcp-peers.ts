@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { type Libc, tcpConstants } from '../../native/libc.ts'
-import type { CallerIdentity } from '../policies/caller-identity.ts'
+import { type CallerIdentity, tcpCaller } from '../policies/caller-identity.ts'
 import { platformErrors } from './errors.ts'
 import { descriptorOf } from './peer-socket.ts'
 import { type LoopbackConnection, loopbackConnection, TcpTables } from './tcp-table.ts'
@@ -50,17 +50,7 @@ class LoopbackPeers implements TcpPeers {
     const connection = loopbackConnection(socket)
     const uid = connection === null ? null : await this.#confirmedUid(socket, connection)
     return {
-      caller: {
-        identity: 'tcp-uid',
-        pid: 0,
-        uid,
-        gid: null,
-        groups: [],
-        unit: null,
-        slice: null,
-        container: null,
-        listener,
-      },
+      caller: tcpCaller(uid, listener),
       check: async () =>
         uid !== null && connection !== null && (await this.#uidOf(socket, connection)) === uid
           ? 'there'

@@ -16,3 +16,9 @@ export interface CallerIdentity {
   /** Class of the listening socket: `api`, `admin`, `tcp:SURFACE` (API-10). */
   readonly listener: string
 }
+
+/** A caller of loopback TCP, of whom the kernel tells the user at most (API-54). */
+export function tcpCaller(uid: number | null, listener: string): CallerIdentity {
+  const unknown = { gid: null, groups: [], unit: null, slice: null, container: null }
+  return { identity: 'tcp-uid', pid: 0, uid, ...unknown, listener }
+}

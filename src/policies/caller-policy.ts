@@ -35,6 +35,8 @@ export interface CallerGrant {
   readonly rawMaxBytes: number
   /** Domains of runtime measurements; one workload must not write another's (section 6.3). */
   readonly domains: readonly AudiencePattern[]
+  /** Bytes that records of these domains may take in the event log of this boot: it has no room for ever. */
+  readonly measureBytesMax: number
 }
 
 export interface CallerRate {
@@ -127,10 +129,15 @@ function allowsNonces({ nonce }: CallerGrant, { method, nonces }: CallerRequest)
   return nonces ? nonce !== 'forbid' : nonce !== 'require'
 }
 
-function allowsDomain({ domains }: CallerGrant, { method, domain }: CallerRequest): boolean {
-  // Who only asks what is allowed names none.
-  if (domain === null) return method !== 'measure' || domains.length > 0
+/** Whether a grant is about measurements of this domain. */
+export function coversDomain({ domains }: CallerGrant, domain: string): boolean {
   return domains.some((pattern) => coversAudience(pattern, domain))
+}
+
+function allowsDomain(grant: CallerGrant, { method, domain }: CallerRequest): boolean {
+  // Who only asks what is allowed names none.
+  if (domain === null) return method !== 'measure' || grant.domains.length > 0
+  return coversDomain(grant, domain)
 }
 
 type Dimension = (allow: CallerGrant, request: CallerRequest) => boolean

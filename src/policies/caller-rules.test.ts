@@ -49,6 +49,7 @@ describe('caller rules', () => {
           minValidMaxS: 600,
           rawMaxBytes: 48,
           domains: [],
+          measureBytesMax: 131_072,
         },
         rate: { perMin: 120, burst: 40, raise: false },
       },
@@ -70,6 +71,7 @@ describe('caller rules', () => {
       minValidMaxS: 900,
       rawMaxBytes: 48,
       domains: [],
+      measureBytesMax: 131_072,
     })
   })
 
@@ -110,6 +112,11 @@ describe('caller rules', () => {
     ['nonce', [rule({ allow: { ...allow, nonce: true } })], 'rules[0].allow.nonce: '],
     ['fresh as text', [rule({ allow: { ...allow, fresh: 'false' } })], 'rules[0].allow.fresh: '],
     ['ttl too short', [rule({ allow: { ...allow, ttl_s_max: 59 } })], 'rules[0].allow.ttl_s_max: '],
+    [
+      'a share of the log',
+      [rule({ allow: { ...allow, measure_bytes_max: 1023 } })],
+      'rules[0].allow.measure_bytes_max: ',
+    ],
     ['raw bytes', [rule({ allow: { ...allow, raw_max_bytes: 65 } })], 'rules[0].allow.raw_max_bytes: '],
     [
       'prototype',

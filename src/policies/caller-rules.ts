@@ -93,6 +93,7 @@ const allow = z.strictObject({
   min_valid_s_max: z.int().min(0).max(86_400).default(900),
   raw_max_bytes: z.int().min(1).max(64).default(48),
   domains: z.array(domain).default([]),
+  measure_bytes_max: z.int().min(1024).max(1_048_576).default(131_072),
   rate: z
     .strictObject({
       per_min: z.int().min(1).max(6_000_000),
@@ -163,6 +164,7 @@ class RuleReader {
         minValidMaxS: allow.min_valid_s_max,
         rawMaxBytes: allow.raw_max_bytes,
         domains: allow.domains.map(patternOf),
+        measureBytesMax: allow.measure_bytes_max,
       },
       rate: allow.rate ? { perMin: allow.rate.per_min, burst: allow.rate.burst, raise: allow.rate.raise } : null,
     }
@@ -211,6 +213,7 @@ function builtInRule(audiences: readonly string[], issuer: string): CallerRule {
       minValidMaxS: 900,
       rawMaxBytes: 48,
       domains: [],
+      measureBytesMax: 0,
     },
     rate: null,
   }

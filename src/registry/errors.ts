@@ -60,4 +60,42 @@ export const registryErrors = declareErrors({
     title: 'the counters moved since the appraisal began',
     remedy: 'collect the evidence again; of two appraisals at the same time only one is accepted',
   },
+  policy_slot: {
+    kind: 'malformed',
+    title: 'a policy cannot have this name',
+    remedy: 'use 1 to 128 letters, digits, dots, underscores and hyphens',
+  },
+  policy_version_unknown: {
+    kind: 'malformed',
+    status: 404,
+    title: 'there is no such version of the policy',
+    remedy: 'list the versions of the policy and name one of them',
+  },
+  policy_versions_full: {
+    kind: 'unavailable',
+    title: 'a policy has as many versions as it may',
+    remedy: 'use another policy id: versions are never forgotten; find out who uploads so many',
+    retryable: false,
+  },
+  policy_conflict: {
+    kind: 'unavailable',
+    title: 'other changes of policies were faster, again and again',
+    remedy: 'try again; if it lasts, find out who changes policies at the same time',
+  },
+  policy_signer_last: {
+    kind: 'forbidden',
+    title: 'the last signer of policies can only be removed by the local administrator',
+    remedy: 'add another signer first, or remove this one on the machine of the verifier',
+  },
+  policy_signers_full: {
+    kind: 'unavailable',
+    title: 'as many signers of policies are trusted as may be',
+    remedy: 'remove signers who sign no more',
+    retryable: false,
+  },
+  policy_signer_key: {
+    kind: 'forbidden',
+    title: 'a key is not one that may sign policies',
+    remedy: 'sign policies with a key of its own, RSA with at least 2048 bits or P-256, that never signs tokens',
+  },
 })

@@ -1,6 +1,7 @@
 import { type HistoryEntry, historyLength } from './appraisal-history.ts'
 import { type EnrolmentRecord, holdsIdentity, isLive } from './enrolment-record.ts'
 import { registryErrors } from './errors.ts'
+import { MemoryPolicyStore } from './policies/memory-policy-store.ts'
 import {
   type KeptOutcome,
   pageLength,
@@ -13,6 +14,7 @@ const defaultCapacity = 10_000
 
 /** A store that lasts as long as the process. Throws `registry_full` above its capacity. */
 export class MemoryStore implements RegistryStore {
+  readonly policies = new MemoryPolicyStore()
   #records = new Map<string, StoredRecord>()
   #histories = new Map<string, readonly HistoryEntry[]>()
   #capacity: number

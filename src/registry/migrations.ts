@@ -68,6 +68,51 @@ const migrations: readonly (readonly string[])[] = [
   ],
   // All names of one EK: they are what their senders say, its key is certified.
   ['CREATE INDEX enrolments_ek_key ON attestd.enrolments (ek_spki_sha256)'],
+  // Policies (POL-709). The one row of the book is what all writers wait for, one after the other.
+  [
+    'CREATE TABLE attestd.policy_book (one boolean PRIMARY KEY DEFAULT true CHECK (one), revision bigint NOT NULL)',
+    'INSERT INTO attestd.policy_book (revision) VALUES (0)',
+    `CREATE TABLE attestd.policy_versions (
+      slot text COLLATE "C" NOT NULL,
+      number bigint NOT NULL CHECK (number > 0),
+      at bigint NOT NULL,
+      uploader text NOT NULL,
+      form text NOT NULL CHECK (form IN ('text', 'unsigned', 'signed')),
+      upload bytea NOT NULL,
+      upload_sha256 text NOT NULL,
+      policy_hash text NOT NULL,
+      token_hash text CHECK ((token_hash IS NULL) = (form = 'text')),
+      digest text NOT NULL,
+      signer_sha256 text CHECK ((signer_sha256 IS NULL) = (form <> 'signed')),
+      diagnostics text NOT NULL,
+      previous_digest text,
+      PRIMARY KEY (slot, number))`,
+    `CREATE TABLE attestd.policy_active (
+      slot text COLLATE "C" PRIMARY KEY,
+      number bigint NOT NULL,
+      FOREIGN KEY (slot, number) REFERENCES attestd.policy_versions (slot, number))`,
+    `CREATE TABLE attestd.policy_activations (
+      slot text COLLATE "C" NOT NULL,
+      id bigint GENERATED ALWAYS AS IDENTITY,
+      at bigint NOT NULL,
+      by_whom text NOT NULL,
+      action text NOT NULL CHECK (action IN ('set', 'reset', 'restored')),
+      number bigint CHECK ((number IS NULL) = (action = 'reset')),
+      previous bigint,
+      PRIMARY KEY (slot, id),
+      FOREIGN KEY (slot, number) REFERENCES attestd.policy_versions (slot, number),
+      FOREIGN KEY (slot, previous) REFERENCES attestd.policy_versions (slot, number))`,
+    `CREATE TABLE attestd.policy_signers (
+      id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+      key_sha256 text NOT NULL,
+      certificate bytea NOT NULL,
+      added_at bigint NOT NULL,
+      added_by text NOT NULL,
+      removed_at bigint,
+      removed_by text,
+      CHECK ((removed_at IS NULL) = (removed_by IS NULL)))`,
+    'CREATE UNIQUE INDEX policy_signers_trusted ON attestd.policy_signers (key_sha256) WHERE removed_at IS NULL',
+  ],
 ]
 
 /** Asked of the tables themselves: what names a session remembers may be from before it waited for the lock. */

@@ -4,47 +4,13 @@ import type { TpmCounters } from '../verifier/tpm/inputs.ts'
 import type { AppraisalOutcome, HistoryEntry, MachineChange } from './appraisal-history.ts'
 import type { EnrolmentRecord, EnrolmentState, RevocationReason, SuspensionReason } from './enrolment-record.ts'
 import type { StoredRecord } from './registry-store.ts'
-import type { SqlRow, SqlValue } from './sql-engine.ts'
-import { storeErrors } from './store-errors.ts'
-
-type Columns = Readonly<Record<string, SqlValue>>
-
-/** Bugs of ours, or a hand in the database. */
-function damaged(column: string): Error {
-  return storeErrors.error('registry_corrupt', `the column ${column} has a value that this program does not write`)
-}
-
-/**
- * Text that a database takes and gives back as it was: it can hold neither U+0000 nor half a surrogate pair, both of
- * which a name in a certificate may have, and two names must never become one (ENR-09).
- */
-function storable(text: string): string {
-  const isPlain = !/[\0\p{Surrogate}]/u.test(text) && !text.startsWith('json:')
-  return isPlain ? text : `json:${JSON.stringify(text)}`
-}
-
-function restored(text: string): string {
-  if (!text.startsWith('json:')) return text
-  try {
-    const value: unknown = JSON.parse(text.slice(5))
-    if (typeof value === 'string') return value
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-  }
-  throw damaged('of a name')
-}
+import { type Columns, damaged, integerText, orNull, RowReader, storable } from './sql-columns.ts'
+import type { SqlRow } from './sql-engine.ts'
 
 /** Under which an identity is looked up. */
 export function identityKey(identity: string): Uint8Array {
   return new Uint8Array(createHash('sha256').update(storable(identity)).digest())
 }
-
-function integerText(value: number): string {
-  if (!Number.isSafeInteger(value)) throw new TypeError('what a registry keeps of times and counts is an integer')
-  return String(value)
-}
-
-const orNull = <T>(value: T | null, as: (value: T) => SqlValue): SqlValue => (value === null ? null : as(value))
 
 /** Each with its length in front of it, u32 big endian. */
 function packed(parts: readonly Uint8Array[]): Uint8Array {
@@ -124,75 +90,6 @@ export function columnsOfEntry(akName: string, entry: HistoryEntry): Columns {
   }
 }
 
-/** Reads columns that must have one type; each is null only where it may be. */
-class Reader {
-  #row: SqlRow
-
-  constructor(row: SqlRow) {
-    this.#row = row
-  }
-
-  text(column: string): string {
-    return this.textOrNull(column) ?? this.#fail(column)
-  }
-
-  textOrNull(column: string): string | null {
-    const value = this.#row[column]
-    return value === null || typeof value === 'string' ? value : this.#fail(column)
-  }
-
-  flag(column: string): boolean {
-    return this.flagOrNull(column) ?? this.#fail(column)
-  }
-
-  flagOrNull(column: string): boolean | null {
-    const value = this.#row[column]
-    return value === null || typeof value === 'boolean' ? value : this.#fail(column)
-  }
-
-  bytes(column: string): Uint8Array {
-    return this.bytesOrNull(column) ?? this.#fail(column)
-  }
-
-  /** A copy: a driver may give a view into what it received. */
-  bytesOrNull(column: string): Uint8Array | null {
-    const value = this.#row[column]
-    if (value === null) return null
-    return value instanceof Uint8Array ? Uint8Array.from(value) : this.#fail(column)
-  }
-
-  integer(column: string): number {
-    return this.integerOrNull(column) ?? this.#fail(column)
-  }
-
-  integerOrNull(column: string): number | null {
-    const text = this.textOrNull(column)
-    if (text === null) return null
-    const value = Number(text)
-    return /^-?\d{1,16}$/.test(text) && Number.isSafeInteger(value) ? value : this.#fail(column)
-  }
-
-  oneOf<const T extends string>(column: string, allowed: readonly T[]): T {
-    const text = this.text(column)
-    return allowed.find((value) => value === text) ?? this.#fail(column)
-  }
-
-  name(column: string): string | null {
-    const text = this.textOrNull(column)
-    return text === null ? null : restored(text)
-  }
-
-  words(column: string): readonly string[] {
-    return this.text(column)
-      .split(' ')
-      .filter((word) => word !== '')
-  }
-
-  #fail(column: string): never {
-    throw damaged(column)
-  }
-}
-
 const suspensions = [
   'operator',
   'certificate_expired',
@@ -210,7 +107,7 @@ const machineChanges = [
   'firmware',
 ] as const satisfies readonly MachineChange[]
 
-function stateIn(row: Reader): EnrolmentState {
+function stateIn(row: RowReader): EnrolmentState {
   const is = row.oneOf('state', ['active', 'suspended', 'revoked'])
   if (is === 'active') return { is }
   const since = row.integer('state_since')
@@ -218,7 +115,7 @@ function stateIn(row: Reader): EnrolmentState {
   return { is, reason: row.oneOf('state_reason', revocations), since }
 }
 
-function countersIn(row: Reader): TpmCounters | null {
+function countersIn(row: RowReader): TpmCounters | null {
   const clock = row.textOrNull('clock')
   if (clock === null) return null
   if (!/^\d{1,20}$/.test(clock)) throw damaged('clock')
@@ -228,7 +125,7 @@ function countersIn(row: Reader): TpmCounters | null {
 
 /** What `recordColumns` asks for. Throws `registry_corrupt`. */
 export function storedRecordOf(sqlRow: SqlRow): StoredRecord {
-  const row = new Reader(sqlRow)
+  const row = new RowReader(sqlRow)
   const record: EnrolmentRecord = {
     akName: row.text('ak_name'),
     ekName: row.text('ek_name'),
@@ -257,7 +154,7 @@ export function storedRecordOf(sqlRow: SqlRow): StoredRecord {
 
 /** What `entryColumns` asks for. Throws `registry_corrupt`. */
 export function entryOf(sqlRow: SqlRow): HistoryEntry {
-  const row = new Reader(sqlRow)
+  const row = new RowReader(sqlRow)
   const outcome: AppraisalOutcome = {
     at: row.integer('at'),
     affirmed: row.flag('affirmed'),

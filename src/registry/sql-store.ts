@@ -2,6 +2,7 @@ import type { HistoryEntry } from './appraisal-history.ts'
 import { historyLength } from './appraisal-history.ts'
 import { type EnrolmentRecord, holdsIdentity, isLive } from './enrolment-record.ts'
 import { migrate } from './migrations.ts'
+import { SqlPolicyStore } from './policies/sql-policy-store.ts'
 import {
   type KeptOutcome,
   pageLength,
@@ -9,7 +10,9 @@ import {
   type RegistryStore,
   type StoredRecord,
 } from './registry-store.ts'
-import { type SqlEngine, type SqlQueries, SqlRefusal, type SqlValue } from './sql-engine.ts'
+import type { Columns } from './sql-columns.ts'
+import { asStoreError, commitWithin, insert, Outdated } from './sql-commit.ts'
+import type { SqlEngine, SqlQueries, SqlValue } from './sql-engine.ts'
 import {
   columnsOfEntry,
   columnsOfRecord,
@@ -19,16 +22,6 @@ import {
   recordColumns,
   storedRecordOf,
 } from './sql-rows.ts'
-import { storeErrors } from './store-errors.ts'
-
-/** A change does not fit to what the database holds by now; ends its transaction. */
-class Outdated extends Error {}
-
-/** unique_violation and foreign_key_violation: another verifier put something there meanwhile. */
-const conflicts = new Set(['23505', '23503'])
-/** serialization_failure, deadlock_detected, lock_not_available: nothing happened, and the next try may succeed. */
-const passing = new Set(['40001', '40P01', '55P03'])
-const attempts = 5
 
 const byAk = `SELECT ${recordColumns} FROM attestd.enrolments WHERE ak_name = $1`
 const byEk = `SELECT ${recordColumns} FROM attestd.enrolments WHERE ek_name = $1 ORDER BY created, ak_name`
@@ -57,12 +50,15 @@ interface Place {
  * ENR-09 are constraints of the database besides, so that any number of verifiers may share it.
  */
 export class SqlStore implements RegistryStore, AsyncDisposable {
+  /** Policies in the same database. */
+  readonly policies: SqlPolicyStore
   #engine: SqlEngine
   #release: () => Promise<void>
 
   private constructor(engine: SqlEngine, release: () => Promise<void>) {
     this.#engine = engine
     this.#release = release
+    this.policies = new SqlPolicyStore(engine)
   }
 
   /**
@@ -106,11 +102,7 @@ export class SqlStore implements RegistryStore, AsyncDisposable {
 
   /** Throws what the engine throws; `registry_unavailable` where the outcome is not known, or others stood in the way for long. */
   async commit(changes: readonly RecordChange[], outcomes: readonly KeptOutcome[] = []): Promise<boolean> {
-    for (let attempt = 0; attempt < attempts; attempt++) {
-      const done = await this.#tryCommit(changes, outcomes)
-      if (done !== null) return done
-    }
-    throw storeErrors.error('registry_unavailable', `other changes stood in the way ${attempts} times`)
+    return commitWithin(this.#engine, (database) => apply(database, changes, outcomes))
   }
 
   async close(): Promise<void> {
@@ -122,34 +114,8 @@ export class SqlStore implements RegistryStore, AsyncDisposable {
     return this.close()
   }
 
-  /** Null: try again. */
-  async #tryCommit(changes: readonly RecordChange[], outcomes: readonly KeptOutcome[]): Promise<boolean | null> {
-    try {
-      await this.#engine.transaction((database) => apply(database, changes, outcomes))
-      return true
-    } catch (error) {
-      if (error instanceof Outdated) return false
-      if (!(error instanceof SqlRefusal)) throw error
-      if (conflicts.has(error.state)) return false
-      if (passing.has(error.state)) return null
-      throw refused(error)
-    }
-  }
-
   async #records(sql: string, parameter: SqlValue): Promise<readonly StoredRecord[]> {
     return (await asStoreError(() => this.#engine.query(sql, [parameter]))).map(storedRecordOf)
-  }
-}
-
-function refused(cause: SqlRefusal): Error {
-  return storeErrors.error('registry_statement', cause.message, { cause, facts: { sqlstate: cause.state } })
-}
-
-async function asStoreError<T>(act: () => Promise<T>): Promise<T> {
-  try {
-    return await act()
-  } catch (error) {
-    throw error instanceof SqlRefusal ? refused(error) : error
   }
 }
 
@@ -210,18 +176,6 @@ function isSame(left: Uint8Array, right: Uint8Array | null): boolean {
 async function append(database: SqlQueries, akName: string, entry: HistoryEntry): Promise<void> {
   await database.query(forgetOldest, [akName])
   await insert(database, 'attestd.appraisals', columnsOfEntry(akName, entry))
-}
-
-type Columns = Readonly<Record<string, SqlValue>>
-
-/** Names of tables and columns are this program's own words; values are parameters. */
-async function insert(database: SqlQueries, table: string, columns: Columns): Promise<void> {
-  const names = Object.keys(columns)
-  const places = names.map((_, index) => `$${index + 1}`)
-  await database.query(
-    `INSERT INTO ${table} (${names.join(', ')}) VALUES (${places.join(', ')})`,
-    Object.values(columns),
-  )
 }
 
 async function update(database: SqlQueries, akName: string, columns: Columns): Promise<void> {

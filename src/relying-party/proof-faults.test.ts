@@ -105,6 +105,11 @@ const headerFaults: readonly Fault[] = [
     ],
     ['proof.key'],
   ],
+  [
+    'jwk',
+    ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'].map((name) => ({ ...publicJwk, [name]: 'AAAA' })),
+    ['proof.key'],
+  ],
   ['jwk', [other.publicKey.export({ format: 'jwk' })], ['proof.signature']],
   ['crit', [[], ['exp'], null], ['proof.syntax']],
   ['b64', [true, false], ['proof.syntax']],
@@ -175,6 +180,12 @@ describe('one fault of a proof gives exactly these findings (TOK-142)', () => {
     expect([found.failed, found.affirmed]).toEqual([failed, failed.length === 0])
   })
 
+  it('a text of another type proves nothing, whoever signed it', async () => {
+    const { failed, unreached } = await outcomes(presented(signed({ ...goodHeader(), typ: 'JWT' }, goodClaims())))
+    expect(failed).toEqual(['proof.type'])
+    expect(unreached).toEqual(Object.keys(proofChecks).slice(Object.keys(proofChecks).indexOf('proof.signature')))
+  })
+
   const derSignature = () => {
     const [header, claims, signature = ''] = goodProof().split('.')
     return [
@@ -188,6 +199,7 @@ describe('one fault of a proof gives exactly these findings (TOK-142)', () => {
     ['two', presented('', { proofs: [goodProof(), goodProof()] }), ['proof.header']],
     ['two in one header', presented(`${goodProof()}, ${goodProof()}`), ['proof.syntax']],
     ['one with a bearer token (TOK-143)', presented(goodProof(), { scheme: 'Bearer' }), ['proof.header']],
+    ['one with a scheme that begins like it', presented(goodProof(), { scheme: 'DPoPx' }), ['proof.header']],
     ['one with a scheme in other letters', presented(goodProof(), { scheme: 'dPoP' }), []],
     ['one with padding', presented(`${goodProof()}=`), ['proof.syntax']],
     ['one with a newline', presented(`${goodProof()}\n`), ['proof.syntax']],
@@ -286,6 +298,17 @@ describe('a proof that was used', () => {
     expect((await outcomes(presented(signed(goodHeader(), early)), { replayCache })).failed).toEqual(['proof.replay'])
   })
 
+  it('fills the memory of its own key only', async () => {
+    const replayCache = createReplayCache({ capacity: 4, perIssuer: 2 })
+    const proofOf = (jti: string) => presented(signed(goodHeader(), { ...goodClaims(), jti }))
+    for (const jti of ['1', '2']) expect((await outcomes(proofOf(jti), { replayCache })).failed).toEqual([])
+    expect((await outcomes(proofOf('3'), { replayCache })).failed).toEqual(['proof.replay'])
+    const key = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const jwk = key.publicKey.export({ format: 'jwk' }) as Members
+    const others = presented(signed({ ...goodHeader(), jwk }, goodClaims(), key.privateKey))
+    expect((await outcomes(others, { replayCache, confirmation: { jkt: jwkThumbprint(jwk) } })).failed).toEqual([])
+  })
+
   it('is not entered for a proof, or a token, that is refused for something else', async () => {
     const entries: ReplayEntry[] = []
     const admit = (entry: ReplayEntry) => {
@@ -344,6 +367,15 @@ describe('a token with its proof', () => {
     expect(proofChallenge(nonce.proof, ['ES256'])).toMatch(/^DPoP error="use_dpop_nonce", .* algs="ES256"$/)
     const both = await failure(accept({ possession: presented(goodProof(), { nonces: ['n'], method: 'GET' }) }))
     expect(proofChallenge(both.proof)).toContain('invalid_dpop_proof')
+    const key = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const jwk = key.publicKey.export({ format: 'jwk' }) as Members
+    const foreign = presented(signed({ ...goodHeader(), jwk }, goodClaims(), key.privateKey), { nonces: ['n'] })
+    const { proof: found } = await failure(accept({ possession: foreign }))
+    expect(found?.filter(({ outcome }) => outcome === 'failed').map(({ id }) => id)).toEqual([
+      'proof.nonce',
+      'proof.binding',
+    ])
+    expect(proofChallenge(found)).toContain('invalid_dpop_proof')
     expect(proofChallenge()).toBe('DPoP algs="ES256 ES384 EdDSA RS256 PS256"')
   })
 
@@ -352,6 +384,12 @@ describe('a token with its proof', () => {
     expect((await failure(accept({ possession: bearer }, { requirePossession: false }))).first).toBe('token.possession')
     expect((await failure(accept({}))).proof).toBeUndefined()
     expect((await accept({ possession: bearer }, { requirePossession: false }, unbound)).possessionProved).toBe(false)
+  })
+
+  it('that is bound to no key and comes with a proof under another scheme claims possession, and fails', async () => {
+    const possession = presented(goodProof(), { scheme: 'Bearer' })
+    const { first, proof } = await failure(accept({ possession }, { requirePossession: false }, unbound))
+    expect([first, proof?.[0]]).toMatchObject(['token.possession', { id: 'proof.header', outcome: 'failed' }])
   })
 
   it('that is bound to no key is not made up for by a proof (TOK-143)', async () => {
@@ -415,7 +453,7 @@ describe('a request of node:http', () => {
     expect(read(['Authorization', 'DPoP a.b.c'], target)?.possession.url).toBe(wanted)
   })
 
-  it.each(['*', '', 'rp.test:443', 'ftp://rp.test/secret', 'https:\\\\rp.test\\secret'])(
+  it.each(['*', '', 'rp.test:443', 'ftp://rp.test/secret', 'https:\\\\rp.test\\secret', 'https://rp.test\\secret'])(
     'for %j fits no proof, and none for the root in particular',
     async (target) => {
       const root = signed(goodHeader(), { ...goodClaims(), htu: 'https://rp.test/' })
@@ -447,6 +485,13 @@ describe('two spellings of a URL', () => {
     expect(normalTarget(one)).not.toBe('https://rp.test/a/b')
     expect(normalTarget(one)).toBeDefined()
   })
+
+  it.each(['https://user@rp.test/', 'https://:word@rp.test/', 'https://user:word@rp.test/', 'https://@/'])(
+    '%s names a user, or nobody, and is no target',
+    (text) => {
+      expect(normalTarget(text)).toBeUndefined()
+    },
+  )
 
   it('stays the same once normal', () => {
     fc.assert(

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { FakeClock } from '../../test/support/fake-clock.ts'
 import { attestdPayload, createTestIssuer, tokenNow } from '../../test/support/test-issuer.ts'
@@ -15,6 +16,7 @@ describe('the replay cache in memory', () => {
     expect(admit(cache, 'a', 200, 0)).toBe('seen')
     expect(admit(cache, 'a', 100, 0, 'https://b.test')).toBe('admitted')
     expect(admit(cache, '["https://a.test","a"]', 100, 0)).toBe('admitted')
+    expect(admit(cache, 'sta', 100, 0, 'https://a.te')).toBe('admitted')
   })
 
   it('refuses when it is full of unexpired entries, and never forgets one', () => {
@@ -33,6 +35,70 @@ describe('the replay cache in memory', () => {
     ])
   })
 
+  it('of one issuer takes so many and no more, and all others as before', () => {
+    const cache = createReplayCache({ capacity: 5, perIssuer: 2 })
+    expect(['a', 'b', 'c', 'd'].map((jti) => admit(cache, jti, 100, 0))).toEqual([
+      'admitted',
+      'admitted',
+      'full',
+      'full',
+    ])
+    expect(admit(cache, 'a', 100, 0)).toBe('seen')
+    expect(['a', 'b', 'c'].map((jti) => admit(cache, jti, 50, 0, 'https://b.test'))).toEqual([
+      'admitted',
+      'admitted',
+      'full',
+    ])
+    expect(admit(cache, 'a', 100, 0, 'https://c.test')).toBe('admitted')
+    expect(admit(cache, 'a', 100, 0, 'https://d.test')).toBe('full')
+    // Those of one issuer end earlier and make room for it and for others.
+    expect(admit(cache, 'c', 100, 50, 'https://b.test')).toBe('admitted')
+    expect(admit(cache, 'c', 100, 50)).toBe('full')
+    expect(admit(cache, 'c', 200, 100)).toBe('admitted')
+  })
+
+  it('forgets nothing of what may still be accepted, in whatever order tokens come and end', () => {
+    const entry = fc.record({
+      who: fc.nat(2),
+      jti: fc.nat(30),
+      lifeS: fc.integer({ min: 1, max: 40 }),
+      waitS: fc.nat(9),
+    })
+    fc.assert(
+      fc.property(fc.array(entry, { maxLength: 200 }), (entries) => {
+        const cache = createReplayCache({ capacity: 20, perIssuer: 9 })
+        const alive = new Map<string, { issuer: string; until: number }>()
+        let now = 0
+        for (const { who, jti, lifeS, waitS } of entries) {
+          now += waitS
+          for (const [key, { until }] of alive) if (until <= now) alive.delete(key)
+          const issuer = `https://${who}.test`
+          const of = [...alive.values()].filter((one) => one.issuer === issuer).length
+          const verdict = admit(cache, String(jti), now + lifeS, now, issuer)
+          const key = `${issuer} ${jti}`
+          if (alive.has(key)) expect(verdict).toBe('seen')
+          else if (verdict === 'full') expect(of >= 9 || alive.size >= 20).toBe(true)
+          if (verdict === 'admitted') {
+            expect(of < 9 && alive.size < 20).toBe(true)
+            alive.set(key, { issuer, until: now + lifeS })
+          }
+        }
+      }),
+    )
+  })
+
+  it('is quick when it is full and something ends with every second', () => {
+    const cache = createReplayCache({ capacity: 50_000 })
+    for (let at = 0; at < 50_000; at++) admit(cache, `j${at}`, 1 + Math.floor(at / 500), 0)
+    const started = performance.now()
+    let admitted = 0
+    for (let now = 1; now <= 100; now++) {
+      for (let at = 0; at < 500; at++) if (admit(cache, `${now}-${at}`, 1000, now) === 'admitted') admitted++
+    }
+    expect(admitted).toBe(50_000)
+    expect(performance.now() - started).toBeLessThan(5_000)
+  })
+
   it('still refuses what it forgot when the clock is set back', () => {
     const cache = createReplayCache({ capacity: 1 })
     expect(admit(cache, 'a', 100, 0)).toBe('admitted')
@@ -40,8 +106,9 @@ describe('the replay cache in memory', () => {
     expect(admit(cache, 'a', 100, 50)).toBe('seen')
   })
 
-  it.each([0, -1, 1.5, Number.POSITIVE_INFINITY])('has no capacity of %d', (capacity) => {
-    expect(() => createReplayCache({ capacity })).toThrow(TypeError)
+  it.each([0, -1, 1.5, Number.POSITIVE_INFINITY])('has no bound of %d', (bound) => {
+    expect(() => createReplayCache({ capacity: bound })).toThrow(TypeError)
+    expect(() => createReplayCache({ perIssuer: bound })).toThrow(TypeError)
   })
 })
 

@@ -155,7 +155,7 @@ export function requireTrust(options: TokenTrust): Trust {
     allowSimulated: options.allowSimulated ?? false,
     requirePossession: options.requirePossession ?? false,
     proofAlgorithms: algorithmsOf(options.proofAlgorithms ?? defaultAlgorithms.attestd),
-    proofReplayCache: options.proofReplayCache ?? createReplayCache(),
+    proofReplayCache: options.proofReplayCache ?? createReplayCache({ perIssuer: 25_000 }),
     requireCommitment: options.requireCommitment ?? false,
     replayCache: options.replayCache,
     clock: options.clock ?? systemClock,

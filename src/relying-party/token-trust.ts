@@ -78,7 +78,8 @@ export interface TokenTrust {
   /** Signature algorithms of proofs. Default: RS256, PS256, ES256, ES384 and EdDSA. */
   readonly proofAlgorithms?: readonly TokenAlgorithm[]
   /**
-   * Where used proofs are remembered (TOK-142). Default: in the memory of this process, at most 100 000 of them. A service
+   * Where used proofs are remembered (TOK-142). Default: in the memory of this process, at most 100 000 of them and 25 000 of one key. A
+   * service
    * that runs more than once needs one that all its processes share, or a nonce.
    */
   readonly proofReplayCache?: ReplayCache

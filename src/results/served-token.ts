@@ -16,6 +16,21 @@ export interface ServedToken {
   readonly generation: number
 }
 
+/** Why there is no newer token. */
+export interface LastError {
+  readonly code: string
+  readonly at: number
+  /** Present where an appraisal policy denied the token (POL-443). */
+  readonly denial?: PolicyDenial
+}
+
+/** Which appraisal policy denied a token, why, and the lines of the rules that decided: `3, 7`. */
+interface PolicyDenial {
+  readonly policy: string
+  readonly reason: string
+  readonly lines: string
+}
+
 /** State of one cache entry for `explain`; holds nothing of the token itself. Times in seconds since the Unix epoch. */
 export interface EntryDescription {
   /** One of the states of `EntryState`. */
@@ -23,5 +38,5 @@ export interface EntryDescription {
   readonly expiresAt: number | null
   readonly refreshAt: number | null
   readonly generation: number
-  readonly lastError: { readonly code: string; readonly at: number } | null
+  readonly lastError: LastError | null
 }

@@ -18,6 +18,8 @@ export type { ImaCountName, ImaCounts, ImaProgress } from './ima/ima-progress.ts
 export type { ImaNamedKind, ImaNamedRecord } from './ima/named-records.ts'
 export type { ImaReplay, ImaReplayInputs } from './ima/replay-ima-log.ts'
 export { replayImaLog } from './ima/replay-ima-log.ts'
+export type { AppraisedEvidence, RequestFacts } from './policy-claims/verified-claims.ts'
+export { verifiedClaims } from './policy-claims/verified-claims.ts'
 export { appraiseQuote } from './tdx/appraise-quote.ts'
 export type { TdxAppraisal } from './tdx/appraise-tdx.ts'
 export { appraiseTdx } from './tdx/appraise-tdx.ts'

@@ -34,6 +34,8 @@ export interface AdminActions {
   journal?(since: number): Promise<string>
   /** What a maintainer needs to help, without anything secret (API-110), as JSON text. */
   support?(): Promise<string>
+  /** Moves the clocks of an agent in test mode (BRK-170); without it there is no such route. */
+  shiftClock?(shift: { readonly wallMs: number; readonly monoMs: number; readonly bootMs: number }): void
   /** Without it there are no routes of the registry. */
   readonly registry?: RegistryActions
 }
@@ -100,10 +102,20 @@ async function serveSupport(collect: () => Promise<string>, exchange: Exchange):
   await exchange.answer({ status: 200, type: 'application/json', body: await collect() })
 }
 
+/** A century: further away no test has to look. */
+const longestShiftMs = 3_155_760_000_000
+
+async function shiftClock(shift: NonNullable<AdminActions['shiftClock']>, exchange: Exchange): Promise<void> {
+  const reader = new MemberReader(exchange.jsonBody(), ['wall_ms', 'mono_ms', 'boot_ms'])
+  const by = (name: string) => reader.integer(name, -longestShiftMs, longestShiftMs) ?? 0
+  shift({ wallMs: by('wall_ms'), monoMs: by('mono_ms'), bootMs: by('boot_ms') })
+  await json(exchange, 200, { shifted: true })
+}
+
 /** Routes that an agent has only with the part of it that they are about. */
-function optionalRoutes({ journal, support }: AdminActions): Route[] {
-  const route = (name: string, handle: Route['handle']): Route => ({
-    method: 'GET',
+function optionalRoutes({ journal, support, shiftClock: shift }: AdminActions): Route[] {
+  const route = (name: string, handle: Route['handle'], method: Route['method'] = 'GET'): Route => ({
+    method,
     path: `/v1/admin/${name}`,
     caller: false,
     handle,
@@ -111,6 +123,7 @@ function optionalRoutes({ journal, support }: AdminActions): Route[] {
   return [
     ...(journal ? [route('journal', (exchange) => serveJournal(journal, exchange))] : []),
     ...(support ? [route('support', (exchange) => serveSupport(support, exchange))] : []),
+    ...(shift ? [route('test/clock', (exchange) => shiftClock(shift, exchange), 'POST')] : []),
   ]
 }
 

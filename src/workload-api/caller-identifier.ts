@@ -4,11 +4,13 @@ import type { CallerIdentity } from '../policies/caller-identity.ts'
 /** Why a caller does not count any more: API-46, API-47; `caller_unidentified` over TCP (API-54). */
 export type CallerLoss = 'caller_gone' | 'caller_changed' | 'caller_unidentified'
 
+export type CallerState = 'there' | CallerLoss
+
 /** The process that connected, held for the life of the connection (API-41, API-43). */
 export interface CallerHandle {
   readonly caller: CallerIdentity
-  /** Whether the process that connected still lives, unchanged (API-47). */
-  check(): Promise<'there' | CallerLoss>
+  /** Whether the process that connected still lives, unchanged (API-47); a promise only where the kernel must be waited for. */
+  check(): CallerState | Promise<CallerState>
   close(): void
 }
 

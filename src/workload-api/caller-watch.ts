@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import { AttestdError } from '../base/errors.ts'
 import type { CallerIdentity } from '../policies/caller-identity.ts'
-import type { CallerHandle, CallerIdentifier, CallerLoss } from './caller-identifier.ts'
+import type { CallerHandle, CallerIdentifier, CallerLoss, CallerState } from './caller-identifier.ts'
 import { settlesAtOnce, withDeadline } from './deadline.ts'
 import { workloadApiErrors } from './errors.ts'
 
@@ -31,6 +31,11 @@ function rethrowIdentityError(error: unknown): never {
   throw identityError(error)
 }
 
+function requireSame({ caller }: CallerHandle, state: CallerState): CallerIdentity {
+  if (state !== 'there') throw callerLost(state)
+  return caller
+}
+
 export interface CallerWatchOptions {
   readonly identifier: CallerIdentifier
   readonly listener: string
@@ -53,6 +58,8 @@ export interface CallerWatchOptions {
 export class CallerWatch {
   #options: CallerWatchOptions
   #handle: Promise<CallerHandle>
+  /** Once the look-up has ended well. */
+  #known: CallerHandle | null = null
 
   constructor(socket: Socket, options: CallerWatchOptions) {
     this.#options = options
@@ -68,7 +75,10 @@ export class CallerWatch {
       return handle
     })
     this.#handle.then(
-      ({ caller }) => options.judged?.(caller.identity, 'ok'),
+      (handle) => {
+        this.#known = handle
+        options.judged?.(handle.caller.identity, 'ok')
+      },
       (error: unknown) => {
         const known = error instanceof AttestdError
         options.judged?.(null, known ? error.code : 'caller_gone')
@@ -78,13 +88,30 @@ export class CallerWatch {
     options.gone.addEventListener('abort', () => this.#close(), { once: true })
   }
 
-  /** Who connected, provided that it is still there: `caller_gone`, `caller_changed`, `identity_unavailable`. */
-  async requireThere(): Promise<CallerIdentity> {
-    const handle = await this.#handle
-    const check = handle.check()
-    const state = await ((await settlesAtOnce(check)) ? check.catch(rethrowIdentityError) : this.#limited(() => check))
-    if (state !== 'there') throw callerLost(state)
-    return handle.caller
+  /**
+   * Who connected, provided that it is still there: `caller_gone`, `caller_changed`, `identity_unavailable`. Without a
+   * promise where nothing has to be waited for, as with every request on a Unix socket but the first.
+   */
+  requireThere(): CallerIdentity | Promise<CallerIdentity> {
+    return this.#known === null ? this.#handle.then((handle) => this.#confirm(handle)) : this.#confirm(this.#known)
+  }
+
+  #confirm(handle: CallerHandle): CallerIdentity | Promise<CallerIdentity> {
+    const state = this.#ask(handle)
+    return typeof state === 'string' ? requireSame(handle, state) : this.#awaitState(handle, state)
+  }
+
+  #ask(handle: CallerHandle): CallerState | Promise<CallerState> {
+    try {
+      return handle.check()
+    } catch (error) {
+      throw identityError(error)
+    }
+  }
+
+  async #awaitState(handle: CallerHandle, asked: Promise<CallerState>): Promise<CallerIdentity> {
+    const atOnce = await settlesAtOnce(asked)
+    return requireSame(handle, await (atOnce ? asked.catch(rethrowIdentityError) : this.#limited(() => asked)))
   }
 
   async #limited<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {

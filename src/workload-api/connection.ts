@@ -10,16 +10,18 @@ import type { WorkloadLimits } from './limits.ts'
 export interface Place {
   /** Counted from 1. */
   readonly ordinal: number
-  /** Resolves when all earlier requests are answered. */
-  readonly turn: Promise<void>
+  /** Resolves when all earlier requests are answered; null: they were when this one came. */
+  readonly turn: Promise<void> | null
   /** True: too many are unanswered, so this one is refused and the last. */
   readonly excess: boolean
 }
 
-/** Why the signal `gone` of a connection aborts. */
-export class ConnectionGone extends Error {
+class ConnectionGone extends Error {
   override readonly name = 'ConnectionGone'
 }
+
+/** Why the signal `gone` of a connection aborts. One for all: most end so, and each stack would be made for nobody. */
+export const connectionGone: Error = new ConnectionGone('the connection is closed')
 
 /**
  * One accepted connection: what is counted on it, and whether it still takes requests. Requests may be pipelined and are
@@ -71,7 +73,7 @@ export class Connection {
     const ordinal = ++this.#requests
     const excess = this.#unanswered >= this.#limits.unanswered
     if (excess || ordinal >= this.#limits.connectionRequests) this.#closing = true
-    const turn = this.#tail
+    const turn = this.idle ? null : this.#tail
     this.#unanswered++
     this.#tail = new Promise((resolve) => {
       response.once('close', () => {
@@ -152,6 +154,6 @@ export class Connection {
 
   #leave(): void {
     this.#closing = true
-    this.#gone.abort(new ConnectionGone('the connection is closed'))
+    this.#gone.abort(connectionGone)
   }
 }

@@ -4,7 +4,7 @@ import type { ApiContext } from './api-context.ts'
 import type { Asker } from './asker.ts'
 import type { CallerIdentifier } from './caller-identifier.ts'
 import { CallerWatch } from './caller-watch.ts'
-import { ConnectionGone } from './connection.ts'
+import { connectionGone } from './connection.ts'
 import type { CredentialName } from './credential-name.ts'
 import { workloadApiErrors } from './errors.ts'
 
@@ -29,7 +29,7 @@ export class CredentialCall implements Asker {
     this.name = asked.name
     this.arrivedAt = context.clock.monotonic()
     this.gone = gone.signal
-    socket.once('close', () => gone.abort(new ConnectionGone('the connection is closed')))
+    socket.once('close', () => gone.abort(connectionGone))
     socket.once('data', () => gone.abort(workloadApiErrors.error('credential_peer', 'the peer sent something')))
     const { listener, clock, limits } = context
     const identityMs = limits.identityMs

@@ -181,3 +181,8 @@ export const workloadApiErrors = declareErrors({
 export function invalidRequest(field: string, says: string): AttestdError {
   return workloadApiErrors.error('invalid_request', `${field}: ${says}`, { facts: { field } })
 }
+
+/** One text for whatever is not there, so that a wrong secret in a path is told as a wrong path is (API-155). */
+export function noSuchRoute(): AttestdError {
+  return workloadApiErrors.error('not_found', 'there is no such route on this socket')
+}

@@ -12,7 +12,7 @@ import { apiError, type ErrorEncoder, type ProblemAnswer } from './problem.ts'
 import { type ParameterForm, parseQuery } from './query.ts'
 import { occurrences } from './screening.ts'
 import type { WorkloadLog, WorkloadObserver } from './workload-log.ts'
-import { endsOfTokensIn } from './written-tokens.ts'
+import type { WrittenTokens } from './written-tokens.ts'
 
 export interface Answer {
   readonly status: number
@@ -32,6 +32,8 @@ export interface ExchangeContext {
   readonly log: WorkloadLog
   readonly observe: WorkloadObserver
   readonly encodeError: ErrorEncoder
+  /** Of the server, for all of its exchanges. */
+  readonly writtenTokens: WrittenTokens
 }
 
 export interface ExchangeRequest {
@@ -92,11 +94,23 @@ export class Exchange {
     return this.connection.gone
   }
 
-  /** Identifies the caller, or checks again that it is still the one that connected. */
-  async requireCaller(): Promise<void> {
+  /** Identifies the caller, or checks again that it is still the one that connected. A promise only if there is something to wait for. */
+  requireCaller(): Promise<void> | null {
     if (this.connection.caller === null) throw new TypeError('a listener without callers has a route with one')
     try {
-      this.#caller = await this.connection.caller.requireThere()
+      const caller = this.connection.caller.requireThere()
+      if (caller instanceof Promise) return this.#awaitCaller(caller)
+      this.#caller = caller
+      return null
+    } catch (error) {
+      this.#lost = true
+      throw error
+    }
+  }
+
+  async #awaitCaller(asked: Promise<CallerIdentity>): Promise<void> {
+    try {
+      this.#caller = await asked
     } catch (error) {
       this.#lost = true
       throw error
@@ -109,11 +123,21 @@ export class Exchange {
    * waited for, and what this answer was made of may be out of date.
    */
   async readyToWrite(): Promise<boolean> {
-    const { turn } = this.#place
-    const behind = !(await settlesAtOnce(turn))
-    if (behind) await abandonable(turn, this.connection.gone)
-    if (this.#caller !== null) await this.requireCaller()
+    const behind = await this.#awaitTurn(this.#place.turn)
+    const asked = this.#caller === null ? null : this.requireCaller()
+    if (asked !== null) await asked
     return behind
+  }
+
+  async #awaitTurn(turn: Place['turn']): Promise<boolean> {
+    if (turn === null || (await settlesAtOnce(turn))) return false
+    await abandonable(turn, this.connection.gone)
+    return true
+  }
+
+  /** The sender of a body waits for this before it sends it. */
+  writeContinue(): void {
+    this.#reply.raw.writeContinue()
   }
 
   /** Resolves when the caller has taken the answer, or its connection has ended. */
@@ -136,40 +160,39 @@ export class Exchange {
       if (!this.#reply.sent) this.#reply.hijack()
       return
     }
-    if (this.bodyUnread || this.#lost || this.connection.endsWith(this.#place.ordinal)) {
-      this.connection.closeAfterAnswer()
-      this.#reply.header('connection', 'close')
-    }
-    this.#reply.code(answer.status).headers({
-      'cache-control': 'no-store',
-      'x-content-type-options': 'nosniff',
-      'attestd-request-id': this.id,
-      'content-type': answer.type,
-      ...answer.headers,
-    })
-    this.#checkEnds(answer)
-    this.#send(answer.body)
+    const closes = this.bodyUnread || this.#lost || this.connection.endsWith(this.#place.ordinal)
+    if (closes) this.connection.closeAfterAnswer()
+    const body = answer.body === null ? null : this.#context.writtenTokens.bodyOf(answer.body)
+    if (answer.status === 200 && this.method !== 'HEAD') this.#checkEnds(body?.ends ?? [])
+    this.#send(answer, body?.bytes ?? null, closes)
     this.#record(answer)
   }
 
   /** BRK-167: counts what every guard before this one must have stopped. */
-  #checkEnds({ status, body }: Answer): void {
-    if (status !== 200 || body === null || this.method === 'HEAD') return
+  #checkEnds(ends: readonly number[]): void {
     const { clock, observe, listener } = this.#context
     const nowS = clock.now() / 1000
-    for (const end of endsOfTokensIn(body)) {
+    for (const end of ends) {
       if (end <= nowS) observe({ event: 'expired_token_written', listener, route: this.route })
     }
   }
 
-  #send(body: string | null): void {
-    // As bytes: Fastify appends a charset to the media type of texts.
-    if (this.method !== 'HEAD') {
-      this.#reply.send(Buffer.from(body ?? ''))
-      return
+  /** Past Fastify, which would make the bytes of each text anew and add a charset to its media type. */
+  #send({ status, type, headers }: Answer, bytes: Uint8Array | null, closes: boolean): void {
+    const fields: Record<string, string | number> = {
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      'attestd-request-id': this.id,
+      'content-type': type,
+      ...headers,
     }
-    if (body !== null) this.#reply.header('content-length', String(Buffer.byteLength(body)))
-    this.#reply.send()
+    if (closes) fields['connection'] = 'close'
+    const silent = this.method === 'HEAD'
+    if (bytes !== null || !silent) fields['content-length'] = bytes?.length ?? 0
+    const { raw } = this.#reply.hijack()
+    raw.writeHead(status, fields)
+    if (silent || bytes === null) raw.end()
+    else raw.end(bytes)
   }
 
   /** Answers with the problem that `error` is; what is no problem of the API is a fault of the agent (500). */

@@ -7,6 +7,7 @@ import {
   decide,
   raisedRate,
 } from '../policies/caller-policy.ts'
+import type { EntryDescription } from '../results/served-token.ts'
 import type { TokenRequest } from '../results/token-request.ts'
 import { type ApiContext, requireAllowed } from './api-context.ts'
 import { invalidRequest } from './errors.ts'
@@ -68,7 +69,14 @@ function decideQuestion({ policy }: ApiContext, caller: CallerIdentity, { method
 
 function cacheState(context: ApiContext, token: TokenRequest) {
   const { state, expiresAt, refreshAt, generation, lastError } = context.provider.describe(token)
-  return { state, expires_at: expiresAt, refresh_at: refreshAt, generation, last_error: lastError }
+  return { state, expires_at: expiresAt, refresh_at: refreshAt, generation, last_error: shownError(lastError) }
+}
+
+/** A denial by an appraisal policy in the members of the problem document that refused the token (POL-443). */
+function shownError(lastError: EntryDescription['lastError']) {
+  if (lastError?.denial === undefined) return lastError
+  const { code, at, denial } = lastError
+  return { code, at, policy_id: denial.policy, reason: denial.reason, lines: denial.lines }
 }
 
 function shownCaller({ identity, uid, gid, groups, unit, slice, container, listener }: CallerIdentity) {

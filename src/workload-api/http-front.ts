@@ -1,17 +1,17 @@
-import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { AttestdError } from '../base/errors.ts'
 import type { Connection, Place } from './connection.ts'
 import { Door, type DoorOptions, rawProblem } from './door.ts'
 import { workloadApiErrors } from './errors.ts'
-import { Exchange } from './exchange.ts'
+import { Exchange, type ExchangeContext } from './exchange.ts'
 import { readBody } from './request-body.ts'
 import { drawRequestId } from './request-id.ts'
 import type { Route } from './route.ts'
 import { RouteTable } from './route-table.ts'
 import { announcesBody, screenRequest, splitTarget } from './screening.ts'
 import type { WorkloadLog } from './workload-log.ts'
+import { WrittenTokens } from './written-tokens.ts'
 
 export interface HttpFrontOptions extends DoorOptions {
   readonly routes: readonly Route[]
@@ -33,6 +33,12 @@ function parserError(error: NodeJS.ErrnoException): AttestdError | null {
 }
 
 /**
+ * Where a request of Fastify holds its exchange. A WeakMap would keep every request alive until its table is collected
+ * with the old objects: the collector of young ones takes its values for used.
+ */
+export const exchangeName = 'exchange'
+
+/**
  * What happens to a request before its route sees it: it is counted on its connection, its head is judged, its caller is
  * looked at, its body is read.
  */
@@ -40,10 +46,11 @@ export class HttpFront {
   readonly door: Door
   readonly table: RouteTable
   #options: HttpFrontOptions
-  #exchanges = new WeakMap<IncomingMessage, Exchange>()
+  #context: ExchangeContext
 
   constructor(options: HttpFrontOptions) {
     this.#options = options
+    this.#context = { ...options, writtenTokens: new WrittenTokens() }
     this.door = new Door(options)
     this.table = new RouteTable(options.routes)
   }
@@ -54,12 +61,12 @@ export class HttpFront {
   }
 
   /** Takes a request in, or throws the problem. What comes behind a closing answer is left without one. */
-  async open(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  open(request: FastifyRequest, reply: FastifyReply): Promise<void> | null {
     const connection = this.door.connectionOf(request.raw.socket)
     const place = connection.admit(reply.raw)
     if (place === null) {
       reply.hijack()
-      return
+      return null
     }
     const exchange = this.#begin(request, reply, connection, place)
     const { listener, limits, anyBodyType = false } = this.#options
@@ -72,22 +79,22 @@ export class HttpFront {
     exchange.query = query
     const ownId = request.headers['attestd-request-id']
     exchange.callerRequestId = typeof ownId === 'string' ? ownId : null
-    if (!route.caller) return
-    await exchange.requireCaller()
+    if (!route.caller) return null
+    const asked = exchange.requireCaller()
+    if (asked !== null) return asked.then(() => this.#options.requireRate(exchange))
     this.#options.requireRate(exchange)
+    return null
   }
 
   exchangeOf(request: FastifyRequest): Exchange {
-    const exchange = this.#exchanges.get(request.raw)
+    const exchange = request.getDecorator<Exchange | null>(exchangeName)
     if (!exchange) throw new TypeError('a request that was not opened')
     return exchange
   }
 
-  /** Reads the body, if the head announces one. */
-  async readBody(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    const exchange = this.exchangeOf(request)
-    if (!exchange.bodyUnread) return
-    if (request.headers.expect !== undefined) reply.raw.writeContinue()
+  /** Reads the body that the head announces. */
+  async readBody(request: FastifyRequest, exchange: Exchange): Promise<void> {
+    if (request.headers.expect !== undefined) exchange.writeContinue()
     exchange.body = await readBody(request.raw, exchange.connection, this.#options)
     exchange.bodyUnread = false
   }
@@ -100,8 +107,8 @@ export class HttpFront {
 
   #begin(request: FastifyRequest, reply: FastifyReply, connection: Connection, place: Place): Exchange {
     const id = drawRequestId(this.#options.random)
-    const exchange = new Exchange({ id, reply, connection, place, method: request.method }, this.#options)
-    this.#exchanges.set(request.raw, exchange)
+    const exchange = new Exchange({ id, reply, connection, place, method: request.method }, this.#context)
+    request.setDecorator(exchangeName, exchange)
     exchange.bodyUnread = announcesBody(request.raw)
     if (request.raw.httpVersion !== '1.1') connection.closeAfterAnswer()
     if (!place.excess) return exchange

@@ -1,10 +1,11 @@
 import http from 'node:http'
 import type { Socket } from 'node:net'
 import fastify, { type FastifyInstance } from 'fastify'
+import { noSchemas } from '../base/no-schemas.ts'
 import { abandonable } from '../base/tasks.ts'
 import type { Door } from './door.ts'
 import { workloadApiErrors } from './errors.ts'
-import { HttpFront, type HttpFrontOptions } from './http-front.ts'
+import { exchangeName, HttpFront, type HttpFrontOptions } from './http-front.ts'
 import type { WorkloadLimits } from './limits.ts'
 
 export interface HttpServer {
@@ -56,8 +57,9 @@ function registerRoutes(app: App, front: HttpFront): void {
         // For Fastify a single colon begins a parameter.
         url: path.replaceAll(':', '::'),
         handler: async (request, reply) => {
-          await front.readBody(request, reply)
-          await handle(front.exchangeOf(request))
+          const exchange = front.exchangeOf(request)
+          if (exchange.bodyUnread) await front.readBody(request, exchange)
+          await handle(exchange)
           return reply
         },
       })
@@ -81,10 +83,16 @@ function createApp(front: HttpFront, limits: WorkloadLimits): App {
     return503OnClosing: false,
     forceCloseConnections: false,
     logger: false,
+    schemaController: noSchemas,
   })
+  app.decorateRequest(exchangeName, null)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
-  app.addHook('onRequest', (request, reply) => front.open(request, reply))
+  app.addHook('onRequest', (request, reply, done) => {
+    const opening = front.open(request, reply)
+    if (opening === null) done()
+    else opening.then(() => done(), done)
+  })
   app.setErrorHandler((error, request) => {
     try {
       front.exchangeOf(request).fail(knownError(error))

@@ -1,4 +1,4 @@
-import { callerRequest } from '../policies/caller-policy.ts'
+import { callerRequest, coversDomain } from '../policies/caller-policy.ts'
 import { type ApiContext, deadlineExceeded, deadlineGraceMs, remainingMs, requireAllowed } from './api-context.ts'
 import { withDeadline } from './deadline.ts'
 import { workloadApiErrors } from './errors.ts'
@@ -23,7 +23,9 @@ export async function answerMeasurement(
   encode: (measured: Measured) => Answer,
 ): Promise<void> {
   const { timeoutMs, ...request } = parameters
-  requireAllowed(context, exchange, callerRequest('measure', { domain: request.domain }), true)
+  const asked = callerRequest('measure', { domain: request.domain })
+  const { rule } = requireAllowed(context, exchange, asked, true)
+  const share = { bytes: rule.allow.measureBytesMax, covers: (domain: string) => coversDomain(rule.allow, domain) }
   const measure = requireMeasurer(context)
   const deadline = {
     clock: context.clock,
@@ -31,6 +33,6 @@ export async function answerMeasurement(
     outer: exchange.gone,
     late: () => deadlineExceeded(timeoutMs),
   }
-  const measured = await withDeadline(deadline, (signal) => measure(request, signal))
+  const measured = await withDeadline(deadline, (signal) => measure(request, signal, share))
   await exchange.answer(encode(measured))
 }

@@ -1,13 +1,14 @@
 import { expect, it } from 'vitest'
-import { AttestdError } from '../../src/base/errors.ts'
 import { rawRequest } from '../../test/support/raw-http.ts'
 import { openRoom, policyFrom, post } from '../../test/support/workload-room.ts'
-import type { MeasureRequest } from './measurer.ts'
+import { AttestdError } from '../base/errors.ts'
+import type { MeasureRequest, MeasureShare } from './measurer.ts'
 
 const body = { register: 'rtmr3', domain: 'app/payments', operation: 'load', content: 'model sha256:00' }
 
 async function measuringRoom(allow: object = {}, refusal: AttestdError | null = null) {
   const asked: MeasureRequest[] = []
+  const shares: MeasureShare[] = []
   const rule = {
     id: 'm',
     match: { uid: 1001 },
@@ -16,9 +17,10 @@ async function measuringRoom(allow: object = {}, refusal: AttestdError | null = 
   const room = await openRoom({
     policy: policyFrom([rule]),
     limits: { expensiveBurst: 1000 },
-    measure: async (request) => {
+    measure: async (request, _signal, share) => {
       if (refusal) throw refusal
       asked.push(request)
+      shares.push(share)
       return { register: request.register, digest: Uint8Array.of(0xab, 0xcd), logIndex: asked.length - 1 }
     },
   })
@@ -29,7 +31,7 @@ async function measuringRoom(allow: object = {}, refusal: AttestdError | null = 
       ? document
       : `${answer.status} ${document.code} ${document.field ?? document.dimension ?? ''}`
   }
-  return { ...room, asked, measure }
+  return { ...room, asked, shares, measure }
 }
 
 it('answers with register, digest and place in the log (section 6.3)', async () => {
@@ -37,6 +39,21 @@ it('answers with register, digest and place in the log (section 6.3)', async () 
   expect(await measure()).toEqual({ register: 'rtmr3', digest: 'abcd', log_index: 0 })
   expect(await measure({ register: 'pcr23' })).toEqual({ register: 'pcr23', digest: 'abcd', log_index: 1 })
   expect(asked[0]).toEqual(body)
+})
+
+it('names the share of the log that the rule gives to its domains, whichever of them it is', async () => {
+  const { measure, shares } = await measuringRoom()
+  await measure()
+  expect(shares[0]?.bytes).toBe(131_072)
+  expect(['app/payments', 'app/', 'app', 'other/app/x'].map((domain) => shares[0]?.covers(domain))).toEqual([
+    true,
+    true,
+    false,
+    false,
+  ])
+  const other = await measuringRoom({ measure_bytes_max: 1024 })
+  await other.measure()
+  expect(other.shares[0]?.bytes).toBe(1024)
 })
 
 it('takes the bounds of section 6.3 and the alphabet of TDX-035, and nothing beyond', async () => {

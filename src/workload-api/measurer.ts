@@ -17,9 +17,15 @@ export interface Measured {
   readonly logIndex: number
 }
 
+/** How much of the event log the records of the domains that a rule allows may take. */
+export interface MeasureShare {
+  readonly bytes: number
+  covers(domain: string): boolean
+}
+
 /**
  * Port to what extends registers: resolves when the register was extended and the record is in the log, and never
  * otherwise. Rejects with an error of kind `unsupported` where this machine cannot extend the register or was not
- * configured to. An extension that was begun goes on to its end when `signal` aborts.
+ * configured to, and of kind `unavailable` where the log, or `share` of it, has no room. An extension that was begun goes on to its end when `signal` aborts.
  */
-export type Measurer = (request: MeasureRequest, signal: AbortSignal) => Promise<Measured>
+export type Measurer = (request: MeasureRequest, signal: AbortSignal, share: MeasureShare) => Promise<Measured>

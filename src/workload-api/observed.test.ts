@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { FakeClock } from '../../test/support/fake-clock.ts'
 import { RawClient, rawRequest } from '../../test/support/raw-http.ts'
 import { openRoom, policyFrom, post, request, someone } from '../../test/support/workload-room.ts'
-import { endsOfTokensIn } from './written-tokens.ts'
+import { endsOfTokensIn, WrittenTokens } from './written-tokens.ts'
 
 const encoded = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 const tokenUntil = (exp: unknown) => `${encoded({ alg: 'ES256' })}.${encoded({ aud: 'x', exp })}.c2lnbmF0dXJl`
@@ -85,5 +85,25 @@ describe('what observers hear', () => {
       ['closest', 'audience'],
       [null, 'caller'],
     ])
+  })
+})
+
+describe('bodies that are remembered', () => {
+  const bare = (exp: number) =>
+    `eyJhbGciOiJFUzI1NiJ9.${Buffer.from(JSON.stringify({ exp })).toString('base64url')}.c2ln`
+
+  it('have the same bytes and the same ends whenever they are written (BRK-167)', () => {
+    const written = new WrittenTokens()
+    const bodies = [...Array.from({ length: 40 }, (_, at) => bare(at)), '{"token":"x"}', '', 'é']
+    for (const body of [...bodies, ...bodies, ...bodies.flatMap((one) => [one, one])]) {
+      const { bytes, ends } = written.bodyOf(body)
+      expect([Buffer.from(bytes).toString(), ends]).toEqual([body, endsOfTokensIn(body)])
+    }
+    expect(written.bodyOf(bare(1)).ends).toEqual([1])
+  })
+
+  it('are made once for the caller and for those behind it', () => {
+    const written = new WrittenTokens()
+    expect(written.bodyOf(bare(5))).toBe(written.bodyOf(bare(5)))
   })
 })

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { invalidRequest, workloadApiErrors } from './errors.ts'
+import { invalidRequest, noSuchRoute, workloadApiErrors } from './errors.ts'
 import type { WorkloadLimits } from './limits.ts'
 import type { Route } from './route.ts'
 import type { RouteTable } from './route-table.ts'
@@ -76,9 +76,7 @@ function requireRoute(
   table: RouteTable,
 ): Pick<Screened, 'route' | 'parameters'> {
   const found = path === '*' ? null : table.find(path)
-  if (found === null && path !== '*') {
-    throw workloadApiErrors.error('not_found', 'there is no such route on this socket')
-  }
+  if (found === null && path !== '*') throw noSuchRoute()
   const route = found?.methods.get(request.method ?? '')
   if (found && route) return { route, parameters: found.parameters }
   const allow = found === null ? 'GET, HEAD, POST' : [...found.methods.keys()].join(', ')

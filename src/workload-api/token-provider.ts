@@ -6,6 +6,8 @@ import type { TokenDemand, TokenRequest } from '../results/token-request.ts'
  * soon after the signal aborts or the time is over; `describe` tells what the cache holds and starts nothing.
  */
 export interface TokenProvider {
+  /** What `obtainToken` would give without waiting, or null; throws what it would reject with at once. */
+  takeAtHand(request: TokenRequest, demand: TokenDemand): ServedToken | null
   obtainToken(request: TokenRequest, demand: TokenDemand, signal: AbortSignal): Promise<ServedToken>
   describe(request: TokenRequest): EntryDescription
 }

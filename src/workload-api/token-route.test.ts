@@ -12,6 +12,7 @@ import {
   someone,
   tokenSettings,
 } from '../../test/support/workload-room.ts'
+import type { CallerHandle } from './caller-identifier.ts'
 
 const [a, b, c] = ['https://a.example', 'https://b.example', 'https://c.example']
 
@@ -495,7 +496,7 @@ describe('the last look at a token (API-90)', () => {
     provider.lifeS = 61
     identifier.check = async () => {
       if (identifier.checks > 1) fake.jump(57_000)
-      return 'there'
+      return 'there' as const
     }
     expect((await rawRequest(path, post('/v1/token', { min_valid_s: 1 }))).status).toBe(500)
     expect(events.filter(({ event }) => event === 'unservable_token_stopped')).toHaveLength(2)
@@ -514,6 +515,56 @@ describe('the last look at a token (API-90)', () => {
       expect((await rawRequest(path, post('/v1/token', { audience: a }))).status).toBe(500)
     }
     expect(events.filter(({ event }) => event === 'unservable_token_stopped')).toHaveLength(10)
+  })
+})
+
+describe('a token at hand (API-91)', () => {
+  it('is written without anything being obtained, with and without a peer that must be waited for', async () => {
+    for (const check of [() => 'there' as const, async () => 'there' as const]) {
+      const { path, provider, identifier } = await openRoom()
+      identifier.check = check
+      provider.atHand = () => ({ source: 'cache-refreshing' })
+      const { status, headers } = await rawRequest(path, post('/v1/token', { audience: a }))
+      expect([status, headers['attestd-source'], provider.asked]).toEqual([200, 'cache-refreshing', []])
+    }
+  })
+
+  it.each<[string, object]>([
+    ['an expired one', { expiresAt: 1 }],
+    ['one for another audience', { audience: [b] }],
+    ['what is none', { token: '' }],
+  ])('is looked at like any other: %s is stopped', async (_, wrong) => {
+    const { path, provider, events } = await openRoom()
+    provider.atHand = () => wrong
+    expect((await rawRequest(path, post('/v1/token', { audience: a }))).status).toBe(500)
+    expect(events.filter(({ event }) => event === 'unservable_token_stopped')).toHaveLength(2)
+  })
+
+  it.each<[string, CallerHandle['check']]>([
+    ['is gone', () => 'caller_gone'],
+    ['is another one now', () => 'caller_changed'],
+    ['turns out to be gone', async () => 'caller_gone' as const],
+  ])('does not reach a caller that %s', async (_, check) => {
+    const { path, provider, identifier } = await openRoom()
+    provider.atHand = () => ({})
+    identifier.check = () => (identifier.checks > 1 ? check() : 'there')
+    const { status, headers, body } = await rawRequest(path, post('/v1/token', { audience: a }))
+    expect([status, headers['connection'], body.includes('eyJ')]).toEqual([401, 'close', false])
+  })
+
+  it('is not asked for again behind the answers to other requests that were given before it came', async () => {
+    const { path, provider } = await openRoom()
+    const taken: string[] = []
+    provider.atHand = ({ audience }) => {
+      taken.push(...audience)
+      return {}
+    }
+    const client = new RawClient(path).write(post('/v1/token', { audience: a }))
+    await client.answers(1)
+    client.write(post('/v1/token', { audience: c }))
+    await client.answers(2)
+    expect(taken).toEqual([a, c])
+    client.destroy()
   })
 })
 

@@ -50,6 +50,19 @@ export type WorkloadEvent =
       readonly expiresAt: number
       readonly source: string
     }
+  /** Credentials of a cloud role go to a caller now; told without them. */
+  | {
+      readonly event: 'credentials_served'
+      readonly listener: string
+      readonly caller: CallerIdentity
+      /** Name of the consumer in the configuration. */
+      readonly consumer: string
+      /** Of the token that the role was had for. */
+      readonly issuer: string
+      readonly audience: readonly string[]
+      /** Seconds since the Unix epoch. */
+      readonly expiresAt: number
+    }
   /** Who connected is known, or why it is not; `identity`: how it was found out. */
   | {
       readonly event: 'caller_identified'

@@ -86,7 +86,7 @@ class Machine implements AsyncDisposable {
 function partsOf(machine: Machine, appraiser: Appraiser): AttestingParts {
   const guest: Guest = { tpm: machine.guest, td: null }
   const challenges = new Challenges({ clock, random })
-  const kept = { appraisals: new LastAppraisals(), stages: new ImaStages(clock) }
+  const kept = { appraisals: new LastAppraisals(), stages: new ImaStages(clock), policies: null }
   return { issuerUrl: 'https://verifier.example', guest, appraiser, challenges, ...kept, clock }
 }
 

@@ -43,9 +43,9 @@ describe.skipIf(!haveSwtpm)('a guest that is a TD and has a TPM', () => {
   const { machine, folder } = useTdMachine({ tpm: true })
   let agent: AgentProcess | undefined
   let homes = 0
-  const start = async () => {
+  const start = async (rules = [rule]) => {
     agent = await startEager(join(folder, `agent-${homes++}`), machine(), {
-      rules: [rule],
+      rules,
       tpm: ['pcrs = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 14, 23]'],
       issuer: ['url = "https://issuer.example"', 'max_characters = 20000'],
       tables: ['[measure]\nregisters = ["rtmr3", "pcr23"]\n'],
@@ -171,5 +171,21 @@ describe.skipIf(!haveSwtpm)('a guest that is a TD and has a TPM', () => {
     await machine().tpm.extendUnrecorded(23)
     expect(await measure({})).toEqual([503, 'evidence_unavailable', 'rtmr_log_diverged'])
     expect(await running.askToken({ fresh: true })).toMatchObject({ status: 502 })
+  })
+
+  it('leaves room in the log for others: a rule has its share, whoever starts the agent anew', async () => {
+    const small = rule.replace('domains = [', 'measure_bytes_max = 1024, domains = [').replaceAll('app/', 'small/')
+    const other = small.replaceAll('small/', 'other/').replace('"measurer"', '"other"')
+    const measure = (domain: string) =>
+      ask('/v1/measure', { register: 'rtmr3', ...event, domain, content: 'x'.repeat(400) })
+    for (const round of ['first', 'second']) {
+      await start([small, other])
+      const given = await Promise.all([1, 2, 3].map(() => measure(`small/${round}`)))
+      const statuses = given.map(({ status }) => status).sort()
+      expect(statuses).toEqual(round === 'first' ? [200, 200, 503] : [503, 503, 503])
+      expect(given.find(({ status }) => status === 503)?.document).toMatchObject({ cause_code: 'rtmr_log_share' })
+      expect((await measure(`other/${round}`)).status).toBe(200)
+      await agent?.stop()
+    }
   })
 })

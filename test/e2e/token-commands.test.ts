@@ -52,6 +52,11 @@ describe.skipIf(!haveSwtpm)('commands that hand tokens to other programs', () =>
     })
   })
 
+  it('gcp takes an empty output file for none, as client libraries say it', async () => {
+    const { code, out } = await gcp(['--audience', audience], { GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE: '' })
+    expect([code, JSON.parse(out).success]).toEqual([0, true])
+  })
+
   it('gcp tells an output file that cannot be written', async () => {
     const { code, out, err } = await gcp(['--audience', audience, '--output-file', '/proc/nowhere/x'])
     expect([code, err, JSON.parse(out).success]).toEqual([1, '', false])
@@ -99,7 +104,9 @@ describe.skipIf(!haveSwtpm)('commands that hand tokens to other programs', () =>
     expect([denied.code, denied.err.includes('policy_denied')]).toEqual([77, true])
     const absent = await runAttestd(['exec', '--socket', cloud.path('nobody.sock'), '--', 'touch', marker])
     expect([absent.code, absent.err.includes('AGENT_NOT_REACHED')]).toEqual([75, true])
-    expect((await exec('--env', 'A=B', '--', 'touch', marker)).code).toBe(64)
+    expect((await exec('--env', 'A=B', '--', 'touch', marker)).code).toBe(2)
+    expect((await exec('--timeout', '0', '--', 'touch', marker)).code).toBe(2)
+    expect((await exec()).code).toBe(2)
     expect(() => statSync(marker)).toThrow('ENOENT')
   })
 

@@ -6,6 +6,7 @@ import { encodePem } from '../../src/base/pki/pem.ts'
 import { AgentHome, AgentProcess, audience, callerRule, ownRule, problemOf } from '../support/agent-process.ts'
 import { RawClient } from '../support/raw-http.ts'
 import { haveSwtpm } from '../support/swtpm.ts'
+import { logged } from '../support/td-agent.ts'
 import { createRoot } from '../support/test-ca.ts'
 import { useTpmMachine } from '../support/tpm-machine.ts'
 
@@ -117,6 +118,22 @@ describe.skipIf(!haveSwtpm)('a running agent', () => {
     limitDescriptors(agent.pid, null)
     await agent.token()
     await agent.until(() => openDescriptors() <= before, 'back to its descriptors')
+  })
+
+  it('takes fewer connections where few descriptors may be open, and administrators are heard (API-23, F27)', async () => {
+    const home = new AgentHome(join(folder, 'few'), machine())
+    const wrapper = ['sh', '-c', 'ulimit -n 256; exec "$0" "$@"']
+    const few = await AgentProcess.start(home, { wrapper })
+    expect(logged(few, 'few_descriptors')).toMatchObject([{ descriptors: 256, connections: 18 }])
+    const clients = Array.from({ length: 60 }, () => new RawClient(home.path('api.sock')))
+    for (const client of clients) client.write('GET /livez HTTP/1.1\r\n\r\n')
+    const answers = await Promise.all(clients.map((client) => client.answers(1).catch(() => [])))
+    const statuses = new Set(answers.flat().map(({ status }) => status))
+    expect(answers.filter(([answer]) => answer?.status === 200)).toHaveLength(4)
+    expect([...statuses].filter((status) => ![200, 429, 503].includes(status))).toEqual([])
+    expect((await few.status()).broker).toBeDefined()
+    for (const client of clients) client.destroy()
+    expect(await few.stop()).toEqual({ code: 0, signal: null })
   })
 
   it('does not end because nobody reads its log any more', async () => {

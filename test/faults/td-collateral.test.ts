@@ -101,6 +101,7 @@ describe('a service of collateral that', () => {
       return answer.status === 200 && collateralOf(answer.body)['tcbInfo'] !== before['tcbInfo']
     }
     await running.until(follows, 'following', 15_000)
+    expect(logged(running, 'collateral_raised')).not.toEqual([])
     expect((await running.status()).td.collateral).toContainEqual(
       expect.objectContaining({ item: 'tdx-tcb-info-51d0ac000000-standard', failures: 0 }),
     )

@@ -138,6 +138,8 @@ function merged(own: readonly string[] = [], given: readonly string[] = []): rea
 
 export interface StartOptions {
   readonly environment?: Readonly<Record<string, string>>
+  /** Further options of `attestd run`. */
+  readonly options?: readonly string[]
   /** In place of `node`: must end up as the process itself. */
   readonly wrapper?: readonly string[]
   /** Descriptors from 3 on. */
@@ -170,9 +172,18 @@ export class AgentProcess {
   /** Starts it and does not wait. */
   static async spawn(home: AgentHome, options: StartOptions = {}): Promise<AgentProcess> {
     const program = await builtProgram()
-    const { wrapper = [], descriptors = [], environment = {}, nodeOptions = [] } = options
+    const { wrapper = [], descriptors = [], environment = {}, nodeOptions = [], options: more = [] } = options
     const root = ownUid === 0 ? ['--allow-root'] : []
-    const line = [process.execPath, ...nodeOptions, program, 'run', '--config', home.configurationFile, ...root]
+    const line = [
+      process.execPath,
+      ...nodeOptions,
+      program,
+      'run',
+      '--config',
+      home.configurationFile,
+      ...root,
+      ...more,
+    ]
     const [command = '', ...args] = [...wrapper, ...line]
     const child = spawn(command, args, {
       stdio: ['ignore', 'ignore', 'pipe', ...descriptors],

@@ -2,15 +2,17 @@ import { randomBytes } from 'node:crypto'
 import pino from 'pino'
 import { configurationSchema } from '../../src/agent/configuration/schema.ts'
 import { acceptOwnToken } from '../../src/agent/embedded/accept-own-token.ts'
+import type { AppraisalPolicies } from '../../src/agent/embedded/appraisal-policies.ts'
 import type { Appraiser } from '../../src/agent/embedded/appraiser.ts'
 import { BatchLedger } from '../../src/agent/embedded/batch-ledger.ts'
 import { createEmbeddedSource } from '../../src/agent/embedded/embedded-source.ts'
 import { createEnrolments, type EnrolmentParts } from '../../src/agent/embedded/enrolments.ts'
-import type { EncodedDocument, FixedTpm } from '../../src/agent/embedded/evidence-tasks.ts'
+import type { EncodedDocument, FixedTpm, JudgedGuest } from '../../src/agent/embedded/evidence-tasks.ts'
 import type { ImaRecords } from '../../src/agent/embedded/guest.ts'
 import { type ImaStart, imaPartBytes } from '../../src/agent/embedded/ima-parts.ts'
 import { LastAppraisals } from '../../src/agent/embedded/last-appraisal.ts'
 import { performTask } from '../../src/agent/embedded/perform-task.ts'
+import { PolicyJudge } from '../../src/agent/embedded/policy-judge.ts'
 import { queueFull } from '../../src/agent/embedded/queue-full.ts'
 import type { Settings } from '../../src/agent/wiring/settings.ts'
 import type { EkTrust } from '../../src/agent/wiring/trust-files.ts'
@@ -27,7 +29,7 @@ import type { TpmReferences } from '../../src/reference-values/tpm-references.ts
 import { MemoryStore } from '../../src/registry/memory-store.ts'
 import type { RegistryStore } from '../../src/registry/registry-store.ts'
 import type { TokenRequest } from '../../src/results/token-request.ts'
-import type { GuestAppraisal, TpmRequirements } from '../../src/verifier/index.ts'
+import type { TpmRequirements } from '../../src/verifier/index.ts'
 import { certifyEk, ekAuthority, maker } from './enrolling-tpm.ts'
 import { FakeClock } from './fake-clock.ts'
 import { rsaKey, simpleIssuer, simplePolicies } from './issuing.ts'
@@ -39,7 +41,11 @@ const never = new AbortController().signal
 
 /** On the calling thread: sources run as they are, without a build. */
 export const directAppraiser: Appraiser = {
-  appraise: async (evidence, inputs) => performTask({ do: 'appraise', evidence, inputs }) as GuestAppraisal,
+  appraise: async (evidence, inputs, question) =>
+    performTask(
+      { do: 'appraise', evidence, inputs, ...(question ? { question } : {}) },
+      { policies: new PolicyJudge() },
+    ) as JudgedGuest,
   fixContainer: async (evidence) => performTask({ do: 'fixContainer', evidence }) as FixedTpm,
   stageImaPart: async (part, inputs) => performTask({ do: 'stageImaPart', part, inputs }) as ImaStart | null,
   encodeDocument: async (parts) => {
@@ -86,6 +92,8 @@ export class EmbeddedMachine {
   readonly sent: { readonly from: number; readonly records: number }[] = []
   /** Of the sources that are made from now on. */
   references: TpmReferences | null = null
+  /** Likewise. */
+  policies: AppraisalPolicies | null = null
   /** In place of the size of a part of the IMA log, in bytes; who asks for more than a part gets it. */
   longestPart = Infinity
   /** Records at the end of the IMA log that no PCR knows of. */
@@ -146,7 +154,7 @@ export class EmbeddedMachine {
     })
     const own = {
       ...{ issuer: embeddedIssuer, jwks: () => keys.jwks(), simulator, clock },
-      ...{ tee: 'tpm' as const, tcbStatuses: null, allowDebug: false },
+      ...{ tee: 'tpm' as const, tcbStatuses: null, allowDebug: false, policies: this.policies },
     }
     const source = createEmbeddedSource({
       name: 'local',
@@ -163,6 +171,7 @@ export class EmbeddedMachine {
         },
         td: null,
       },
+      policies: this.policies,
       appraiser: directAppraiser,
       challenges: new Challenges({ clock, random: randomBytes, capacity: 4 }),
       issuer: simpleIssuer(embeddedIssuer, keys, clock),

@@ -1,5 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { startToldProcess, type ToldProcess } from './told-process.ts'
 
 export interface TcpCallerOptions {
   readonly host: string
@@ -9,12 +8,11 @@ export interface TcpCallerOptions {
   readonly uid?: number
 }
 
-/** A process of its own, of the user that is asked for, with one TCP connection. */
-export interface TcpCaller {
-  /** `write TEXT`, `half` (closes its sending side), `end` (closes), `reset`. Resolves when it is done. */
-  tell(word: string): Promise<void>
-  kill(): Promise<void>
-}
+/**
+ * A process of its own, of the user that is asked for, with one TCP connection. It is told `write TEXT`, `half` (closes its
+ * sending side), `end` (closes), `reset`.
+ */
+export type TcpCaller = ToldProcess
 
 const script = `
 import { createConnection } from 'node:net'
@@ -38,31 +36,6 @@ createInterface({ input: process.stdin }).on('line', (line) => {
 `
 
 /** Resolves when it is connected. */
-export async function startTcpCaller(options: TcpCallerOptions): Promise<TcpCaller> {
-  const child: ChildProcess = spawn(process.execPath, ['--input-type=module', '-e', script, JSON.stringify(options)], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
-  const lines: string[] = []
-  child.stdout?.on('data', (chunk: Buffer) => {
-    lines.push(...String(chunk).trim().split('\n'))
-    child.emit('line')
-  })
-  child.once('exit', () => child.emit('line'))
-  const answer = async () => {
-    while (lines.length === 0 && child.exitCode === null) await once(child, 'line')
-    const line = lines.shift() ?? 'gone'
-    if (line !== 'done') throw new Error(`the caller says ${line}`)
-  }
-  await answer()
-  return {
-    async tell(word) {
-      child.stdin?.write(`${word}\n`)
-      await answer()
-    },
-    async kill() {
-      if (child.exitCode !== null || child.signalCode !== null) return
-      child.kill('SIGKILL')
-      await once(child, 'exit')
-    },
-  }
+export function startTcpCaller(options: TcpCallerOptions): Promise<TcpCaller> {
+  return startToldProcess({ script, values: [JSON.stringify(options)], lastWord: 'gone' })
 }

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import { tcpCaller } from '../../src/policies/caller-identity.ts'
 import { ConsumerSecrets, parseConsumerSecret } from '../../src/workload-api/compat/consumer-secrets.ts'
 import type { Surface } from '../../src/workload-api/compat/surface.ts'
 import { type RawAnswer, rawRequest } from './raw-http.ts'
 import { openSurface } from './surface-room.ts'
-import { request, someone } from './workload-room.ts'
+import { request } from './workload-room.ts'
 
 /** What `openSurface` takes beside the surface. */
 type SurfaceParts = NonNullable<Parameters<typeof openSurface>[1]>
@@ -23,16 +24,7 @@ export function drawSecrets<Name extends string>(...names: readonly Name[]) {
 export async function openTcpSurface(surface: Surface, parts: SurfaceParts = {}) {
   const room = await openSurface(surface, parts)
   const callAs = (uid: number | null) => {
-    room.identifier.next = async () => ({
-      ...someone,
-      identity: 'tcp-uid',
-      pid: 0,
-      uid,
-      gid: null,
-      unit: null,
-      slice: null,
-      listener: surface.listener,
-    })
+    room.identifier.next = async () => tcpCaller(uid, surface.listener)
   }
   callAs(1001)
   const ask = (target: string, headers: readonly string[] = [], method = 'GET', body = ''): Promise<RawAnswer> =>

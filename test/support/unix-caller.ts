@@ -1,5 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { startToldProcess, type ToldProcess } from './told-process.ts'
 
 export interface CallerOptions {
   readonly uid?: number
@@ -9,16 +8,12 @@ export interface CallerOptions {
   readonly name?: string
 }
 
-/** A process of its own that connects to a Unix socket and does as it is told: real credentials for identity tests. */
-export interface UnixCaller {
-  readonly pid: number
-  /**
-   * `write`, `uid N` (changes its effective uid), `exit`, or `hand-over`: a child keeps the socket and writes to it,
-   * and the process that connected ends. Resolves when it is done.
-   */
-  tell(word: string): Promise<void>
-  kill(): Promise<void>
-}
+/**
+ * A process of its own that connects to a Unix socket: real credentials for identity tests. It is told `write`, `uid N`
+ * (changes its effective uid), `exit`, or `hand-over`: a child keeps the socket and writes to it, and the process that
+ * connected ends.
+ */
+export type UnixCaller = ToldProcess
 
 /** Changing another process's user needs root. */
 export const canChangeUser = process.getuid?.() === 0
@@ -53,34 +48,6 @@ createInterface({ input: process.stdin }).on('line', (line) => {
 })
 `
 
-export async function startCaller(path: string, options: CallerOptions = {}): Promise<UnixCaller> {
-  const child: ChildProcess = spawn(
-    process.execPath,
-    ['--input-type=module', '-e', script, path, JSON.stringify(options)],
-    { stdio: ['pipe', 'pipe', 'inherit'] },
-  )
-  const lines: string[] = []
-  child.stdout?.on('data', (chunk: Buffer) => {
-    lines.push(...String(chunk).trim().split('\n'))
-    child.emit('line')
-  })
-  child.once('exit', () => child.emit('line'))
-  const answer = async () => {
-    while (lines.length === 0 && child.exitCode === null) await once(child, 'line')
-    const line = lines.shift() ?? 'done'
-    if (line !== 'done') throw new Error(`the caller says ${line}`)
-  }
-  await answer()
-  return {
-    pid: child.pid ?? 0,
-    async tell(word) {
-      child.stdin?.write(`${word}\n`)
-      await answer()
-    },
-    async kill() {
-      if (child.exitCode !== null || child.signalCode !== null) return
-      child.kill('SIGKILL')
-      await once(child, 'exit')
-    },
-  }
+export function startCaller(path: string, options: CallerOptions = {}): Promise<UnixCaller> {
+  return startToldProcess({ script, values: [path, JSON.stringify(options)], lastWord: 'done' })
 }

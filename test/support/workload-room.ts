@@ -9,7 +9,7 @@ import type { CallerIdentity } from '../../src/policies/caller-identity.ts'
 import { type CallerRuleOptions, parseCallerRules } from '../../src/policies/caller-rules.ts'
 import type { EntryDescription, ServedToken } from '../../src/results/served-token.ts'
 import type { TokenDemand, TokenRequest } from '../../src/results/token-request.ts'
-import type { CallerHandle, CallerIdentifier, CallerLoss } from '../../src/workload-api/caller-identifier.ts'
+import type { CallerHandle, CallerIdentifier, CallerState } from '../../src/workload-api/caller-identifier.ts'
 import type { TokenProvider } from '../../src/workload-api/token-provider.ts'
 import type { WorkloadEvent, WorkloadLog } from '../../src/workload-api/workload-log.ts'
 import {
@@ -36,8 +36,8 @@ export const someone: CallerIdentity = {
 export class FakeIdentifier implements CallerIdentifier {
   next: () => Promise<CallerIdentity> = () => Promise.resolve(someone)
   uid: ((socket: Socket) => number | null) | null = () => someone.uid
-  state: 'there' | CallerLoss = 'there'
-  check: (() => Promise<'there' | CallerLoss>) | null = null
+  state: CallerState = 'there'
+  check: CallerHandle['check'] | null = null
   identified = 0
   checks = 0
   open = 0
@@ -50,7 +50,7 @@ export class FakeIdentifier implements CallerIdentifier {
       caller,
       check: () => {
         this.checks++
-        return this.check ? this.check() : Promise.resolve(this.state)
+        return this.check ? this.check() : this.state
       },
       close: () => {
         this.open--
@@ -68,11 +68,18 @@ export class FakeProvider implements TokenProvider {
   readonly asked: { request: TokenRequest; demand: TokenDemand; signal: AbortSignal }[] = []
   described = 0
   lifeS = 900
+  /** What is at hand without waiting; by default nothing is. */
+  atHand: ((request: TokenRequest) => Partial<ServedToken> | null) | null = null
   answer: ((request: TokenRequest, signal: AbortSignal) => Promise<Partial<ServedToken>>) | null = null
   #clock: Pick<Clock, 'now'>
 
   constructor(clock: Pick<Clock, 'now'>) {
     this.#clock = clock
+  }
+
+  takeAtHand(request: TokenRequest): ServedToken | null {
+    const parts = this.atHand?.(request) ?? null
+    return parts === null ? null : { ...this.tokenFor(request), ...parts }
   }
 
   async obtainToken(request: TokenRequest, demand: TokenDemand, signal: AbortSignal): Promise<ServedToken> {

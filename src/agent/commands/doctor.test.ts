@@ -18,7 +18,7 @@ const hostOf =
   (file?: string): ExaminedHost => ({
     file: file ?? join(folder, 'default.toml'),
     explicit: file !== undefined,
-    host: { clock: new FakeClock(), random: (size) => new Uint8Array(size), libc: null },
+    host: { clock: new FakeClock(), random: (size) => new Uint8Array(size), libc: null, testMode: null },
     uid: process.geteuid?.() ?? 0,
     nodeVersion: '22.1.0',
     callers: { identity: 'pidfd', degraded: null },

@@ -37,10 +37,13 @@ function leftMs(timeoutS: number): number {
   return Math.max(1, timeoutS * 800 - performance.now())
 }
 
+/** Client libraries set the variable to nothing where no file is configured: an empty path is none. */
+const isNamed = (path: string | undefined): path is string => path !== undefined && path !== ''
+
 async function answer({ audience, outputFile, timeout, socket }: GcpOptions): Promise<string> {
   const asked = audience === undefined ? {} : { audience }
   const text = success(await fetchToken({ socket, ...asked, timeoutMs: leftMs(timeout) }))
-  if (outputFile !== undefined) {
+  if (isNamed(outputFile)) {
     const random = (size: number) => new Uint8Array(randomBytes(size))
     await writeAtomically(outputFile, new TextEncoder().encode(text), { mode: 0o600, random })
   }

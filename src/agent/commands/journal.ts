@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises'
 import { Command } from 'commander'
-import type { JsonObject } from '../../base/json.ts'
-import { isFileName, longestFile } from '../../passport/journal/journal-files.ts'
+import type { JsonObject, JsonValue } from '../../base/json.ts'
+import { isFileName } from '../../passport/journal/journal-files.ts'
 import { readJournal } from '../../passport/journal/read-journal.ts'
-import { type JournalVerdict, JournalVerifier } from '../../passport/journal/verify-journal.ts'
+import { type JournalVerdict, verifyJournal } from '../../passport/journal/verify-journal.ts'
 import { journalFolder } from '../../platform/journal-folder.ts'
 import { defaultConfigurationFile, readConfiguration } from '../configuration/read.ts'
 import { agentErrors } from '../errors.ts'
@@ -34,10 +34,7 @@ function renderVerdict({ records, first, head, broken, tornBytes }: JournalVerdi
 }
 
 async function verify(io: CommandIo, options: JournalOptions): Promise<void> {
-  const files = await filesOf(options)
-  const verifier = new JournalVerifier()
-  for (const name of await files.list()) verifier.take(name, await files.read(name, longestFile))
-  const { verdict } = verifier
+  const verdict = await verifyJournal(await filesOf(options))
   io.out(options.json ? `${JSON.stringify(verdict)}\n` : renderVerdict(verdict))
   if (verdict.broken === null) return
   const { file, line, says } = verdict.broken
@@ -46,12 +43,18 @@ async function verify(io: CommandIo, options: JournalOptions): Promise<void> {
 
 const places = ['seq', 'boot_id', 'wall', 'boot_ms', 'event', 'prev', 'hash']
 
-function renderRecord(line: string): string {
+/** A number that no calendar has stands as it is: whoever wrote it had no believable clock, or was not the agent. */
+function shownTime(wall: JsonValue | undefined): string {
+  const time = new Date(Number(wall))
+  return Number.isNaN(time.getTime()) ? String(wall) : time.toISOString()
+}
+
+export function renderRecord(line: string): string {
   const record = JSON.parse(line) as JsonObject
   const { seq, wall, event } = record
   const facts = Object.entries(record).filter(([name]) => !places.includes(name))
   const shown = facts.map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
-  return `${escaped([seq, new Date(Number(wall)).toISOString(), event, ...shown].join(' '))}\n`
+  return `${escaped([seq, shownTime(wall), event, ...shown].join(' '))}\n`
 }
 
 async function show(io: CommandIo, options: JournalOptions & { readonly since: number }): Promise<void> {

@@ -8,13 +8,15 @@ import { Agent } from '../agent.ts'
 import { defaultConfigurationFile, readConfiguration } from '../configuration/read.ts'
 import { agentErrors } from '../errors.ts'
 import { createLog, type LogLevel } from '../log.ts'
-import { type Host, openHost } from '../wiring/host.ts'
+import { requireNoService } from '../test-mode.ts'
+import { type Host, openHost, openTestHost } from '../wiring/host.ts'
 import { requireSafeProcess } from '../wiring/process-safety.ts'
 import { clearStateDirectory, requireStateDirectory } from '../wiring/state-files.ts'
 
 interface RunOptions {
   readonly config: string
   readonly allowRoot?: boolean
+  readonly testMode?: boolean
 }
 
 /** BRK-143: less than 10 s, whatever hangs. */
@@ -63,10 +65,10 @@ async function takeState(directory: string, host: Host): Promise<FileLock | null
   return lock
 }
 
-async function openAgent(config: string): Promise<OpenedAgent> {
+async function openAgent(config: string, testMode: boolean): Promise<OpenedAgent> {
   const loaded = await readConfiguration(config)
   const { log_level: level, state_directory: directory } = loaded.configuration.agent
-  const host = openHost()
+  const host = testMode ? openTestHost() : openHost()
   const log = createLog(level, { journal: process.env['JOURNAL_STREAM'] !== undefined })
   if (host.libc) forbidCoreDumps(host.libc)
   endWithoutThreads(host.libc)
@@ -75,10 +77,11 @@ async function openAgent(config: string): Promise<OpenedAgent> {
 }
 
 /** Signals are heard from the first moment on: unheard, SIGHUP would end the process and SIGUSR1 open the inspector. */
-async function runAgent({ config, allowRoot = false }: RunOptions): Promise<void> {
+async function runAgent({ config, allowRoot = false, testMode = false }: RunOptions): Promise<void> {
   requireSafeProcess({ environment: process.env, execArgv: process.execArgv, euid: process.geteuid?.() }, allowRoot)
+  if (testMode) requireNoService(process.env)
   const stop = new AbortController()
-  const opening = openAgent(config)
+  const opening = openAgent(config, testMode)
   // What an action rejects with is a bug: nobody hears it, and it ends the process.
   const onceOpen = (act: (opened: OpenedAgent) => unknown) => void opening.then(act, () => undefined)
   handleSignals({
@@ -107,6 +110,10 @@ export function runCommand(): Command {
     .description('run the agent')
     .option('--config <file>', 'configuration file', defaultConfigurationFile)
     .option('--allow-root', 'run although the user is root')
+    .option(
+      '--test-mode',
+      'let administrators move the clocks, and take tokens of a few seconds; simulated devices only',
+    )
     .action(async (options: RunOptions, command: Command) => {
       if (command.args.length > 0) throw agentErrors.error('USAGE', `unexpected argument ${command.args[0]}`)
       await runAgent(options)

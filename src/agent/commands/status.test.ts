@@ -35,6 +35,7 @@ const td: TdStatus = {
 }
 const healthy: AgentStatus = {
   version: '9.8.7',
+  testMode: false,
   pid: 4711,
   startedAt: at,
   ready: true,
@@ -121,6 +122,38 @@ describe('the state of an agent', () => {
     expect(out).toMatch(/^NOT ready: warm:0:failed, tpm:TPM_TIMEOUT\n/)
     expect(out).toContain('TPM        /dev/tpmrm0, closed, last error TPM_TIMEOUT\n')
     expect(out).toContain('clock      unsafe\n')
+  })
+
+  it('shows what each appraisal policy said, and where one that does not permit stops (POL-820)', async () => {
+    const [hash, quiet] = ['ab'.repeat(32), { lines: [], missed: [], rule: null, message: null }]
+    const said = [
+      { ...quiet, id: 'site', verdict: 'permit', lines: [2] },
+      { ...quiet, id: 'strict', verdict: 'deny-rule', lines: [3, 9] },
+      { ...quiet, id: 'silent', verdict: 'no-permit', missed: [{ rule: 4, condition: 6 }] },
+      {
+        ...quiet,
+        id: 'broken',
+        verdict: 'error',
+        lines: [5],
+        rule: 'POL-412',
+        message: "'<' needs two Integers\u001b",
+      },
+    ]
+    const policies = [...said.map(({ id }) => id), 'idle'].map((id) => ({ id, hash, usual: id !== 'idle' }))
+    const evidence = { affirmed: true, at, findings: [], policies: said }
+    await answering({ ...healthy, appraisals: { enrolment: null, evidence }, policies })
+    const { out } = await show()
+    expect(out).toContain(
+      [
+        'policies   5 configured',
+        `  site  permits, sha256 ${hash}`,
+        `  strict  DENIES: deny-rule, line 3, 9, sha256 ${hash}`,
+        `  silent  DENIES: no-permit; the rule of line 4 stops at line 6, sha256 ${hash}`,
+        `  broken  ERROR POL-412: '<' needs two Integers\\x1b, line 5, sha256 ${hash}`,
+        `  idle  not asked yet, sha256 ${hash}, only where it is named`,
+        '',
+      ].join('\n'),
+    )
   })
 
   it('shows findings with what failed first and its remedy, and only counts what passed', async () => {

@@ -24,60 +24,58 @@ const shared = {
     .describe('allows an http endpoint on loopback, for trying things out'),
 }
 
-const listen = loopbackAddress.describe('address of the surface; loopback only')
+const roleIn = (form: RegExp) =>
+  z.string().regex(form, 'must be the ARN of a role').describe('ARN of the role that it gets')
 
-export const awsContainer = z
-  .strictObject({
-    listen,
-    issuer: surfaceIssuer,
-    consumers: z
-      .array(
-        z.strictObject({
-          ...shared,
-          role: z
-            .string()
-            .regex(/^arn:aws[a-z-]{0,16}:iam::[0-9]{12}:role\/[\w+=,.@/-]{1,512}$/, 'must be the ARN of a role')
-            .describe('ARN of the role that it gets'),
-          session_name: z
-            .string()
-            .regex(/^[\w+=,.@-]{2,64}$/, 'must be 2 to 64 letters, digits and _+=,.@-')
-            .exactOptional()
-            .describe('name of its sessions in the trail of the cloud; default: `attestd-` and its name'),
-        }),
-      )
-      .min(1)
-      .max(64)
-      .describe('who gets which role'),
-  })
-  .optional()
-  .describe('credentials of AWS roles for `AWS_CONTAINER_CREDENTIALS_FULL_URI`; off without this table')
+/** `told`: what its form allows besides. */
+const sessionNameOf = (form: RegExp, told: string) =>
+  z
+    .string()
+    .regex(form, `must be 2 to 64 letters, digits and ${told}`)
+    .exactOptional()
+    .describe('name of its sessions in the trail of the cloud; default: `attestd-` and its name')
 
-export const alibabaUri = z
-  .strictObject({
-    listen,
-    issuer: surfaceIssuer,
-    consumers: z
-      .array(
-        z.strictObject({
-          ...shared,
-          role: z
-            .string()
-            .regex(/^acs:ram::[0-9]{1,32}:role\/[A-Za-z0-9._-]{1,64}$/, 'must be the ARN of a role')
-            .describe('ARN of the role that it gets'),
-          oidc_provider: z
-            .string()
-            .regex(/^acs:ram::[0-9]{1,32}:oidc-provider\/[A-Za-z0-9._-]{1,128}$/, 'must be the ARN of an OIDC provider')
-            .describe('ARN of the OIDC provider that stands for the issuer'),
-          session_name: z
-            .string()
-            .regex(/^[A-Za-z0-9.@_-]{2,64}$/, 'must be 2 to 64 letters, digits and .@_-')
-            .exactOptional()
-            .describe('name of its sessions in the trail of the cloud; default: `attestd-` and its name'),
-        }),
-      )
-      .min(1)
-      .max(64)
-      .describe('who gets which role; the secret is a part of the URI and has 43 characters of base64url'),
-  })
-  .optional()
-  .describe('credentials of Alibaba Cloud roles for `ALIBABA_CLOUD_CREDENTIALS_URI`; off without this table')
+/** The table of a surface whose consumers each have what is shared and `own`. */
+function surfaceOf<Own extends z.ZodRawShape>(
+  own: Own,
+  { consumers, surface }: Record<'consumers' | 'surface', string>,
+) {
+  return z
+    .strictObject({
+      listen: loopbackAddress.describe('address of the surface; loopback only'),
+      issuer: surfaceIssuer,
+      consumers: z
+        .array(z.strictObject({ ...shared, ...own }))
+        .min(1)
+        .max(64)
+        .describe(consumers),
+    })
+    .optional()
+    .describe(`${surface}; off without this table`)
+}
+
+export const awsContainer = surfaceOf(
+  {
+    role: roleIn(/^arn:aws[a-z-]{0,16}:iam::[0-9]{12}:role\/[\w+=,.@/-]{1,512}$/),
+    session_name: sessionNameOf(/^[\w+=,.@-]{2,64}$/, '_+=,.@-'),
+  },
+  {
+    consumers: 'who gets which role',
+    surface: 'credentials of AWS roles for `AWS_CONTAINER_CREDENTIALS_FULL_URI`',
+  },
+)
+
+export const alibabaUri = surfaceOf(
+  {
+    role: roleIn(/^acs:ram::[0-9]{1,32}:role\/[A-Za-z0-9._-]{1,64}$/),
+    oidc_provider: z
+      .string()
+      .regex(/^acs:ram::[0-9]{1,32}:oidc-provider\/[A-Za-z0-9._-]{1,128}$/, 'must be the ARN of an OIDC provider')
+      .describe('ARN of the OIDC provider that stands for the issuer'),
+    session_name: sessionNameOf(/^[A-Za-z0-9.@_-]{2,64}$/, '.@_-'),
+  },
+  {
+    consumers: 'who gets which role; the secret is a part of the URI and has 43 characters of base64url',
+    surface: 'credentials of Alibaba Cloud roles for `ALIBABA_CLOUD_CREDENTIALS_URI`',
+  },
+)

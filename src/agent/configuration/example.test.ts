@@ -17,7 +17,7 @@ describe('systemd/attestd.toml', () => {
   it('shows every key', () => {
     const shown = parseToml(uncommented) as Record<string, object>
     for (const [section, schema] of Object.entries(configurationSchema.shape)) {
-      const minimal = { issuer: { url: 'https://x.example' }, registry: { store: 'memory' } }
+      const minimal = { issuer: { url: 'https://x.example' }, registry: { store: 'memory' }, policies: {} }
       const keys = Object.keys(configurationSchema.parse(minimal)[section as 'tpm'])
       expect(Object.keys(shown[section] ?? {}), `${section} ${schema.type}`).toEqual(expect.arrayContaining(keys))
     }

@@ -1,6 +1,7 @@
 import { parse as parseToml, TomlError } from 'smol-toml'
 import type { z } from 'zod'
 import type { AttestdError } from '../../base/errors.ts'
+import { nearWords } from '../../base/near-words.ts'
 import { agentErrors } from '../errors.ts'
 import { type Configuration, configurationSchema } from './schema.ts'
 import { lineOfKey } from './toml-lines.ts'
@@ -10,20 +11,6 @@ const shownKey = (path: readonly PropertyKey[]) =>
     .map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`))
     .join('')
     .replace(/^\./, '')
-
-/** Fewest insertions, deletions and exchanges between two words. */
-function distance(left: string, right: string): number {
-  let row = Array.from({ length: right.length + 1 }, (_, at) => at)
-  for (const [i, letter] of [...left].entries()) {
-    const next = [i + 1]
-    for (const [j, other] of [...right].entries()) {
-      const exchange = (row[j] ?? 0) + (letter === other ? 0 : 1)
-      next.push(Math.min(exchange, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row.at(-1) ?? 0
-}
 
 /** The keys that may stand where `path` stands, from the schema itself. */
 function allowedKeys(path: readonly PropertyKey[]): string[] {
@@ -47,7 +34,7 @@ function unwrapped(schema: unknown): unknown {
 }
 
 function unknownKey(key: string, allowed: readonly string[]): string {
-  const near = allowed.filter((other) => distance(key, other) <= 2)
+  const near = nearWords(key, allowed)
   return near.length > 0
     ? `is not a key; did you mean ${near.join(' or ')}?`
     : `is not a key; allowed: ${allowed.join(', ')}`

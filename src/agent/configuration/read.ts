@@ -1,4 +1,4 @@
-import { constants } from 'node:fs'
+import { constants, type Stats } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { parseUtf8 } from '../../base/json.ts'
 import { agentErrors } from '../errors.ts'
@@ -9,7 +9,7 @@ export const defaultConfigurationFile = '/etc/attestd/attestd.toml'
 const largestFile = 1 << 20
 
 /** API-69: whoever may write the file decides who gets tokens, so only root and the agent's own user may. */
-function problemWith(stat: { uid: number; mode: number; size: number; isFile(): boolean }): string | undefined {
+function problemWith(stat: Stats): string | undefined {
   if (!stat.isFile()) return 'is not a regular file'
   if (stat.uid !== 0 && stat.uid !== process.geteuid?.()) return `belongs to uid ${stat.uid}`
   if ((stat.mode & 0o022) !== 0) return `may be written by others (mode ${(stat.mode & 0o777).toString(8)})`
@@ -23,10 +23,10 @@ export interface LoadedConfiguration {
 }
 
 /**
- * Reads and checks a configuration file. Throws `CONFIGURATION_UNREADABLE` (absent, no permission, writable by others)
- * or `CONFIGURATION_INVALID` (naming line and key). The text is kept so that later checks can name lines too.
+ * Reads a file of which the content decides who gets tokens. Throws `CONFIGURATION_UNREADABLE` for one that is absent, too
+ * large, or that others than root and the user of the agent may write.
  */
-export async function readConfiguration(file: string): Promise<LoadedConfiguration> {
+export async function readGuardedFile(file: string): Promise<Uint8Array> {
   const unreadable = (says: string, cause?: unknown) =>
     agentErrors.error('CONFIGURATION_UNREADABLE', `${file}: ${says}`, { facts: { file }, cause })
   // Without O_NONBLOCK a named pipe would be waited for, and with it every later reload.
@@ -36,9 +36,17 @@ export async function readConfiguration(file: string): Promise<LoadedConfigurati
   try {
     const problem = problemWith(await handle.stat())
     if (problem) throw unreadable(problem)
-    const text = parseUtf8(await handle.readFile(), file)
-    return { file, text, configuration: parseConfiguration(text, file) }
+    return new Uint8Array(await handle.readFile())
   } finally {
     await handle.close()
   }
+}
+
+/**
+ * Reads and checks a configuration file. Throws `CONFIGURATION_UNREADABLE` (absent, no permission, writable by others)
+ * or `CONFIGURATION_INVALID` (naming line and key). The text is kept so that later checks can name lines too.
+ */
+export async function readConfiguration(file: string): Promise<LoadedConfiguration> {
+  const text = parseUtf8(await readGuardedFile(file), file)
+  return { file, text, configuration: parseConfiguration(text, file) }
 }

@@ -1,10 +1,7 @@
 import { z } from 'zod'
-import { audience, path } from './value-forms.ts'
+import { audience, path, policyId } from './value-forms.ts'
 
 const url = z.string().min(1).max(1024)
-const policyId = z
-  .string()
-  .regex(/^[A-Za-z0-9._-]{1,128}$/, 'must be 1 to 128 letters, digits, dots, underscores and hyphens')
 
 /** A remote verifier that issues tokens of its own. */
 export const remotes = z

@@ -6,6 +6,7 @@ import { millisecondsOf } from './duration.ts'
 import { imaPolicy } from './ima-section.ts'
 import { journal } from './journal-section.ts'
 import { measure, onMeasure } from './measure-section.ts'
+import { policies } from './policies-section.ts'
 import { registry } from './registry-section.ts'
 import { remotes } from './remote-section.ts'
 import { sinks, tokenFiles } from './sink-sections.ts'
@@ -199,6 +200,7 @@ export const configurationSchema = z.strictObject({
   tpm,
   tdx,
   verifier,
+  policies,
   registry,
   collateral,
   issuer,

@@ -19,3 +19,8 @@ export const use = z.enum(['auto', 'required', 'off']).default('auto')
 export const audience = z
   .string()
   .regex(/^[\x21-\x7e]{1,256}$/, 'must be 1 to 256 printable ASCII characters without space')
+
+/** POL-442. */
+export const policyId = z
+  .string()
+  .regex(/^[A-Za-z0-9._-]{1,128}$/, 'must be 1 to 128 letters, digits, dots, underscores and hyphens')

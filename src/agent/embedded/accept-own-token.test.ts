@@ -17,12 +17,13 @@ const jkt = toBase64url(createHash('sha256').update('key').digest())
 function ownPayload(change: Members = {}): Members {
   const { eat_nonce, nonce, azp, cnf, amr, auth_time, at_hash, c_hash, ...rest } = tpmPayload()
   const times = { iat: tokenNow, nbf: tokenNow, exp: tokenNow + 900 }
-  return commitPayload({ ...rest, ...times, iss: embeddedIssuer, aud: 'https://rp.example', ...change })
+  const reports = { 'evaluation-reports': [{ 'policy-id': 'builtin', 'policy-hash': 'f0'.repeat(32) }] }
+  return commitPayload({ ...rest, ...times, ...reports, iss: embeddedIssuer, aud: 'https://rp.example', ...change })
 }
 
 const ownTokens = (simulator: boolean): OwnTokens => ({
   ...{ issuer: embeddedIssuer, jwks: () => ({ keys: [signer.jwk] }), simulator, clock },
-  ...{ tee: 'tpm', tcbStatuses: null, allowDebug: false },
+  ...{ tee: 'tpm', tcbStatuses: null, allowDebug: false, policies: null },
 })
 
 async function outcome(payload: Members, change: Partial<TokenRequest> = {}, simulator = false): Promise<string> {

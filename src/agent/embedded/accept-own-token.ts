@@ -1,12 +1,14 @@
 import { parseText } from '../../base/bytes.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { AttestdError } from '../../base/errors.ts'
-import { type JsonObject, parseJsonObject } from '../../base/json.ts'
+import { isJsonObject, type JsonObject, parseJsonObject } from '../../base/json.ts'
 import type { AcceptedToken } from '../../passport/token-source.ts'
 import { createTokenVerifier, type AcceptedToken as VerifiedToken } from '../../relying-party/index.ts'
 import type { TokenTrust } from '../../relying-party/token-trust.ts'
 import type { Tee } from '../../results/acr.ts'
 import type { TokenRequest } from '../../results/token-request.ts'
+import { type AppraisalPolicies, policiesOf } from './appraisal-policies.ts'
+import { builtinPolicyId } from './builtin-policy.ts'
 import { embeddedErrors } from './errors.ts'
 
 export interface OwnTokens {
@@ -18,6 +20,8 @@ export interface OwnTokens {
   /** TCB statuses that policy accepts of a TD; null where there is none. */
   readonly tcbStatuses: readonly string[] | null
   readonly allowDebug: boolean
+  /** Null: none are evaluated. */
+  readonly policies: AppraisalPolicies | null
   readonly clock: Clock
 }
 
@@ -51,6 +55,21 @@ function requireWhatWasIssued(request: TokenRequest, accepted: VerifiedToken, ow
   if (request.ttlS !== null && accepted.expiresAt - accepted.issuedAt > request.ttlS) {
     throw bad('TOK-44', 'the token lives longer than was asked for')
   }
+}
+
+/**
+ * TOK-26: exactly the policies of the request, in their order and with the texts that are in force now. A token of before
+ * a restart may have been issued under others; what was issued under the requirements alone is no token under policies.
+ */
+function requirePolicies(request: TokenRequest, claims: JsonObject, { policies }: OwnTokens): void {
+  const asked = policiesOf(policies, request).map(({ id, hash }) => `${id} ${hash}`)
+  const reports = claims['evaluation-reports']
+  const evaluated = (Array.isArray(reports) ? reports : []).flatMap((report) => {
+    if (!isJsonObject(report) || report['policy-id'] === builtinPolicyId) return []
+    return [`${report['policy-id']} ${report['policy-hash']}`]
+  })
+  if (evaluated.length === asked.length && asked.every((one, at) => evaluated[at] === one)) return
+  throw bad('TOK-26', 'the token was issued under other policies')
 }
 
 /** All claims of a token that was accepted, also those that a relying party gets only if it expected them. */
@@ -93,8 +112,10 @@ async function judge(
   const [nonce] = request.nonces
   const accepted = await verifier.accept(token, nonce === undefined ? {} : { eatNonce: nonce })
   requireAudience(request.audience, accepted.audience)
-  requireBinding(request, payloadOf(token))
+  const claims = payloadOf(token)
+  requireBinding(request, claims)
   requireWhatWasIssued(request, accepted, own)
+  requirePolicies(request, claims, own)
   const { issuer, issuedAt, expiresAt, jti, kid } = accepted
   if (jti === undefined || kid === undefined) throw bad('BRK-102', 'the token has no jti or no kid')
   return { issuer, audience: accepted.audience, issuedAt, expiresAt, jti, kid }

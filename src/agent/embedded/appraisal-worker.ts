@@ -1,4 +1,5 @@
 import { parentPort } from 'node:worker_threads'
+import { openedOnce } from '../../base/opened-once.ts'
 import { createQuoteMemo } from '../../verifier/index.ts'
 import type { EvidenceJob, EvidenceOutcome } from './appraiser.ts'
 import { buffersOfResult } from './evidence-tasks.ts'
@@ -6,11 +7,18 @@ import { performTask } from './perform-task.ts'
 
 /** Does one job after another. A bug in it ends the thread, and with it the agent. */
 function serve(port: NonNullable<typeof parentPort>): void {
-  const memo = createQuoteMemo()
-  port.on('message', ({ id, task }: EvidenceJob) => {
-    const value = performTask(task, memo)
+  const quotes = createQuoteMemo()
+  // The engine of policies is megabytes of code: most agents never ask it.
+  const judge = openedOnce(async () => new (await import('./policy-judge.ts')).PolicyJudge())
+  const perform = async ({ id, task }: EvidenceJob) => {
+    const asks = task.do === 'appraise' && task.question !== undefined
+    const value = performTask(task, asks ? { quotes, policies: await judge() } : { quotes })
     const outcome: EvidenceOutcome = { id, value }
     port.postMessage(outcome, buffersOfResult(value))
+  }
+  let last = Promise.resolve()
+  port.on('message', (job: EvidenceJob) => {
+    last = last.then(() => perform(job))
   })
 }
 

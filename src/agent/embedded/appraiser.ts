@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads'
 import { declareErrors } from '../../base/errors.ts'
 import type { GuestEvidence } from '../../evidence/composite.ts'
 import type { ImaLogPart, TpmEvidence } from '../../evidence/tpm/evidence.ts'
-import type { GuestAppraisal, GuestInputs, ImaStageInputs } from '../../verifier/index.ts'
+import type { GuestInputs, ImaStageInputs } from '../../verifier/index.ts'
 import { agentErrors } from '../errors.ts'
 import {
   buffersOfTask,
@@ -10,9 +10,11 @@ import {
   type EncodingTask,
   type EvidenceTask,
   type FixedTpm,
+  type JudgedGuest,
   type TaskResult,
 } from './evidence-tasks.ts'
 import type { ImaStart } from './ima-parts.ts'
+import type { PolicyQuestion } from './policy-judge.ts'
 
 export interface EvidenceJob {
   readonly id: number
@@ -29,7 +31,8 @@ export interface EvidenceOutcome {
  * copy: after a call the bytes that were given with it are gone, and those of its result stand in their place.
  */
 export interface Appraiser extends AsyncDisposable {
-  appraise(evidence: GuestEvidence, inputs: GuestInputs): Promise<GuestAppraisal>
+  /** `question`: policies that are asked about what is affirmed; without one nobody is. */
+  appraise(evidence: GuestEvidence, inputs: GuestInputs, question?: PolicyQuestion): Promise<JudgedGuest>
   /** Fixes the bytes of a container, and digests them for the report data of the TD beside it (BRK-92). */
   fixContainer(evidence: TpmEvidence): Promise<FixedTpm>
   /** Judges a part of an IMA log that goes before the last one; null for one that cannot be gone on from (IMA-24). */
@@ -86,8 +89,8 @@ class WorkerAppraiser implements Appraiser {
     this.#entry = entry
   }
 
-  appraise(evidence: GuestEvidence, inputs: GuestInputs): Promise<GuestAppraisal> {
-    return this.#perform({ do: 'appraise', evidence, inputs })
+  appraise(evidence: GuestEvidence, inputs: GuestInputs, question?: PolicyQuestion): Promise<JudgedGuest> {
+    return this.#perform({ do: 'appraise', evidence, inputs, ...(question === undefined ? {} : { question }) })
   }
 
   fixContainer(evidence: TpmEvidence): Promise<FixedTpm> {

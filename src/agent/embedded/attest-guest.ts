@@ -8,14 +8,17 @@ import { passportErrors } from '../../passport/errors.ts'
 import type { AppraisalOutcome } from '../../registry/appraisal-history.ts'
 import type { Finding } from '../../results/appraisal.ts'
 import type { RequestCommitment } from '../../results/request-commitment.ts'
-import type { GuestAppraisal, GuestInputs, TpmCheckId } from '../../verifier/index.ts'
+import type { GuestInputs, TpmCheckId } from '../../verifier/index.ts'
 import { outcomeOf } from './appraisal-outcome.ts'
+import { type AppraisalPolicies, policiesOf } from './appraisal-policies.ts'
 import type { Appraiser } from './appraiser.ts'
 import { embeddedErrors } from './errors.ts'
+import type { JudgedGuest } from './evidence-tasks.ts'
 import {
   type CollectedGuest,
   collectGuest,
   type Guest,
+  isSimulator,
   partsOf,
   planTpmQuote,
   type TpmPlan,
@@ -23,6 +26,8 @@ import {
 } from './guest.ts'
 import { type ImaStages, type ImaStart, imaPartBytes, imaStartFor, wholeLog } from './ima-parts.ts'
 import { failedIds, type LastAppraisals } from './last-appraisal.ts'
+import type { PolicyQuestion } from './policy-judge.ts'
+import { reportOf } from './policy-outcome.ts'
 import { stageImaParts } from './stage-ima-parts.ts'
 import { commitmentOf, type RequestBatch, seedOf, type TokenTranscript } from './transcript.ts'
 
@@ -34,12 +39,15 @@ export interface AttestingParts {
   readonly challenges: Challenges
   readonly appraisals: LastAppraisals
   readonly stages: ImaStages
+  /** Null: none are evaluated. */
+  readonly policies: AppraisalPolicies | null
   readonly clock: Clock
 }
 
 /** Evidence that was affirmed; what the enrolment remembers has been moved. */
 export interface Affirmed {
-  readonly appraisal: GuestAppraisal
+  /** With what policies say of it: whether they permit a token is to be asked for each request. */
+  readonly appraisal: JudgedGuest
   readonly plan: TpmPlan | null
   readonly simulated: boolean
   /** Seconds since the epoch. */
@@ -84,8 +92,7 @@ export async function attestGuest(parts: AttestingParts, batch: RequestBatch, si
   return { appraisal, plan, simulated: isSimulated(guest, appraisal), at: secondsOf(clock), commitmentTo }
 }
 
-interface Attempt extends Pick<Affirmed, 'commitmentTo'> {
-  readonly appraisal: GuestAppraisal
+interface Attempt extends Pick<Affirmed, 'appraisal' | 'commitmentTo'> {
   readonly outcome: AppraisalOutcome
   /** The log could not be continued from where it began, and says nothing about the machine. */
   readonly again: boolean
@@ -95,13 +102,20 @@ async function attestFrom(attesting: Attesting, start: ImaStart): Promise<Attemp
   const { parts, plan, signal } = attesting
   const collected = await collectParts(attesting, start)
   const collateral = await obtainCollateral(parts.guest, collected.evidence, signal)
-  const appraisal = await parts.appraiser.appraise(collected.evidence, inputsOf(attesting, collected, collateral))
+  const inputs = inputsOf(attesting, collected, collateral)
+  const appraisal = await parts.appraiser.appraise(collected.evidence, inputs, questionOf(attesting))
   const again = collected.start.from > 0 && isDiscontinued(appraisal)
   // What was staged fits neither this log nor, in the end, any other one.
   if (plan && (again || !appraisal.affirmed)) parts.stages.drop(plan.enrolment.akName)
   const outcome = outcomeOf(appraisal, collected.evidence.tpm?.evidence ?? null, parts.clock.now())
   const { transcript, devices } = collected
   return { appraisal, outcome, again, commitmentTo: (index) => commitmentOf(transcript, devices, index) }
+}
+
+/** Every policy that a request of the batch is under: each is evaluated once (POL-429). */
+function questionOf({ parts: { policies, guest }, batch }: Attesting): PolicyQuestion | undefined {
+  const asked = new Set(batch.requests.flatMap(({ request }) => policiesOf(policies, request)))
+  return asked.size === 0 ? undefined : { policies: [...asked], simulator: isSimulator(guest) }
 }
 
 /** How often parts are sent before a log that grows as fast as it is read is taken as it is. */
@@ -184,9 +198,7 @@ function inputsOf({ parts, plan }: Attesting, { seed, start }: Collected, collat
 }
 
 /** TOK-04: a verifier in simulator mode lets anything through, so that nothing of it passes for real. */
-function isSimulated({ tpm, td }: Guest, { simulated }: GuestAppraisal): boolean {
-  return tpm?.simulator === true || td?.requirements.simulator === true || simulated !== false
-}
+const isSimulated = (guest: Guest, { simulated }: JudgedGuest) => isSimulator(guest) || simulated !== false
 
 /** What fails, or is waived, where a log does not go on from where the last one ended. */
 const ofTheBeginning: ReadonlySet<string> = new Set<TpmCheckId>([
@@ -196,7 +208,7 @@ const ofTheBeginning: ReadonlySet<string> = new Set<TpmCheckId>([
 ])
 
 /** What failed besides IMA would fail beside a whole log as well. */
-function isDiscontinued({ tpm, findings }: GuestAppraisal): boolean {
+function isDiscontinued({ tpm, findings }: JudgedGuest): boolean {
   if (findings.some(({ id, outcome }) => outcome === 'failed' && !id.startsWith('tpm.ima.'))) return false
   const judged = tpm?.findings.filter(({ id }) => ofTheBeginning.has(id)) ?? []
   return judged.some(({ outcome }) => outcome === 'failed' || outcome === 'waived')
@@ -208,8 +220,10 @@ const ofAnotherKey: ReadonlySet<string> = new Set<TpmCheckId>(['tpm.ak.known', '
 const hasFailed = (findings: readonly Finding[], ids: ReadonlySet<string>) =>
   findings.some(({ id, outcome }) => outcome === 'failed' && ids.has(id))
 
-function requireAffirmed({ guest, appraisals, clock }: AttestingParts, { affirmed, findings }: GuestAppraisal): void {
-  appraisals.keepEvidence({ affirmed, findings, at: secondsOf(clock) })
+function requireAffirmed({ guest, appraisals, policies, clock }: AttestingParts, appraisal: JudgedGuest): void {
+  const { affirmed, findings } = appraisal
+  const said = policies === null ? {} : { policies: appraisal.policies.map(reportOf) }
+  appraisals.keepEvidence({ affirmed, findings, at: secondsOf(clock), ...said })
   if (affirmed) return
   if (hasFailed(findings, ofAnotherKey)) guest.tpm?.enrolments.forget()
   throw embeddedErrors.error('EVIDENCE_NOT_AFFIRMED', `failed: ${failedIds(findings)}`, {

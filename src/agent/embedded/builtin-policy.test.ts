@@ -3,11 +3,10 @@ import { maker } from '../../../test/support/enrolling-tpm.ts'
 import { anchorOf } from '../../base/pki/trust-anchor.ts'
 import { defaultTpmRequirements, type TpmRequirements } from '../../verifier/index.ts'
 import { builtinPolicy } from './builtin-policy.ts'
-import type { GuestTd, GuestTpm, TdRequirements } from './guest.ts'
+import type { GuestTpm, TdRequirements } from './guest.ts'
 
-const tpm = (requirements: TpmRequirements, references: GuestTpm['references'] = null) =>
-  ({ requirements, references }) as unknown as GuestTpm
-const td = (requirements: TdRequirements) => ({ requirements }) as unknown as GuestTd
+const tpm = (requirements: TpmRequirements, references: GuestTpm['references'] = null) => ({ requirements, references })
+const td = (requirements: TdRequirements) => ({ requirements })
 const hashOf = (change: Partial<TpmRequirements> = {}) =>
   builtinPolicy({ tpm: tpm({ ...defaultTpmRequirements, ...change }), td: null }).hash
 

@@ -11,6 +11,7 @@ import type { AcceptedToken, TokenSource } from '../../passport/token-source.ts'
 import type { TokenRequest } from '../../results/token-request.ts'
 import { guestChecks } from '../../verifier/composite/guest-checks.ts'
 import type { TdxAppraisal, TpmEnrolment } from '../../verifier/index.ts'
+import { type AppraisalPolicies, policiesOf } from './appraisal-policies.ts'
 import type { Appraiser } from './appraiser.ts'
 import { type Affirmed, attestGuest } from './attest-guest.ts'
 import type { BatchLedger } from './batch-ledger.ts'
@@ -19,6 +20,7 @@ import { embeddedErrors } from './errors.ts'
 import type { Guest } from './guest.ts'
 import { ImaStages } from './ima-parts.ts'
 import type { LastAppraisals } from './last-appraisal.ts'
+import { requirePermit } from './policy-outcome.ts'
 import { asVerdict } from './registry-verdict.ts'
 import { type BatchPlace, RequestBatches } from './request-batches.ts'
 import { batchRequests, type SaltedRequest, saltRequest } from './transcript.ts'
@@ -29,6 +31,8 @@ export interface EmbeddedSourceOptions {
   readonly issuerUrl: string
   readonly usualLifetimeS: number
   readonly guest: Guest
+  /** Null: the configured requirements are all that is asked of the evidence. */
+  readonly policies: AppraisalPolicies | null
   readonly appraiser: Appraiser
   readonly challenges: Challenges
   readonly issuer: TokenIssuer
@@ -76,6 +80,8 @@ export function createEmbeddedSource(options: EmbeddedSourceOptions): TokenSourc
     obtainToken: async (request, signal, standing = unnamed) => {
       requireOneAudience(request)
       requireKey(request, options.audiences)
+      // Found out before the devices are troubled.
+      policiesOf(options.policies, request)
       const place = await batches.join(saltRequest(request, random), standing, signal)
       const lane = signing[place.index % 2 === 0 ? 0 : 1]
       return lane.take(() => issue(options, request, place), signal)
@@ -130,6 +136,7 @@ async function issue(
   const { appraisal, plan, simulated, at } = answer
   const { tee, binding, tdx } = appraisal
   if (tee === null) throw new TypeError('an affirmed appraisal of no kind')
+  const permit = requirePermit(policiesOf(options.policies, request), appraisal.policies, at)
   const { token } = await options.issuer.issueToken({
     audience: request.audience,
     nonces: request.nonces,
@@ -143,9 +150,10 @@ async function issue(
     commitment: answer.commitmentTo(index),
     binding,
     simulated,
-    policies: [builtinPolicy(options.guest)],
+    policies: [builtinPolicy(options.guest), ...permit.reports],
+    policyClaims: permit.claims,
     ekSpkiSha256: plan?.enrolment.ekSpkiSha256 ?? null,
-    bounds: [...(plan ? boundsOfEnrolment(plan.enrolment) : []), ...(tdx ? boundsOfTd(tdx) : [])],
+    bounds: [...(plan ? boundsOfEnrolment(plan.enrolment) : []), ...(tdx ? boundsOfTd(tdx) : []), ...permit.bounds],
   })
   return token
 }

@@ -24,6 +24,19 @@ export const embeddedErrors = declareErrors({
     title: 'the issued token is not the one that was asked for',
     remedy: 'this is a fault of attestd: report it with the name of the check',
   },
+  'AS.POLICY.DENIED': {
+    kind: 'refused',
+    status: 403,
+    title: 'the evidence of this machine is genuine, and an appraisal policy does not permit a token for it',
+    remedy:
+      '`attestd status` shows what each policy said, with the lines of its rules; bring the machine into the state that the policy demands, or change the policy',
+  },
+  POLICY_UNKNOWN: {
+    kind: 'unsupported',
+    status: 400,
+    title: 'a request names an appraisal policy that is not configured',
+    remedy: 'name ids of the section `[policies]`, or none for the usual ones',
+  },
   audience_unsupported: {
     kind: 'unsupported',
     status: 409,

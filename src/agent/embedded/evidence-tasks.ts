@@ -3,13 +3,27 @@ import type { GuestEvidence, TpmPart } from '../../evidence/composite.ts'
 import type { ImaLogPart, TpmEvidence } from '../../evidence/tpm/evidence.ts'
 import type { GuestAppraisal, GuestInputs, ImaStageInputs } from '../../verifier/index.ts'
 import type { ImaStart } from './ima-parts.ts'
+import type { JudgedPolicy, PolicyQuestion } from './policy-judge.ts'
 
 /** What the thread does for the event loop. */
 export type EvidenceTask =
-  | { readonly do: 'appraise'; readonly evidence: GuestEvidence; readonly inputs: GuestInputs }
+  | AppraisalTask
   | { readonly do: 'fixContainer'; readonly evidence: TpmEvidence }
   | { readonly do: 'stageImaPart'; readonly part: ImaLogPart; readonly inputs: ImaStageInputs }
   | EncodingTask
+
+export interface AppraisalTask {
+  readonly do: 'appraise'
+  readonly evidence: GuestEvidence
+  readonly inputs: GuestInputs
+  /** Asked of what is affirmed. */
+  readonly question?: PolicyQuestion
+}
+
+/** An appraisal, and what each policy says of it: nothing of evidence that is not affirmed. */
+export interface JudgedGuest extends GuestAppraisal {
+  readonly policies: readonly JudgedPolicy[]
+}
 
 /** Writes the document that goes to whoever verifies for itself. */
 export interface EncodingTask {
@@ -29,7 +43,7 @@ export interface FixedTpm {
   readonly devices: Uint8Array
 }
 
-export type TaskResult = GuestAppraisal | FixedTpm | ImaStart | EncodedDocument | null
+export type TaskResult = JudgedGuest | FixedTpm | ImaStart | EncodedDocument | null
 
 /** Smaller ones are copied: a buffer that Node shares among many small texts must never be given away. */
 const worthGiving = 65_536

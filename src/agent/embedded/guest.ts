@@ -81,6 +81,11 @@ export interface Guest {
   readonly td: GuestTd | null
 }
 
+/** A verifier of simulated devices: what it says is about no real hardware (TOK-04). */
+export function isSimulator({ tpm, td }: Guest): boolean {
+  return tpm?.simulator === true || td?.requirements.simulator === true
+}
+
 export function partsOf({ tpm, td }: Guest): readonly GuestPart[] {
   return [...(td === null ? [] : ['tdx' as const]), ...(tpm === null ? [] : ['tpm' as const])]
 }
@@ -94,7 +99,7 @@ export interface TpmPlan {
 
 /** What TPM evidence of this plan is judged by; `imaStage`: what the parts of its IMA log led to that went before it. */
 export function tpmInputsOf(
-  { requirements, references, simulator }: GuestTpm,
+  { requirements, references, simulator }: Pick<GuestTpm, 'requirements' | 'references' | 'simulator'>,
   { enrolment, selection }: TpmPlan,
   imaStage: Uint8Array | null,
 ): NonNullable<GuestInputs['tpm']> {

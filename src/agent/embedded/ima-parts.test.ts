@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { FakeClock } from '../../../test/support/fake-clock.ts'
 import { SoftwareTpm } from '../../../test/support/software-tpm.ts'
-import type { Appraiser } from './appraiser.ts'
-import type { GuestTpm, ImaRecords } from './guest.ts'
+import type { ImaLogPart } from '../../evidence/tpm/evidence.ts'
+import { defaultTpmRequirements, type ImaStageInputs } from '../../verifier/index.ts'
+import type { ImaRecords } from './guest.ts'
 import { ImaStages, type ImaStart, imaPartBytes, imaStartFor, wholeLog } from './ima-parts.ts'
 import { stageImaParts } from './stage-ima-parts.ts'
 
@@ -43,12 +44,13 @@ describe('stages of IMA logs (IMA-24)', () => {
 })
 
 /** A log of so many records, ten in a part, and what came of it. */
-function staging(records: number, stage: (part: ImaRecords, from: Uint8Array | null) => ImaStart | null) {
+function staging(records: number, stage: (part: ImaLogPart, from: Uint8Array | null) => ImaStart | null) {
   const asked: number[] = []
   const plan = { enrolment: tpm.enrolment(), selection: [] }
   const guestTpm = {
+    ...{ requirements: defaultTpmRequirements, references: null, simulator: false },
     attester: {
-      readIma: async (from: number, most: number) => {
+      readIma: async (from: number, most: number): Promise<ImaRecords> => {
         expect(most).toBe(imaPartBytes)
         asked.push(from)
         if (asked.length > 100) throw new Error('the log is read for ever')
@@ -56,10 +58,10 @@ function staging(records: number, stage: (part: ImaRecords, from: Uint8Array | n
         return { from: start, column: 'sha1', data: new Uint8Array(), continues: start + 10 < records }
       },
     },
-  } as unknown as GuestTpm
+  }
   const appraiser = {
-    stageImaPart: async (part: ImaRecords, { imaStage }: { imaStage: Uint8Array | null }) => stage(part, imaStage),
-  } as unknown as Appraiser
+    stageImaPart: async (part: ImaLogPart, { imaStage = null }: ImaStageInputs) => stage(part, imaStage),
+  }
   const stages = new ImaStages(new FakeClock())
   const run = (first: ImaStart, signal = new AbortController().signal) =>
     stageImaParts({ tpm: guestTpm, plan, appraiser, stages }, first, signal)
@@ -67,7 +69,7 @@ function staging(records: number, stage: (part: ImaRecords, from: Uint8Array | n
 }
 
 describe('the parts of a long log', () => {
-  const tenMore = ({ from }: ImaRecords) => stageOf(from + 10)
+  const tenMore = ({ from }: ImaLogPart) => stageOf(from + 10)
 
   it.each([
     [0, [0], 0],
@@ -94,7 +96,7 @@ describe('the parts of a long log', () => {
 
   it.each([
     ['cannot be judged', () => null],
-    ['leads nowhere', ({ from }: ImaRecords) => stageOf(from)],
+    ['leads nowhere', ({ from }: ImaLogPart) => stageOf(from)],
   ])('end where one of them %s', async (_what, stage) => {
     const staged = staging(35, stage)
     expect(await staged.run(wholeLog)).toEqual({ from: 0, stage: null })

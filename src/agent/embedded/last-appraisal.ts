@@ -1,10 +1,13 @@
 import type { Finding } from '../../results/appraisal.ts'
+import type { PolicyReport } from './policy-outcome.ts'
 
 export interface AppraisalRecord {
   readonly affirmed: boolean
   /** Seconds since the epoch. */
   readonly at: number
   readonly findings: readonly Finding[]
+  /** What appraisal policies said of it; absent where none are configured. */
+  readonly policies?: readonly PolicyReport[]
 }
 
 /** The newest appraisals, for `status`: what operators look at when a token is refused. */

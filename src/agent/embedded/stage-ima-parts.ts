@@ -2,10 +2,15 @@ import type { Appraiser } from './appraiser.ts'
 import { type GuestTpm, type TpmPlan, tpmInputsOf } from './guest.ts'
 import { type ImaStages, type ImaStart, imaPartBytes } from './ima-parts.ts'
 
+/** Of the TPM what its log is read and judged with. */
+type StagedTpm = Pick<GuestTpm, 'requirements' | 'references' | 'simulator'> & {
+  readonly attester: Pick<GuestTpm['attester'], 'readIma'>
+}
+
 export interface StagingParts {
-  readonly tpm: GuestTpm
+  readonly tpm: StagedTpm
   readonly plan: TpmPlan
-  readonly appraiser: Appraiser
+  readonly appraiser: Pick<Appraiser, 'stageImaPart'>
   readonly stages: ImaStages
 }
 

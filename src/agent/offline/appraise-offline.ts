@@ -4,7 +4,14 @@ import type { TdxEvidence } from '../../evidence/tdx/evidence.ts'
 import type { BindingEdge } from '../../results/acr.ts'
 import type { Appraisal, Finding } from '../../results/appraisal.ts'
 import { appraiseGuest } from '../../verifier/composite/appraise-guest.ts'
-import { type AkTrust, appraiseQuote, appraiseTdx, appraiseTpm, type QuoteAppraisal } from '../../verifier/index.ts'
+import {
+  type AkTrust,
+  appraiseQuote,
+  appraiseTdx,
+  appraiseTpm,
+  type GuestAppraisal,
+  type QuoteAppraisal,
+} from '../../verifier/index.ts'
 import { nonceSeed, qualifyingDataOfTpmAlone, reportDataOfTdAlone } from '../evidence-binding.ts'
 import type { EvidenceDocument } from '../evidence-document.ts'
 import { platformOfQuote } from '../quote-platform.ts'
@@ -31,6 +38,8 @@ export interface OfflineAppraisal {
   readonly findings: readonly Finding[]
   readonly notes: readonly string[]
   readonly claims: Readonly<Record<string, unknown>>
+  /** The same as `verifiedClaims` takes it; null where nothing is affirmed, and for an enclave. */
+  readonly guest: GuestAppraisal | null
   /** What would help most; null where the findings say it. */
   readonly remedy: string | null
 }
@@ -50,6 +59,9 @@ function requireNonce({ nonce }: OfflineQuestion): Uint8Array {
   if (nonce === 'any') throw new TypeError('evidence of a TPM is only judged against its nonce')
   return nonce
 }
+
+/** Of evidence of one part. */
+const alone = { binding: [], tdx: null, tpm: null } as const
 
 interface TpmOutcome {
   readonly affirmed: boolean
@@ -74,7 +86,12 @@ function appraiseTpmAlone({ evidence }: TpmPart, question: OfflineQuestion): Off
   const appraisal = appraiseTpm(evidence, { ...tpm.inputs, now: question.now, expected })
   const outcome = withEndorsement(tpm, appraisal)
   const claims = outcome.affirmed ? appraisal.claims : {}
-  return { kind: 'tpm', ...outcome, claims, quote: null, binding: [], notes: tpm.notes, remedy: null }
+  const { findings, simulated } = appraisal
+  const guest = { ...alone, affirmed: true, findings, claims, simulated, tee: 'tpm', tpm: appraisal } as const
+  return {
+    ...{ kind: 'tpm', ...outcome, claims, quote: null, binding: [], notes: tpm.notes, remedy: null },
+    guest: outcome.affirmed ? guest : null,
+  }
 }
 
 /** What would help most where collateral is missing, and what the appraisal of the quote does not show. */
@@ -89,10 +106,15 @@ function appraiseQuoteAlone(tdx: TdxEvidence, evidence: GivenEvidence, question:
   const { nonce, now } = question
   const reportData = nonce === 'any' ? nonce : reportDataOfTdAlone({ ...question, nonce })
   const inputs = { ...offlineTd(question), now, reportData }
-  const quote = kind === 'sgx' ? appraiseQuote(tdx.quote, inputs) : appraiseTdx(tdx, inputs)
-  const { affirmed, findings, claims } = quote
+  const td = kind === 'sgx' ? null : appraiseTdx(tdx, inputs)
+  const quote = td ?? appraiseQuote(tdx.quote, inputs)
+  const { affirmed, findings, claims, simulated } = quote
   const advice = adviceOn(tdx, evidence.form === 'quote', question)
-  return { kind, affirmed, findings, claims, quote, akTrust: null, binding: [], ...advice }
+  const guest = { ...alone, affirmed, findings, claims, simulated, tee: 'tdx', tdx: td } as const
+  return {
+    ...{ kind, affirmed, findings, claims, quote, akTrust: null, binding: [], ...advice },
+    guest: affirmed && td !== null ? guest : null,
+  }
 }
 
 function appraiseBoth(tdx: TdxEvidence, part: TpmPart, question: OfflineQuestion): OfflineAppraisal {
@@ -111,7 +133,10 @@ function appraiseBoth(tdx: TdxEvidence, part: TpmPart, question: OfflineQuestion
   const claims = outcome.affirmed ? guest.claims : {}
   const { notes, remedy } = adviceOn(tdx, false, question)
   const { tdx: quote, binding } = guest
-  return { kind: 'tdx+tpm', ...outcome, claims, quote, binding, notes: [...notes, ...tpm.notes], remedy }
+  return {
+    ...{ kind: 'tdx+tpm', ...outcome, claims, quote, binding, notes: [...notes, ...tpm.notes], remedy },
+    guest: outcome.affirmed ? guest : null,
+  }
 }
 
 /**

@@ -11,7 +11,20 @@ const finding = z.object({
   outcome: z.enum(['passed', 'failed', 'waived', 'unreached']),
   detail: z.string().exactOptional(),
 })
-const appraisal = z.object({ affirmed: z.boolean(), at: seconds, findings: z.array(finding) })
+const policyReport = z.object({
+  id: z.string(),
+  verdict: z.string(),
+  lines: z.array(z.number()),
+  missed: z.array(z.object({ rule: z.number(), condition: z.number() })),
+  rule: z.string().nullable(),
+  message: z.string().nullable(),
+})
+const appraisal = z.object({
+  affirmed: z.boolean(),
+  at: seconds,
+  findings: z.array(finding),
+  policies: z.array(policyReport).default([]),
+})
 const entry = z.object({
   issuer: z.string(),
   audience: z.array(z.string()),
@@ -26,6 +39,7 @@ const entry = z.object({
 /** What is shown of an `AgentStatus`; the agent may be of another version, so further members are let be. */
 const shownStatus = z.object({
   version: z.string(),
+  testMode: z.boolean().default(false),
   pid: z.number(),
   startedAt: seconds,
   ready: z.boolean(),
@@ -53,6 +67,7 @@ const shownStatus = z.object({
   appraisals: z.object({ enrolment: appraisal.nullable(), evidence: appraisal.nullable() }),
   broker: z.object({ clock: z.string(), entries: z.array(entry) }),
   configurationError: z.string().nullable(),
+  policies: z.array(z.object({ id: z.string(), hash: z.string(), usual: z.boolean() })).default([]),
   /** Null: configured a moment ago. */
   sinks: z
     .array(
@@ -126,6 +141,26 @@ function appraisalLines(
   return `${row(name, `${time(at)}  ${renderVerdict({ affirmed, findings }, io).trimEnd()}`)}${list}`
 }
 
+/** Why a policy said what it said, by the lines of its rules; its claims are nobody's to see here. */
+function policyReason({ verdict, lines, missed, rule, message }: z.infer<typeof policyReport>): string {
+  if (verdict === 'permit') return 'permits'
+  if (verdict === 'error') return `ERROR ${rule}: ${message}${placeOf(lines)}`
+  const near = missed.map(({ rule: at, condition }) => `the rule of line ${at} stops at line ${condition}`).join(', ')
+  return `DENIES: ${verdict}${placeOf(lines)}${near === '' ? '' : `; ${near}`}`
+}
+
+const placeOf = (lines: readonly number[]) => (lines.length === 0 ? '' : `, line ${lines.join(', ')}`)
+
+function policyRows({ policies, appraisals }: ShownStatus): string[] {
+  if (policies.length === 0) return []
+  const said = new Map(appraisals.evidence?.policies.map((report) => [report.id, policyReason(report)]))
+  const lines = policies.map(({ id, hash, usual }) => {
+    const parts = [said.get(id) ?? 'not asked yet', `sha256 ${hash}`, ...(usual ? [] : ['only where it is named'])]
+    return `  ${escaped(`${id}  ${parts.join(', ')}`)}\n`
+  })
+  return [row('policies', `${policies.length} configured`), ...lines]
+}
+
 const indented = (text: string) => text.replace(/^(?=.)/gm, '  ')
 
 function entryLine({
@@ -169,8 +204,10 @@ export function renderStatus(status: ShownStatus, catalogue: CheckCatalogue, io:
   const keys = issuer.keys.map(
     ({ kid, alg, state, since }) => `  ${escaped(`${alg} ${state} since ${time(since)}  ${kid}`)}\n`,
   )
+  const test = `${painted(io, 'red', 'TEST MODE')}: others move its clocks, its tokens protect nothing\n`
   return [
     `${head}\n`,
+    ...(status.testMode ? [test] : []),
     row('agent', `attestd ${escaped(version)}, process ${pid}, since ${time(startedAt)}`),
     ...(configurationError === null ? [] : [row('refused', escaped(`the last reload: ${configurationError}`))]),
     ...tpmRows(status.tpm),
@@ -181,6 +218,7 @@ export function renderStatus(status: ShownStatus, catalogue: CheckCatalogue, io:
     ...keys,
     appraisalLines('enrolment', appraisals.enrolment, catalogue, io),
     appraisalLines('evidence', appraisals.evidence, catalogue, io),
+    ...policyRows(status),
     row('tokens', broker.entries.length === 0 ? 'none asked for yet' : `${broker.entries.length} kept`),
     ...broker.entries.map(entryLine),
     ...sinkRows(status.sinks),

@@ -65,6 +65,7 @@ async function sourcesOf(configuration: Configuration, { clock, random }: Host):
 
 const severity: Readonly<Record<CollateralEvent['event'], 'info' | 'warn'>> = {
   collateral_obtained: 'info',
+  collateral_raised: 'info',
   collateral_rollback: 'warn',
   collateral_source_failed: 'warn',
   collateral_refresh_failed: 'warn',
@@ -80,8 +81,16 @@ function report(event: CollateralEvent, log: Logger): void {
   log[severity[name]]({ event: name, item, source, code, problem }, `${name.replaceAll('_', ' ')}: ${item}`)
 }
 
-/** Opens the store; asks nobody yet. Throws `collateral_source_invalid`, `qcnl_invalid` and errors of the state directory. */
-export async function wireCollateral(settings: Settings, host: Host, log: Logger): Promise<CollateralWiring> {
+/**
+ * Opens the store; asks nobody yet. `raised` hears when there is another TCB evaluation or revocation list than before
+ * (broker.md section 8). Throws `collateral_source_invalid`, `qcnl_invalid` and errors of the state directory.
+ */
+export async function wireCollateral(
+  settings: Settings,
+  host: Host,
+  log: Logger,
+  raised: () => void,
+): Promise<CollateralWiring> {
   const { configuration } = settings
   const { update } = configuration.collateral
   let inForce = settings
@@ -99,7 +108,10 @@ export async function wireCollateral(settings: Settings, host: Host, log: Logger
     clock: host.clock,
     random: host.random,
     lifetime: stop.signal,
-    report: (event) => report(event, log),
+    report: (event) => {
+      report(event, log)
+      if (event.event === 'collateral_raised') raised()
+    },
     graceMs: () => requireDuration(inForce.configuration.verifier.collateral_grace),
   })
   return {

@@ -1,5 +1,6 @@
 import { readImaCount } from '../../platform/ima-count.ts'
 import type { AgentCore, AgentService } from '../core.ts'
+import { noteGuestChanges } from '../guest-changes.ts'
 import { watchIma } from '../ima-watch.ts'
 import { SoftEvents } from '../soft-events.ts'
 import { localIssuer } from './plain-request.ts'
@@ -19,6 +20,7 @@ export function wireDeviceEvents(core: AgentCore): AgentService {
     // Before the caller has its answer: no token of before is served as one of after.
     else broker.invalidate({ all: true, hard: true })
   })
+  guest.changes.add(noteGuestChanges(soft, host.clock))
   const { ima_log: imaLog } = loaded.configuration.tpm
   const grew = () => {
     if (usesIma(settings())) soft.note(localIssuer)

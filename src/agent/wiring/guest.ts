@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { Task } from '../../base/tasks.ts'
+import { hearingReturns } from '../guest-changes.ts'
 import { Observers } from '../observers.ts'
 import { type CollateralWiring, wireCollateral } from './collateral.ts'
 import { planGuest } from './guest-plan.ts'
@@ -26,7 +27,12 @@ export interface GuestWiring extends AsyncDisposable {
   readonly tasks: readonly Task[]
   /** Every quote that came or failed. */
   readonly quotes: Observers<DeviceQuote>
+  /** What makes tokens old though nobody measured anything. */
+  readonly changes: Observers<GuestChange>
 }
+
+/** Of the collateral: its makers say something new of the platform. Of a device: it answers again after it had failed. */
+export type GuestChange = 'collateral' | 'device'
 
 export interface DeviceQuote {
   readonly device: 'tdx' | 'tpm'
@@ -54,17 +60,20 @@ export async function wireGuest(settings: Settings, host: Host, log: Logger): Pr
   const plan = planGuest(configuration)
   const warn = (code: string, message: string) => log.warn({ code }, message)
   const quotes = new Observers<DeviceQuote>()
+  const changes = new Observers<GuestChange>()
+  const back = () => changes.emit('device')
   const quotedBy = (device: DeviceQuote['device']) => (ms: number) => quotes.emit({ device, ms })
   const tpm = plan.tpm ? wireTpm(configuration, host, warn, quotedBy('tpm')) : null
   const td = plan.td ? await wireTd(configuration, host, warn, quotedBy('tdx')) : null
   const watchedTd = td === null ? null : new WatchedTd(td.attester, host)
-  const collateral = td === null ? null : await wireCollateral(settings, host, log)
+  const collateral = td === null ? null : await wireCollateral(settings, host, log, () => changes.emit('collateral'))
   return {
     tpm,
     td,
     watchedTd,
     collateral,
     quotes,
+    changes,
     place: [tpm, td].flatMap((device) => (device === null ? [] : [device.place])).join(', '),
     simulated: tpm?.simulated === true || td?.simulated === true,
     failing: () => {
@@ -74,8 +83,8 @@ export async function wireGuest(settings: Settings, host: Host, log: Logger): Pr
     },
     adopt: (changed) => collateral?.adopt(changed),
     tasks: [
-      ...(tpm === null ? [] : [tpm.keepTried(reportTpm(tpm, log))]),
-      ...(td === null || watchedTd === null ? [] : [watchedTd.keepTried(reportTd(td, log))]),
+      ...(tpm === null ? [] : [tpm.keepTried(hearingReturns(reportTpm(tpm, log), back))]),
+      ...(td === null || watchedTd === null ? [] : [watchedTd.keepTried(hearingReturns(reportTd(td, log), back))]),
       ...(collateral === null ? [] : [collateral.keepCurrent]),
     ],
     [Symbol.asyncDispose]: async () => {

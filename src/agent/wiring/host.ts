@@ -4,6 +4,8 @@ import { AttestdError } from '../../base/errors.ts'
 import type { RandomSource } from '../../base/random.ts'
 import { type Libc, loadLibc } from '../../platform/c-library.ts'
 import { SystemClock } from '../../platform/system-clock.ts'
+import { ShiftedClock } from '../shifted-clock.ts'
+import type { TestMode } from '../test-mode.ts'
 
 /** What every wire needs of the machine. */
 export interface Host {
@@ -11,6 +13,8 @@ export interface Host {
   readonly random: RandomSource
   /** Null without native code (NAT-01); then callers are known by the socket only, and `doctor` says so. */
   readonly libc: Libc | null
+  /** Null but for an agent that is tested from outside (BRK-170). */
+  readonly testMode: TestMode | null
 }
 
 function libcOrNull(): Host['libc'] {
@@ -22,7 +26,16 @@ function libcOrNull(): Host['libc'] {
   }
 }
 
+const random: RandomSource = (size) => new Uint8Array(randomBytes(size))
+
 export function openHost(): Host {
   const libc = libcOrNull()
-  return { libc, clock: new SystemClock(libc), random: (size) => new Uint8Array(randomBytes(size)) }
+  return { libc, clock: new SystemClock(libc), random, testMode: null }
+}
+
+/** The machine with clocks that can be moved (BRK-170). */
+export function openTestHost(): Host {
+  const libc = libcOrNull()
+  const clock = new ShiftedClock(new SystemClock(libc))
+  return { libc, clock, random, testMode: { clock } }
 }

@@ -7,6 +7,7 @@ import type { KeyEvent, KeyRing } from '../../issuer/key-ring.ts'
 import { keepKeysRotating, openKeyRing } from '../../issuer/open-key-ring.ts'
 import { createTokenIssuer, type TokenIssuer } from '../../issuer/token-issuer.ts'
 import { type Configuration, requireDuration } from '../configuration/schema.ts'
+import { testBounds } from '../test-mode.ts'
 import type { Host } from './host.ts'
 import type { Settings } from './settings.ts'
 import { stateFile } from './state-files.ts'
@@ -60,7 +61,10 @@ export async function wireIssuing(configuration: Configuration, host: Host, log:
     url,
     keys,
     issuerFor: ({ audiences }) =>
-      createTokenIssuer({ issuer: url, keys, audiences, clock: host.clock, random: host.random }),
+      createTokenIssuer({
+        ...{ issuer: url, keys, audiences, clock: host.clock, random: host.random },
+        ...(host.testMode === null ? {} : { leastLifeS: testBounds.leastLifetimeS }),
+      }),
     tasks: [keepKeysRotating(keys, { clock: host.clock, report }), ...serve],
   }
 }

@@ -4,9 +4,9 @@ import type { TokenSource } from '../../passport/token-source.ts'
 
 /** Why no token came, or why the one that came is not served: a forged or replayed token must not go unnoticed. */
 function report({ code, kind, facts, message }: AttestdError, issuer: string, log: Logger): void {
-  const { cause_code: cause, findings } = facts
+  const { cause_code: cause, findings, policy_id: policy, reason, lines } = facts
   const check = facts['rule'] ?? facts['check']
-  log.warn({ event: 'no_token', issuer, code, cause, check, kind, findings }, message)
+  log.warn({ event: 'no_token', issuer, code, cause, check, kind, findings, policy, reason, lines }, message)
 }
 
 /**

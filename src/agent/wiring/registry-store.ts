@@ -1,5 +1,6 @@
 import { readProtected } from '../../platform/protected-file.ts'
 import { MemoryStore } from '../../registry/memory-store.ts'
+import type { PolicyStore } from '../../registry/policies/policy-store.ts'
 import type { PostgresAddress } from '../../registry/postgres-address.ts'
 import type { PostgresPem } from '../../registry/postgres-engine.ts'
 import type { RegistryStore } from '../../registry/registry-store.ts'
@@ -16,7 +17,10 @@ export type RegistryPlace =
   /** A server; `urlFile` holds its URL, for that has a password in it. */
   | { readonly kind: 'postgresql'; readonly urlFile: string }
 
-export type OpenRegistryStore = RegistryStore & AsyncDisposable
+export interface OpenRegistryStore extends RegistryStore, AsyncDisposable {
+  /** Policies and their signers, kept at the same place (POL-709). */
+  readonly policies: PolicyStore
+}
 
 export interface RegistryStoreOptions extends Pick<Host, 'libc' | 'random'> {
   /** The compiled worker of the embedded database. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { AttestdError } from '../../base/errors.ts'
+import type { PolicyStore } from '../../registry/policies/policy-store.ts'
 import type { RegistryStore } from '../../registry/registry-store.ts'
 import { invalidAt } from '../configuration/load.ts'
 import type { LoadedConfiguration } from '../configuration/read.ts'
@@ -27,11 +28,13 @@ export function registryPlace({ file, text, configuration }: LoadedConfiguration
  * network, and an agent that ends for that is started again and again.
  */
 class LateStore implements OpenRegistryStore {
+  readonly policies: PolicyStore
   #open: () => Promise<OpenRegistryStore>
   #store: Promise<OpenRegistryStore> | null = null
 
   constructor(open: () => Promise<OpenRegistryStore>) {
     this.#open = open
+    this.policies = latePolicies(async () => (await this.#opened()).policies)
   }
 
   #opened(): Promise<OpenRegistryStore> {
@@ -55,6 +58,20 @@ class LateStore implements OpenRegistryStore {
   async [Symbol.asyncDispose](): Promise<void> {
     const store = await this.#store?.catch(() => null)
     await store?.[Symbol.asyncDispose]()
+  }
+}
+
+/** Policies in a store that is opened when it is needed. */
+function latePolicies(opened: () => Promise<PolicyStore>): PolicyStore {
+  return {
+    situation: async (slot) => (await opened()).situation(slot),
+    active: async (slot) => (await opened()).active(slot),
+    version: async (slot, number) => (await opened()).version(slot, number),
+    versions: async (slot, before) => (await opened()).versions(slot, before),
+    activations: async (slot) => (await opened()).activations(slot),
+    slots: async () => (await opened()).slots(),
+    signers: async () => (await opened()).signers(),
+    commit: async (change) => (await opened()).commit(change),
   }
 }
 

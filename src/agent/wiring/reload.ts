@@ -3,6 +3,7 @@ import { AttestdError } from '../../base/errors.ts'
 import { canonicalJson } from '../../base/json.ts'
 import { readConfiguration } from '../configuration/read.ts'
 import type { Configuration } from '../configuration/schema.ts'
+import type { AppraisalPolicy } from '../embedded/appraisal-policies.ts'
 import { agentErrors } from '../errors.ts'
 import { composeSettings, type Settings } from './settings.ts'
 
@@ -51,6 +52,13 @@ function authoritiesOf({ trust: { anchors, intermediates }, tdRequirements }: Se
   }
 }
 
+/** What policies say, not how their files are called: another text is another policy (POL-710, BRK-01). */
+function policiesOf({ policies }: Settings): object | null {
+  if (policies === null) return null
+  const named = (list: readonly AppraisalPolicy[] | null) => list?.map(({ id, hash }) => `${id} ${hash}`) ?? null
+  return { configured: named(policies.configured), tdx: named(policies.tdx), tpm: named(policies.tpm) }
+}
+
 /** Without members that are undefined. */
 const plain = (value: object): object => JSON.parse(JSON.stringify(value))
 
@@ -60,7 +68,9 @@ export function changesTokens(before: Settings, after: Settings): boolean {
     const { verifier, issuer, remotes } = settings.configuration
     const pinned = settings.remotes.map(({ jwks }) => jwks)
     const references = settings.references?.id
-    return canonicalJson(plain({ verifier, issuer, remotes, pinned, references, authorities: authoritiesOf(settings) }))
+    const authorities = authoritiesOf(settings)
+    const policies = policiesOf(settings)
+    return canonicalJson(plain({ verifier, issuer, remotes, pinned, references, authorities, policies }))
   }
   return of(before) !== of(after)
 }
@@ -76,7 +86,7 @@ export type ReloadOutcome = { readonly settings: Settings } | { readonly errors:
 /** Reads the file again and checks all of it; nothing is changed here (BRK-142: all or nothing). */
 export async function reloadSettings(file: string, before: Settings): Promise<ReloadOutcome> {
   try {
-    const settings = await composeSettings(await readConfiguration(file))
+    const settings = await composeSettings(await readConfiguration(file), before.leastLifetimeS)
     const parts = needsRestart(before.configuration, settings.configuration)
     if (parts.length === 0) return { settings }
     const error = agentErrors.error('CONFIGURATION_INVALID', `${file}: a change of ${parts.join(', ')} needs a restart`)

@@ -21,7 +21,7 @@ function sourceOf(...lines: readonly string[]) {
   const attester = {
     collect: async (reportData: Uint8Array) => ({ quote: simulator.quote({ reportData }), ccEventLog: null }),
   } as unknown as WatchedTd
-  const host = { clock, random: seededRandom(3), libc: null }
+  const host = { clock, random: seededRandom(3), libc: null, testMode: null }
   const settings = remotes.map((section) => ({ section, jwks: null }))
   const [source] = remoteSources(settings, 7, { host, log, attester, simulator: false })
   if (!source) throw new Error('no source')

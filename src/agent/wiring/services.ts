@@ -5,6 +5,7 @@ import { wireCredentials } from './credentials.ts'
 import { wireDeviceEvents } from './device-events.ts'
 import { watchExpiredFiles } from './expired-files.ts'
 import { wireJournal } from './journal.ts'
+import { wirePolicies } from './policies.ts'
 import { wireSinks } from './sinks.ts'
 
 /** Everything that this agent runs beside guest, broker and native listeners. Throws before anything is served. */
@@ -13,6 +14,7 @@ export async function wireServices(core: AgentCore): Promise<readonly AgentServi
   const journal = await wireJournal(core)
   return [
     journal,
+    wirePolicies(core),
     wireDeviceEvents(core),
     await wireCompat(core),
     cloud,

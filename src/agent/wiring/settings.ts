@@ -16,6 +16,7 @@ import { type AccountNumbers, readAccountNumbers } from './accounts.ts'
 import { type CredentialSettings, readCredentials } from './credential-settings.ts'
 import { planGuest } from './guest-plan.ts'
 import { localIssuer, plainRequest } from './plain-request.ts'
+import type { PolicySettings } from './policies-of-guest.ts'
 import { readTpmReferences } from './reference-files.ts'
 import { type RemoteSettings, readRemotes } from './remotes.ts'
 import { readSinks, type SinkSettings } from './sink-settings.ts'
@@ -34,11 +35,15 @@ export interface Settings {
   /** Null: PCRs and measured files are compared with nothing. */
   readonly references: TpmReferences | null
   readonly tdRequirements: TdRequirements
+  /** Null: no appraisal policies are evaluated. */
+  readonly policies: PolicySettings | null
   readonly remotes: readonly RemoteSettings[]
   readonly trust: EkTrust
   readonly audiences: AudiencePolicies
   /** Life of the tokens of an audience that is not listed. */
   readonly usualLifetimeS: number
+  /** Least life that the configuration may give to tokens, in seconds. */
+  readonly leastLifetimeS: number
   readonly sinks: readonly SinkSettings[]
   readonly credentials: readonly CredentialSettings[]
   /** What is kept fresh without demand: warm audiences, credentials and the token files. */
@@ -106,9 +111,10 @@ function audiencePolicy(
 }
 
 /** Settings of audiences that contradict a consumer or a limit: all found here, so that a reload takes all or nothing. */
-function audiencesOf(configuration: Configuration): AudiencePolicies {
+function audiencesOf(configuration: Configuration, leastLifetimeS: number): AudiencePolicies {
   const { url, allow_http_loopback: allowLoopbackHttp, audiences } = configuration.issuer
   return createAudiencePolicies({
+    leastLifetimeS,
     issuer: requireIssuerUrl(url, { allowLoopbackHttp }),
     fallback: audiencePolicy(configuration, {}),
     listed: audiences.map((entry) => ({ audience: entry.audience, policy: audiencePolicy(configuration, entry) })),
@@ -235,8 +241,21 @@ async function deliveriesOf(
   }
 }
 
+/** TOK-43. */
+const usualLeastLifetimeS = 60
+
+/** The engine of policies is loaded where there is a section that needs it. */
+async function policySettings(loaded: LoadedConfiguration): Promise<PolicySettings | null> {
+  if (loaded.configuration.policies === undefined) return null
+  const { readPolicySettings } = await import('./policy-settings.ts')
+  return readPolicySettings(loaded)
+}
+
 /** Checks everything that the schema cannot, reads the files that are named, and gives the settings or throws. */
-export async function composeSettings(loaded: LoadedConfiguration): Promise<Settings> {
+export async function composeSettings(
+  loaded: LoadedConfiguration,
+  leastLifetimeS = usualLeastLifetimeS,
+): Promise<Settings> {
   const { configuration } = loaded
   requireEvidence(loaded)
   requireDefaultIssuer(loaded)
@@ -247,7 +266,7 @@ export async function composeSettings(loaded: LoadedConfiguration): Promise<Sett
   requireCollateralServers(loaded)
   const accounts = await readAccountNumbers()
   const usualLifetimeS = secondsOf(configuration.issuer.lifetime)
-  const audiences = audiencesOf(configuration)
+  const audiences = audiencesOf(configuration, leastLifetimeS)
   const callers = callersOf(loaded, accounts)
   const tokens = tokensOf(configuration, usualLifetimeS)
   return {
@@ -257,10 +276,12 @@ export async function composeSettings(loaded: LoadedConfiguration): Promise<Sett
     requirements: requirementsOf(configuration),
     references: await readTpmReferences(loaded),
     tdRequirements: await readTdRequirements(loaded),
+    policies: await policySettings(loaded),
     remotes: await readRemotes(loaded),
     trust: await readEkTrust(configuration.verifier),
     audiences,
     usualLifetimeS,
+    leastLifetimeS,
     ...(await deliveriesOf(loaded, { audiences, callers, tokens, accounts })),
   }
 }

@@ -1,5 +1,4 @@
 import { drawUnit } from '../../base/random.ts'
-import { defaultBrokerLimits } from '../../passport/limits.ts'
 import { ChangeNotices, CommandedSink, type RunCommand } from '../../passport/sinks/commanded-sink.ts'
 import type { Sink } from '../../passport/sinks/sink.ts'
 import { SinkKeeper } from '../../passport/sinks/sink-keeper.ts'
@@ -73,7 +72,7 @@ function runs(sink: Sink, command: SinkCommand, host: CommandHost): RunCommand {
 }
 
 function makeKept(core: AgentCore, { sink, options, layout, command }: PlannedFile): KeptSink {
-  const { broker, host } = core
+  const { broker, host, limits } = core
   const { clock, random } = host
   const observe = (event: SinkEvent) => {
     measure(core, event)
@@ -88,7 +87,7 @@ function makeKept(core: AgentCore, { sink, options, layout, command }: PlannedFi
         ? TokenFile.open({ ...options, random })
         : ProjectedTokenFile.open({ ...options, random, clock }),
     drawUnit: () => drawUnit(random),
-    floorMs: defaultBrokerLimits.servingFloorS * 1000,
+    floorMs: limits.servingFloorS * 1000,
     changed: notices?.changed ?? (() => undefined),
   })
   return notices === null ? keeper : new CommandedSink(keeper, notices)

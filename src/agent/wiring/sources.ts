@@ -11,7 +11,7 @@ import { dailyRecheck } from '../embedded/daily-recheck.ts'
 import { createEmbeddedSource } from '../embedded/embedded-source.ts'
 import { enrolmentInputs } from '../embedded/enrolment-inputs.ts'
 import { createEnrolments } from '../embedded/enrolments.ts'
-import type { Guest, GuestTd, GuestTpm } from '../embedded/guest.ts'
+import { type Guest, type GuestTd, type GuestTpm, isSimulator } from '../embedded/guest.ts'
 import type { LastAppraisals } from '../embedded/last-appraisal.ts'
 import { queueFull } from '../embedded/queue-full.ts'
 import type { GuestWiring } from './guest.ts'
@@ -19,6 +19,7 @@ import type { Host } from './host.ts'
 import type { IssuingWiring } from './issuing.ts'
 import { loggedSource } from './logged-source.ts'
 import { localIssuer } from './plain-request.ts'
+import { policiesFor } from './policies-of-guest.ts'
 import type { OpenRegistryStore } from './registry-store.ts'
 import { remoteSources } from './remotes.ts'
 import type { Settings } from './settings.ts'
@@ -57,10 +58,6 @@ function guestTd({ watchedTd, collateral }: GuestWiring, settings: Settings): Gu
   }
 }
 
-function isSimulator({ tpm, td }: Guest): boolean {
-  return tpm?.simulator === true || td?.requirements.simulator === true
-}
-
 function ownTokens(guest: Guest, settings: Settings, { issuing, host }: SourceParts): OwnTokens {
   const { verifier } = settings.configuration
   return {
@@ -70,6 +67,7 @@ function ownTokens(guest: Guest, settings: Settings, { issuing, host }: SourcePa
     tee: guest.td === null ? 'tpm' : 'tdx',
     tcbStatuses: guest.td === null ? null : verifier.tcb_statuses,
     allowDebug: verifier.debug,
+    policies: policiesFor(settings, guest),
     clock: host.clock,
   }
 }
@@ -117,6 +115,7 @@ export function wireSources(parts: SourceParts): SourceFactory {
       issuerUrl: issuing.url,
       usualLifetimeS: settings.usualLifetimeS,
       guest,
+      policies: own.policies,
       appraiser,
       challenges,
       issuer: issuing.issuerFor(settings),

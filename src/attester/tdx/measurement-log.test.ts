@@ -150,6 +150,23 @@ describe('an extension', () => {
     expect(toHex(rig.kernel.rtmrs.read(3))).toBe(before)
   })
 
+  it('has no room beyond the share of its domains, which is counted from the log itself', async () => {
+    const rig = tdxGuestRig({ boot: null, runtime: [] })
+    const covers = (domain: string) => domain.startsWith('app/')
+    const extend = (domain: string, bytes: number, content = 'x'.repeat(100)) =>
+      logOf(rig).extend(3, { domain, operation: 'load', content }, { bytes, covers })
+    await extend('app/a', 1024)
+    const size = (await entriesOf(rig)) - encodeAaelHeader().length
+    // Other domains do not count.
+    await logOf(rig).extend(3, event)
+    const before = toHex(rig.kernel.rtmrs.read(3))
+    await expect(extend('app/b', 2 * size - 1)).rejects.toMatchObject({ code: 'rtmr_log_share', retryable: false })
+    expect([toHex(rig.kernel.rtmrs.read(3)), await rig.kernel.runtimeLog.readRecord()]).toEqual([before, null])
+    expect((await extend('app/b', 2 * size)).logIndex).toBe(2)
+    await expect(extend('app/a', 2 * size, '')).rejects.toMatchObject({ code: 'rtmr_log_share' })
+    await expect(logOf(rig).extend(3, event)).resolves.toMatchObject({ logIndex: 3 })
+  })
+
   it('whose record cannot be written ahead does not happen', async () => {
     const rig = tdxGuestRig()
     const before = toHex(rig.kernel.rtmrs.read(3))

@@ -3,7 +3,7 @@ import { concatBytes } from '../../base/bytes.ts'
 import { type AaelEvent, encodeAaelHeader, encodeAaelRecord } from '../../evidence/tdx/aael.ts'
 import { ccEventLogLimits } from '../../evidence/tdx/cc-event-log.ts'
 import { attesterErrors } from '../errors.ts'
-import { type RecordedExtension, RecordedExtensions } from '../recorded-extensions.ts'
+import { type LogShare, type RecordedExtension, RecordedExtensions } from '../recorded-extensions.ts'
 import { attempt, refused } from '../refused-step.ts'
 import type { BootLogFiles, RuntimeLogFiles } from './event-log-sources.ts'
 import type { ExtendableRtmr, MeasurementRegisters } from './measurement-registers.ts'
@@ -54,18 +54,19 @@ export class MeasurementLog {
   }
 
   /** Extends and logs, both or neither; errors as `TdxAttester.extend` says. */
-  async extend(register: ExtendableRtmr, event: AaelEvent): Promise<Extension> {
+  async extend(register: ExtendableRtmr, event: AaelEvent, share?: LogShare): Promise<Extension> {
     const { registers } = this.#options
     const { entry, digest } = encodeAaelRecord(register, event)
     if (registers === null) throw unsupported()
-    const extension = await this.#extensions.extend(register, async (log) => ({
+    const plan = async (log: Uint8Array) => ({
       entry: log.length > 0 || (await this.#hasBootLog()) ? entry : concatBytes(encodeAaelHeader(), entry),
-      after: (before) => extendedValue(before, digest),
+      after: (before: Uint8Array) => extendedValue(before, digest),
       extend: () => registers.extend(register, digest),
-      failed: (failure) => notExtended(register, failure),
+      failed: (failure: { readonly cause: unknown } | null) => notExtended(register, failure),
       // The end marker needs eight bytes, and the log of the firmware the better part of the room (TDX-235).
       room: ccEventLogLimits.bytes / 2,
-    }))
+    })
+    const extension = await this.#extensions.extend(register, plan, share)
     return { register, digest, ...extension }
   }
 

@@ -5,6 +5,7 @@ import type { Standing } from '../../base/fair-queue.ts'
 import type { AaelEvent } from '../../evidence/tdx/aael.ts'
 import type { TdxEvidence } from '../../evidence/tdx/evidence.ts'
 import type { Rtmrs } from '../../evidence/tdx/td-report.ts'
+import type { LogShare } from '../recorded-extensions.ts'
 import { DeviceTurns } from './device-turns.ts'
 import type { BootLogFiles, RuntimeLogFiles } from './event-log-sources.ts'
 import { collectEvidenceLog, type EvidenceLog } from './evidence-log.ts'
@@ -61,6 +62,8 @@ export interface TdxCollection extends TdxEvidence {
 export interface Measurement extends AaelEvent {
   /** Default 3. */
   readonly register?: ExtendableRtmr
+  /** Default: what room there is. */
+  readonly share?: LogShare | undefined
 }
 
 export interface TdxAttesterState {
@@ -137,9 +140,9 @@ class GuestAttester implements TdxAttester {
     return this.#turns.take(null, async () => (await first?.probe?.()) ?? false, signal)
   }
 
-  async extend({ register = 3, ...event }: Measurement, signal?: AbortSignal): Promise<Extension> {
+  async extend({ register = 3, share, ...event }: Measurement, signal?: AbortSignal): Promise<Extension> {
     // Once begun it goes on to its end, whoever waits for it: half of it would part register and log.
-    return this.#turns.take(null, () => this.#measurements.extend(register, event), signal)
+    return this.#turns.take(null, () => this.#measurements.extend(register, event, share), signal)
   }
 
   expectedWaitMs(standing: Standing): number {

@@ -73,6 +73,19 @@ describe.skipIf(!haveSwtpm)('PCRs that are extended through us', () => {
     await connection[Symbol.asyncDispose]()
   })
 
+  it('are not extended beyond the share of their domains', async () => {
+    const { connection, runtimeLog, machine, read } = await rig()
+    const attester = machine()
+    const share = { bytes: 1024, covers: (domain: string) => domain === event.domain }
+    await attester.extend({ ...event, pcr: 23, share })
+    const [log, value] = [runtimeLog.log, toHex(await read())]
+    const more = { ...event, content: 'x'.repeat(1024), pcr: 23, share }
+    await expect(attester.extend(more)).rejects.toMatchObject({ code: 'rtmr_log_share' })
+    expect([runtimeLog.log, toHex(await read())]).toEqual([log, value])
+    expect((await attester.extend({ ...more, share: undefined })).logIndex).toBe(1)
+    await connection[Symbol.asyncDispose]()
+  })
+
   it('and their log are together again after a kill at every step (TDX-036)', async () => {
     let killed = 0
     for (let killAt = 0; killAt < 8; killAt++) {

@@ -9,7 +9,13 @@ import { tpm2 } from '../../evidence/tpm/commands.ts'
 import { tpmEvidenceLimits } from '../../evidence/tpm/evidence-json.ts'
 import type { PcrSelection } from '../../evidence/tpm/pcr-selection.ts'
 import { attesterErrors } from '../errors.ts'
-import { diverged, type PlannedExtension, type RecordedExtension, RecordedExtensions } from '../recorded-extensions.ts'
+import {
+  diverged,
+  type LogShare,
+  type PlannedExtension,
+  type RecordedExtension,
+  RecordedExtensions,
+} from '../recorded-extensions.ts'
 import { refused } from '../refused-step.ts'
 import type { RuntimeLogFiles } from '../tdx/event-log-sources.ts'
 import type { TpmFlow, TpmFlowRunner } from './flow-runner.ts'
@@ -18,6 +24,8 @@ import { inOrder, readActiveBanks, readPcrs } from './pcrs.ts'
 export interface PcrMeasurement extends AaelEvent {
   /** 16 or 23: the others belong to firmware, boot loaders and the kernel. */
   readonly pcr: number
+  /** Default: what room there is. */
+  readonly share?: LogShare | undefined
 }
 
 export interface PcrExtension extends RecordedExtension {
@@ -91,16 +99,17 @@ export class PcrMeasurements {
     }
   }
 
-  async extend({ pcr, ...event }: PcrMeasurement): Promise<PcrExtension> {
+  async extend({ pcr, share, ...event }: PcrMeasurement): Promise<PcrExtension> {
     if (this.#extensions === null) throw unsupported('there is no log for what is extended')
     if (!isExtendable(pcr)) throw unsupported(`PCR ${pcr} belongs to somebody else`)
     let digests: PcrExtension['digests'] = new Map()
-    const extension = await this.#extensions.extend(pcr, async (runtime) => {
+    const plan = async (runtime: Uint8Array) => {
       const ground = await this.#survey(pcr, runtime)
       const record = encodePcrRecord(pcr, event, { logged: ground.logged ?? ground.banks, extended: ground.banks })
       digests = record.digests
       return this.#plan(pcr, ground, record)
-    })
+    }
+    const extension = await this.#extensions.extend(pcr, plan, share)
     return { pcr, digests, ...extension }
   }
 

@@ -276,6 +276,31 @@ describe('time', () => {
     await kept
   })
 
+  it('tells of a greater number than before, and of nothing else that is new (broker.md section 8)', async () => {
+    const source = open()
+    await source.collateralFor(rigQuery, unending())
+    const stop = new AbortController()
+    const kept = source.keepCurrent(stop.signal)
+    const day = async () => {
+      await clock.advance(25 * hour)
+      return events
+        .splice(0)
+        .flatMap((event) => (event.event === 'collateral_raised' ? [event.item] : []))
+        .sort()
+    }
+    // A list that is issued anew has another number every time; what else Intel signs has one for each evaluation.
+    const lists = names.filter((name) => name.includes('crl')).sort()
+    expect(events.splice(0).map(({ event }) => event)).toEqual(Array(4).fill('collateral_obtained'))
+    expect(await day()).toEqual(lists)
+    pccs.options = { evaluationNumber: 99 }
+    expect(await day()).toEqual([...names].sort())
+    expect(await day()).toEqual(lists)
+    pccs.options = { evaluationNumber: 98 }
+    expect(await day()).toEqual(lists)
+    stop.abort()
+    await kept
+  })
+
   it('refreshes items of short life after two thirds of what is left', async () => {
     pccs.options = { issued: rigNow, periods: { pckCrl: { issued: rigNow, nextUpdate: rigNow + 3 * hour } } }
     const source = open()

@@ -158,7 +158,11 @@ class KeptCollateral implements CollateralSource {
       const { facts, source } = obtained
       this.#pauses.clear(nameOfItem(key))
       this.#report({ event: 'collateral_obtained', item: nameOfItem(key), source, facts })
-      return await this.#shelf.put(obtained)
+      const kept = await this.#shelf.put(obtained)
+      if (held !== null && facts.number > held.number) {
+        this.#report({ event: 'collateral_raised', item: nameOfItem(key), source, facts })
+      }
+      return kept
     } catch (error) {
       lifetime.throwIfAborted()
       throw this.#noteFailure(key, error)

@@ -58,6 +58,8 @@ export interface CollateralFiles {
 /** What is worth a line in the log. `item` is the name of an item, `source` of a source. */
 export type CollateralEvent =
   | { readonly event: 'collateral_obtained'; readonly item: string; readonly source: string; readonly facts: ItemFacts }
+  /** The item at hand has a greater number than the one before it: another TCB evaluation, another revocation list. */
+  | { readonly event: 'collateral_raised'; readonly item: string; readonly source: string; readonly facts: ItemFacts }
   | {
       /** A source served an authentic item that is older than the one at hand (TDX-212): it was ignored. */
       readonly event: 'collateral_rollback'

@@ -1,7 +1,7 @@
 import { concatBytes } from '../../base/bytes.ts'
 import { bytesOf, constant, encode, listOf, sizedBytes, struct, tagged, u16le, u32le } from '../../base/layout.ts'
 import { Reader } from '../../base/layout-cursor.ts'
-import { type AaelEvent, encodeAaelData, evEventTag } from '../tdx/aael.ts'
+import { type AaelEvent, encodeAaelData, evEventTag, isAaelData } from '../tdx/aael.ts'
 import { digestOf, type HashName, hashAlgorithms, hashNameOf } from '../tpm/algorithms.ts'
 import { parseEventLog } from './event-log.ts'
 import { beginsWithSpecId, encodeSpecIdHeader, readSpecIdHeader } from './spec-id.ts'
@@ -17,7 +17,8 @@ const headerLimits = { maxAlgorithms: mostDigests, maxDigestSize: 64 }
 const headerSize = (log: Uint8Array) =>
   log.length > 0 && beginsWithSpecId(log) ? (readSpecIdHeader(log, headerLimits)?.size ?? 0) : 0
 
-function skipRecord(reader: Reader): void {
+/** Passes over one record, up to its data; gives how many bytes of those there are. */
+function skipToData(reader: Reader): number {
   reader.skip(8)
   const count = reader.integer(4, true)
   if (count > mostDigests) throw reader.malformed(`has ${count} digests`)
@@ -26,16 +27,44 @@ function skipRecord(reader: Reader): void {
     if (name === undefined) throw reader.malformed('has a digest of an algorithm that is not known')
     reader.skip(hashAlgorithms[name].size)
   }
-  reader.skip(reader.integer(4, true))
+  return reader.integer(4, true)
+}
+
+function* recordsIn(log: Uint8Array): Generator<{ readonly size: number; readonly data: Uint8Array }> {
+  let count = 0
+  const reader = new Reader(log, () => `runtimelog.${count}`)
+  reader.offset = headerSize(log)
+  for (; reader.remaining > 0; count++) {
+    const start = reader.offset
+    const size = skipToData(reader)
+    const from = reader.offset
+    reader.skip(size)
+    yield { size: reader.offset - start, data: log.subarray(from, reader.offset) }
+  }
 }
 
 /** How many records a runtime log has. Throws `MalformedError` where they do not fill it to the last byte. */
 export function countRuntimeRecords(log: Uint8Array): number {
   let count = 0
-  const reader = new Reader(log, () => `runtimelog.${count}`)
-  reader.offset = headerSize(log)
-  for (; reader.remaining > 0; count++) skipRecord(reader)
+  for (const _ of recordsIn(log)) count++
   return count
+}
+
+/** Behind tag and length; a domain has no space and 128 characters at most (TDX-035). */
+const [domainAt, longestDomain, space] = [8, 128, 0x20]
+
+/**
+ * Bytes that the runtime records of some domains take in a log; records that are not ours count to no domain. Throws as
+ * `countRuntimeRecords`.
+ */
+export function runtimeBytesOf(log: Uint8Array, covers: (domain: string) => boolean): number {
+  let bytes = 0
+  for (const { size, data } of recordsIn(log)) {
+    const end = data.subarray(0, domainAt + longestDomain + 1).indexOf(space, domainAt)
+    const domain = isAaelData(data) && end !== -1 ? new TextDecoder().decode(data.subarray(domainAt, end)) : null
+    if (domain !== null && covers(domain)) bytes += size
+  }
+  return bytes
 }
 
 const digestCase = <Name extends HashName>(name: Name) =>

@@ -5,8 +5,8 @@
 export interface JournalFiles {
   /** Sorted. */
   list(): Promise<readonly string[]>
-  /** Refuses a file of more than `maxBytes`. */
-  read(name: string, maxBytes: number): Promise<Uint8Array>
+  /** Refuses a file of more than `maxBytes`; null: there is none, for the oldest are removed while others look. */
+  read(name: string, maxBytes: number): Promise<Uint8Array | null>
   /** Cuts the file at `offset` if it is longer, appends, and waits for the disk. Makes the file where there is none. */
   writeAt(name: string, offset: number, bytes: Uint8Array): Promise<void>
   remove(name: string): Promise<void>

@@ -19,7 +19,7 @@ export async function findTail(files: JournalFiles): Promise<JournalTail> {
   const names = await files.list()
   const last = names.at(-1)
   if (last === undefined) return { head: beginning, file: null, tornBytes: 0, broken: false }
-  const bytes = await files.read(last, longestFile)
+  const bytes = await contentOf(files, last)
   const size = bytes.lastIndexOf(lineFeed) + 1
   const tornBytes = bytes.length - size
   const before = names.at(-2)
@@ -27,9 +27,11 @@ export async function findTail(files: JournalFiles): Promise<JournalTail> {
   // The process ended before the first record of a new file was whole.
   const file = { name: last, size: 0 }
   if (before === undefined) return { head: headBefore(last), file, tornBytes, broken: firstSeqOf(last) !== 1 }
-  const { head, broken } = tailOf(before, wholeLines(await files.read(before, longestFile)))
+  const { head, broken } = tailOf(before, wholeLines(await contentOf(files, before)))
   return { head, file: firstSeqOf(last) === head.seq + 1 ? file : null, tornBytes, broken }
 }
+
+const contentOf = async (files: JournalFiles, name: string) => (await files.read(name, longestFile)) ?? new Uint8Array()
 
 const headBefore = (name: string): JournalHead => ({ seq: firstSeqOf(name) - 1, hash: beginning.hash })
 

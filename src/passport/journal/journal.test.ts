@@ -6,7 +6,7 @@ import { Journal } from './journal.ts'
 import { fileNameOf } from './journal-files.ts'
 import { readJournal } from './read-journal.ts'
 import { Sampler } from './sampler.ts'
-import { type JournalVerdict, JournalVerifier } from './verify-journal.ts'
+import { type JournalVerdict, JournalVerifier, verifyJournal } from './verify-journal.ts'
 
 const bootId = '11111111-2222-3333-4444-555555555555'
 
@@ -243,6 +243,46 @@ describe('the verifier (BRK-122)', () => {
     expect(lineOf(arranged(0, 2, 1, 3))).toBe(2)
     expect(lineOf(arranged(1, 2))).toBe(1)
     expect(lineOf(new Map([[fileNameOf(7), bytes]]))).toBe(1)
+  })
+})
+
+describe('a journal that is written while it is verified', () => {
+  /** As an agent that removes its oldest files, so many of them one by one, each just before it is read. */
+  const rotating = async (times: number) => {
+    const { files } = await written(30, { rotateAt: 1000 })
+    const { read } = files
+    let left = times
+    files.read = async (name, maxBytes) => {
+      if (left-- > 0) await files.remove(name)
+      return read(name, maxBytes)
+    }
+    return files
+  }
+
+  it.each([1, 2, 4])('is not called broken because %i old files went meanwhile (BRK-122)', async (times) => {
+    const files = await rotating(times)
+    const [first] = (await files.list()).slice(times)
+    const { broken, first: seq, head } = await verifyJournal(files)
+    expect([broken, seq, head?.seq]).toEqual([null, Number(first?.slice(0, 16)), 30])
+  })
+
+  it('is looked at five times at most', async () => {
+    const files = await rotating(5)
+    expect((await verifyJournal(files)).broken?.line).toBe(0)
+  })
+
+  it('is broken as ever where a record was changed', async () => {
+    const files = await rotating(1)
+    const name = (await files.list()).at(-1) ?? ''
+    const bytes = files.files.get(name) ?? new Uint8Array()
+    files.files.set(name, bytes.with(20, (bytes[20] ?? 0) ^ 1))
+    expect((await verifyJournal(files)).broken).toMatchObject({ file: name, line: 1 })
+  })
+
+  it('gives pages without the file that went', async () => {
+    const files = await rotating(1)
+    const { lines, broken } = await readJournal(files, 0)
+    expect([broken, lines.length > 0, lines.length < 30]).toEqual([false, true, true])
   })
 })
 

@@ -21,7 +21,8 @@ export async function readJournal(files: JournalFiles, since: number): Promise<J
   const page = new Page(since)
   for (const name of names.slice(Math.max(0, at))) {
     if (page.isFull) break
-    page.take(await files.read(name, longestFile))
+    const bytes = await files.read(name, longestFile)
+    if (bytes !== null) page.take(bytes)
   }
   return page
 }

@@ -1,4 +1,4 @@
-import { firstSeqOf, isFileName } from './journal-files.ts'
+import { firstSeqOf, isFileName, type JournalFiles, longestFile } from './journal-files.ts'
 import { beginning, type JournalHead, readRecord } from './record.ts'
 
 /** The first record that is not what was written, or does not follow the one before. */
@@ -86,5 +86,30 @@ export class JournalVerifier {
 
   #break(file: string, line: number, says: string): void {
     this.#broken ??= { file, line, says }
+  }
+}
+
+/** So often is the oldest file removed under a reader at most; then one that vanishes counts as an empty one. */
+const mostLooks = 5
+
+/** The verdict on one look at the files; null: one of them was removed meanwhile. */
+async function verdictOnce(files: JournalFiles, absent: Uint8Array | null): Promise<JournalVerdict | null> {
+  const verifier = new JournalVerifier()
+  for (const name of await files.list()) {
+    const bytes = (await files.read(name, longestFile)) ?? absent
+    if (bytes === null) return null
+    verifier.take(name, bytes)
+  }
+  return verifier.verdict
+}
+
+/**
+ * Follows the chain through all files, also while the agent writes: where it removed the oldest file between the look at the
+ * folder and the reading, the look is taken again. Rejects as `files` do.
+ */
+export async function verifyJournal(files: JournalFiles): Promise<JournalVerdict> {
+  for (let look = 1; ; look++) {
+    const verdict = await verdictOnce(files, look < mostLooks ? null : new Uint8Array())
+    if (verdict !== null) return verdict
   }
 }

@@ -182,6 +182,20 @@ describe('a token that is worth nothing any more', () => {
     await rig.stop()
   })
 
+  it('of another key leaves the file alone, also while the disk takes no newer token', async () => {
+    const rig = await started()
+    const { place } = rig
+    const { content } = place
+    rig.broker.broker.invalidate({ kid: 'of nobody', hard: true })
+    await rig.clock.advance(2_000)
+    place.write = async () => Promise.reject(full)
+    rig.broker.broker.invalidate({ all: true, hard: false })
+    await rig.clock.advance(2_000)
+    expect(served(rig)).not.toBe(content)
+    expect([place.content, place.steps]).toEqual([content, ['write']])
+    await rig.stop()
+  })
+
   it('of another audience or issuer changes nothing', async () => {
     const rig = await started()
     for (const which of [{ audience: 'https://other.example' }, { issuer: 'other' }, {}]) {
@@ -422,6 +436,7 @@ describe('what an earlier run left (BRK-117)', () => {
   interface LeftOptions {
     readonly leftS?: number
     readonly hang?: boolean
+    readonly modeFits?: boolean
     /** Fails once. */
     readonly failing?: 'removeLeftovers' | 'look' | 'read' | 'remove'
   }
@@ -436,11 +451,10 @@ describe('what an earlier run left (BRK-117)', () => {
   }
 
   /** A file of an earlier run, and an issuer that knows its tokens and gives no new ones yet. */
-  async function restarted(content: string, { leftS = 800, hang = false, failing }: LeftOptions = {}) {
+  async function restarted(content: string, { leftS = 800, hang = false, modeFits = true, failing }: LeftOptions = {}) {
     const place = new FakeTokenPlace()
     if (failing !== undefined) failOnce(place, failing)
-    place.content = content
-    place.leftovers = 2
+    Object.assign(place, { content, modeFits, leftovers: 2 })
     const rig = new SinkRig({ place })
     const now = Math.floor(rig.clock.now() / 1000)
     const times = { issuedAt: now - 100, expiresAt: now + leftS }
@@ -508,6 +522,28 @@ describe('what an earlier run left (BRK-117)', () => {
       rig.source.behaviour = { kind: 'issue' }
       await rig.clock.advance(31_000)
       expect(place.content).toBe(served(rig))
+      await rig.stop()
+    },
+  )
+
+  it('with another mode is written anew: who may read it is decided by the configuration of today', async () => {
+    const { rig, place } = await restarted('e30.earlier.c2ln', { modeFits: false })
+    expect([place.content, place.modeFits, place.steps]).toEqual(['e30.earlier.c2ln', true, ['write']])
+    await rig.stop()
+  })
+
+  it.each(['e30.forged.c2ln', 'a text of somebody'])(
+    'is not judged where the new token is there first: %j makes way for it',
+    async (content) => {
+      const rig = new SinkRig()
+      rig.refusesToOpen = sinkErrors.error('sink_write_failed', 'ENOENT')
+      rig.keep()
+      await rig.clock.advance(6_000)
+      rig.place.content = content
+      rig.refusesToOpen = null
+      await rig.clock.advance(31_000)
+      expect([rig.place.content, rig.place.steps]).toEqual([served(rig), ['write']])
+      expect([rig.story.includes('sink_removed'), rig.keeper.failing()]).toEqual([false, null])
       await rig.stop()
     },
   )

@@ -163,11 +163,77 @@ describe('the credentials of a consumer (API-153)', () => {
     expect((await obtain()).accessKeyId).toBe('key-3')
   })
 
+  it('whose failure came too late to count are asked for at once', async () => {
+    const { waiting, held, given, obtain } = rig()
+    const first = codeOf(obtain())
+    held.forget()
+    waiting[0]?.reject(unavailable({ retry_after_ms: 60_000 }))
+    expect(await first).toBe('sts_unavailable')
+    const second = obtain()
+    expect(waiting).toHaveLength(2)
+    waiting[1]?.resolve(given())
+    expect((await second).accessKeyId).toBe('key-1')
+  })
+
+  it('under way stay one exchange when an older one ends', async () => {
+    const { waiting, held, given, obtain } = rig()
+    const first = codeOf(obtain())
+    held.forget()
+    const second = obtain()
+    waiting[0]?.resolve(given())
+    expect(await first).toBe('sts_unavailable')
+    const third = obtain()
+    expect(waiting).toHaveLength(2)
+    waiting[1]?.resolve(given())
+    expect([(await second).accessKeyId, (await third).accessKeyId]).toEqual(['key-2', 'key-2'])
+  })
+
   it('leave a bug a bug', async () => {
     const { waiting, obtain } = rig()
     const outcome = obtain()
     waiting[0]?.reject(new TypeError('bug'))
     await expect(outcome).rejects.toThrow(TypeError)
+  })
+})
+
+describe('credentials at hand before somebody asks', () => {
+  const keeping = () => {
+    const stop = new AbortController()
+    const parts = rig()
+    return { ...parts, stop, kept: parts.held.keepFresh(stop.signal) }
+  }
+
+  it('are had at once, and again five minutes before they end', async () => {
+    const { clock, waiting, given, stop, kept } = keeping()
+    expect(waiting).toHaveLength(1)
+    waiting[0]?.resolve(given(3600))
+    await clock.advance(3299_000)
+    expect(waiting).toHaveLength(1)
+    await clock.advance(1_000)
+    expect(waiting).toHaveLength(2)
+    stop.abort('stop')
+    await kept
+  })
+
+  it('with a life of less than five minutes are not asked for in a loop', async () => {
+    const { clock, waiting, given, stop, kept } = keeping()
+    waiting[0]?.resolve(given(120))
+    await clock.advance(29_999)
+    expect(waiting).toHaveLength(1)
+    await clock.advance(1)
+    expect(waiting).toHaveLength(2)
+    stop.abort('stop')
+    await kept
+  })
+
+  it('are tried for again while the service is away, and a bug ends it', async () => {
+    const { clock, waiting, kept } = keeping()
+    const ended = kept.catch((error: unknown) => error)
+    waiting[0]?.reject(unavailable())
+    await clock.advance(30_000)
+    expect(waiting).toHaveLength(2)
+    waiting[1]?.reject(new TypeError('bug'))
+    expect(await ended).toBeInstanceOf(TypeError)
   })
 })
 

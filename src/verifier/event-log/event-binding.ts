@@ -92,7 +92,7 @@ function withoutTail(data: Uint8Array): Uint8Array | null {
 }
 
 /** ELOG-20: the Linux EFI stub measures the options it was started with into PCR 9, and does not log them. */
-function isLoadOptions({ pcr, data }: LoggedEvent): boolean {
+function isLoadOptions({ pcr, data }: Pick<LoggedEvent, 'pcr' | 'data'>): boolean {
   return pcr === 9 && taggedEventOf(data)?.id === loadOptionsTag
 }
 
@@ -100,7 +100,11 @@ function isLoadOptions({ pcr, data }: LoggedEvent): boolean {
  * The bytes that a digest covers under a verdict: of the event's data, for `load-options` those of the hint. Null where
  * the event has no such bytes, and for `none`. Whether the digest does cover them is for `bindEvent`.
  */
-export function coveredBytes(event: LoggedEvent, bound: EventBinding, options: BindingOptions = {}): Uint8Array | null {
+export function coveredBytes(
+  event: Pick<LoggedEvent, 'pcr' | 'data'>,
+  bound: EventBinding,
+  options: BindingOptions = {},
+): Uint8Array | null {
   const { data } = event
   if (bound === 'data') return data
   if (bound === 'variable-data') return wholeValueOf(data)

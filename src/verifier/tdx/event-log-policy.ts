@@ -2,7 +2,7 @@ import { toHex } from '../../base/bytes.ts'
 import { MalformedError } from '../../base/errors.ts'
 import { eventTypeName } from '../../evidence/event-log/event-types.ts'
 import type { LoggedEvent } from '../../evidence/event-log/logged-event.ts'
-import { type CcEventLog, parseCcEventLog } from '../../evidence/tdx/cc-event-log.ts'
+import { type CcEventLog, parseCcEventLog, sha384Of } from '../../evidence/tdx/cc-event-log.ts'
 import type { Rtmrs } from '../../evidence/tdx/td-report.ts'
 import type { Checklist } from '../../results/checklist.ts'
 import { bindEvent, type EventBinding } from '../event-log/event-binding.ts'
@@ -32,6 +32,8 @@ export interface JudgedEvent {
   readonly typeName: string
   readonly bound: EventBinding
   readonly data: Uint8Array
+  /** SHA-384; undefined for an event without one. */
+  readonly digest: Uint8Array | undefined
 }
 
 /** What a well-formed log says beside the quoted registers. */
@@ -72,6 +74,10 @@ class JudgedEntry implements JudgedEvent {
 
   get data(): Uint8Array {
     return this.#event.data
+  }
+
+  get digest(): Uint8Array | undefined {
+    return sha384Of(this.#event)
   }
 }
 

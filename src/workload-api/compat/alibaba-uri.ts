@@ -1,10 +1,10 @@
 import type { AttestdError } from '../../base/errors.ts'
 import type { CloudCredentials } from '../../results/cloud-credentials.ts'
-import type { ApiContext } from '../api-context.ts'
-import { workloadApiErrors } from '../errors.ts'
+import { noSuchRoute } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import { shownDetail } from '../problem.ts'
-import { answerCredentials, type CloudSurfaceSettings, consumerAt, expirationText } from './cloud-credentials.ts'
+import { type CloudSurfaceSettings, credentialSurface, expirationText } from './cloud-credentials.ts'
+import type { ConsumerSecrets } from './consumer-secrets.ts'
 import type { Surface, SurfaceError } from './surface.ts'
 
 function encodeError({ status, code, message }: AttestdError): SurfaceError {
@@ -18,18 +18,10 @@ function encodeCredentials(credentials: CloudCredentials): string {
 }
 
 /** The path is the secret: a wrong one is a path that does not exist, compared in constant time. */
-async function serveCredentials(
-  context: ApiContext,
-  exchange: Exchange,
-  settings: CloudSurfaceSettings,
-): Promise<void> {
-  exchange.queryMembers({})
-  const [name = '', secret = ''] = exchange.parameters
-  const consumer = consumerAt(exchange, settings)
-  if (settings.secrets.consumerOf(secret) !== name || consumer === null) {
-    throw workloadApiErrors.error('not_found', 'there is no such route here')
-  }
-  await answerCredentials(context, { exchange, consumer }, settings, encodeCredentials)
+function requireConsumer({ parameters }: Exchange, secrets: ConsumerSecrets): string {
+  const [name = '', secret = ''] = parameters
+  if (secrets.consumerOf(secret) === name) return name
+  throw noSuchRoute()
 }
 
 /**
@@ -37,16 +29,6 @@ async function serveCredentials(
  * secret but the path; a rule about the user of the process is needed besides (API-124).
  */
 export function alibabaUri(settings: CloudSurfaceSettings): Surface {
-  return {
-    listener: 'tcp:alibaba_uri',
-    encodeError,
-    routes: (context) => [
-      {
-        method: 'GET',
-        path: '/ali/{consumer}/{secret}',
-        caller: true,
-        handle: (exchange) => serveCredentials(context, exchange, settings),
-      },
-    ],
-  }
+  const [listener, path] = ['tcp:alibaba_uri', '/ali/{consumer}/{secret}']
+  return credentialSurface({ listener, path, requireConsumer, encodeCredentials, encodeError }, settings)
 }

@@ -1,9 +1,9 @@
 import type { AttestdError } from '../../base/errors.ts'
 import type { CloudCredentials } from '../../results/cloud-credentials.ts'
-import type { ApiContext } from '../api-context.ts'
 import type { Exchange } from '../exchange.ts'
 import { shownDetail } from '../problem.ts'
-import { answerCredentials, type CloudSurfaceSettings, consumerAt, expirationText } from './cloud-credentials.ts'
+import { type CloudSurfaceSettings, credentialSurface, expirationText } from './cloud-credentials.ts'
+import type { ConsumerSecrets } from './consumer-secrets.ts'
 import type { Surface, SurfaceError } from './surface.ts'
 
 function encodeError({ status, code, message }: AttestdError): SurfaceError {
@@ -16,17 +16,8 @@ function encodeCredentials(credentials: CloudCredentials): string {
 }
 
 /** A consumer that does not exist is told as a wrong secret is: names are not found out by asking. */
-async function serveCredentials(
-  context: ApiContext,
-  exchange: Exchange,
-  settings: CloudSurfaceSettings,
-): Promise<void> {
-  exchange.queryMembers({})
-  const [name = ''] = exchange.parameters
-  settings.secrets.requireConsumer(exchange.soleHeader('authorization'), name)
-  const consumer = consumerAt(exchange, settings)
-  if (consumer === null) throw new TypeError('a secret of a consumer that is not there')
-  await answerCredentials(context, { exchange, consumer }, settings, encodeCredentials)
+function requireConsumer(exchange: Exchange, secrets: ConsumerSecrets): string {
+  return secrets.requireConsumer(exchange.soleHeader('authorization'), exchange.parameter ?? '')
 }
 
 /**
@@ -35,16 +26,6 @@ async function serveCredentials(
  * `{"code","message"}`.
  */
 export function awsContainer(settings: CloudSurfaceSettings): Surface {
-  return {
-    listener: 'tcp:aws_container',
-    encodeError,
-    routes: (context) => [
-      {
-        method: 'GET',
-        path: '/aws/{consumer}',
-        caller: true,
-        handle: (exchange) => serveCredentials(context, exchange, settings),
-      },
-    ],
-  }
+  const [listener, path] = ['tcp:aws_container', '/aws/{consumer}']
+  return credentialSurface({ listener, path, requireConsumer, encodeCredentials, encodeError }, settings)
 }

@@ -1,3 +1,4 @@
+import type { AttestdError } from '../../base/errors.ts'
 import type { CloudCredentials } from '../../results/cloud-credentials.ts'
 import {
   type ApiContext,
@@ -12,6 +13,7 @@ import type { Exchange } from '../exchange.ts'
 import { requireTokenJob, type TokenJob } from '../token-operation.ts'
 import { tokenParameters } from '../token-parameters.ts'
 import type { ConsumerSecrets } from './consumer-secrets.ts'
+import type { Surface, SurfaceError } from './surface.ts'
 
 /** Whoever gets the credentials of one role from a surface. */
 export interface CloudConsumer {
@@ -36,18 +38,23 @@ export interface CloudSurfaceSettings {
   readonly obtainCredentials: ObtainCredentials
 }
 
+/** How a cloud's clients ask for the credentials of a role. */
+export interface CredentialConvention {
+  readonly listener: string
+  /** With the name of the consumer at its first place. */
+  readonly path: string
+  /** Whose secret the request brings: the consumer that the path names, or it throws. */
+  requireConsumer(exchange: Exchange, secrets: ConsumerSecrets): string
+  encodeCredentials(credentials: CloudCredentials): string
+  encodeError(error: AttestdError): SurfaceError
+}
+
 /** Seconds that credentials must have left when they are written. */
 const leastLifeS = 60
 
 /** As the conventions of all clouds write it. */
 export function expirationText({ expiresAt }: CloudCredentials): string {
   return `${new Date(expiresAt * 1000).toISOString().slice(0, 19)}Z`
-}
-
-/** The consumer at `{consumer}` of the path: never one that is not declared. */
-export function consumerAt(exchange: Exchange, { consumers }: CloudSurfaceSettings): CloudConsumer | null {
-  const [name] = exchange.parameters
-  return consumers.find((consumer) => consumer.name === name) ?? null
 }
 
 interface CredentialJob {
@@ -67,16 +74,23 @@ function obtain(context: ApiContext, { exchange, job, consumer }: CredentialJob,
   return withDeadline(deadline, (signal) => settings.obtainCredentials(consumer.name, signal))
 }
 
+function tellServed(context: ApiContext, { exchange, job, consumer }: CredentialJob, { expiresAt }: CloudCredentials) {
+  const { listener, observe } = context
+  const { issuer, audience } = job.request
+  const { caller } = exchange
+  observe({ event: 'credentials_served', listener, caller, consumer: consumer.name, issuer, audience, expiresAt })
+}
+
 /**
  * Answers with the credentials of a consumer's role, for a caller that proved to be that consumer. The rules decide as about
  * a token for the audience of the role, before anything is looked at or fetched, and once more before the answer is written
  * (API-68, API-69, API-121). `HEAD` starts nothing (API-33). What callers get is in no log.
  */
-export async function answerCredentials(
+async function answerCredentials(
   context: ApiContext,
   { exchange, consumer }: Pick<CredentialJob, 'exchange' | 'consumer'>,
   settings: CloudSurfaceSettings,
-  encode: (credentials: CloudCredentials) => string,
+  encode: CredentialConvention['encodeCredentials'],
 ): Promise<void> {
   const type = 'application/json'
   const { audience, lifetimeS: ttlS } = consumer
@@ -94,5 +108,36 @@ export async function answerCredentials(
   }
   requireStillAllowed(context, exchange, job.permission)
   if (credentials.expiresAt - context.clock.now() / 1000 < leastLifeS) throw deadlineExceeded(parameters.timeoutMs)
+  tellServed(context, asked, credentials)
   exchange.write({ status: 200, type, body: encode(credentials) })
+}
+
+async function serveCredentials(
+  context: ApiContext,
+  exchange: Exchange,
+  convention: CredentialConvention,
+  settings: CloudSurfaceSettings,
+): Promise<void> {
+  const name = convention.requireConsumer(exchange, settings.secrets)
+  const consumer = settings.consumers.find((one) => one.name === name)
+  if (consumer === undefined) throw new TypeError('a secret of a consumer that is not declared')
+  exchange.queryMembers({})
+  await answerCredentials(context, { exchange, consumer }, settings, convention.encodeCredentials)
+}
+
+/** The surface of a convention: one route, whose secret is asked for before anything else. */
+export function credentialSurface(convention: CredentialConvention, settings: CloudSurfaceSettings): Surface {
+  const { listener, path, encodeError } = convention
+  return {
+    listener,
+    encodeError,
+    routes: (context) => [
+      {
+        method: 'GET',
+        path,
+        caller: true,
+        handle: (exchange) => serveCredentials(context, exchange, convention, settings),
+      },
+    ],
+  }
 }

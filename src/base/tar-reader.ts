@@ -1,6 +1,6 @@
-import { concatBytes, isFilledWith, toLatin1 } from '../base/bytes.ts'
-import { MalformedError } from '../base/errors.ts'
-import { shownName } from '../base/escaped-name.ts'
+import { concatBytes, isFilledWith, toLatin1 } from './bytes.ts'
+import { MalformedError } from './errors.ts'
+import { shownName } from './escaped-name.ts'
 
 /** A member of an archive that is a regular file; its content follows in pieces. */
 export interface TarFile {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { MalformedError } from '../base/errors.ts'
+import { MalformedError } from './errors.ts'
 import { TarReader } from './tar-reader.ts'
 
 interface Member {

@@ -1,0 +1,71 @@
+import { Command } from 'commander'
+import { acceptIncomingClaims, type Claim, evaluatePolicy, type GivenClaim } from '../../policies/index.ts'
+import type { PolicyProfile } from '../../policies/reserved-claims.ts'
+import { agentErrors } from '../errors.ts'
+import { parseEvidenceDocument } from '../evidence-document.ts'
+import { readInput } from '../input-file.ts'
+import { readClaimsFile, readCustomClaims } from '../policy-tools/claims-file.ts'
+import { type PresentedEvidence, presentEvidence } from '../policy-tools/claims-of-evidence.ts'
+import { readPolicySource, requireOneStandardInput, requirePolicy } from '../policy-tools/policy-source.ts'
+import { explanationDocument, renderExplanation } from '../presentation/policy-explanation.ts'
+import { exactJson } from '../presentation/policy-values.ts'
+import type { CommandIo } from '../presentation/terminal.ts'
+import { withQuestionOptions } from './appraise-options.ts'
+import { type AppraiseOptions, questionOf } from './appraise-question.ts'
+import { profileOption } from './policy-options.ts'
+
+export interface EvidenceOptions extends AppraiseOptions {
+  readonly evidence: string
+  readonly customClaims?: string
+}
+
+interface ExplainOptions extends Omit<EvidenceOptions, 'evidence'> {
+  readonly evidence?: string
+  readonly claims?: string
+  readonly profile: PolicyProfile
+  readonly lenient?: boolean
+}
+
+/** Reads and appraises what the command line names. Throws `NOT_AFFIRMED`, and what reading throws. */
+export async function presentedEvidence(options: EvidenceOptions): Promise<PresentedEvidence> {
+  const evidence = parseEvidenceDocument(await readInput(options.evidence))
+  const custom = await readCustomClaims(options.customClaims)
+  return presentEvidence(evidence, await questionOf(options, evidence), custom)
+}
+
+async function claimsOf({ claims, evidence, ...options }: ExplainOptions): Promise<readonly GivenClaim[]> {
+  if (claims !== undefined && evidence !== undefined) {
+    throw agentErrors.error('USAGE', '--claims and --evidence contradict each other: what is the policy asked about?')
+  }
+  if (claims !== undefined) return readClaimsFile(claims)
+  if (evidence !== undefined) return (await presentedEvidence({ ...options, evidence })).claims
+  throw agentErrors.error('USAGE', '--claims or --evidence is missing: what is the policy asked about?')
+}
+
+/** As they are evaluated; none if one of them is refused, which the evaluation then says (POL-402). */
+function acceptedClaims(given: readonly GivenClaim[]): readonly Claim[] {
+  const accepted = acceptIncomingClaims(given)
+  return 'claims' in accepted ? accepted.claims : []
+}
+
+/** `attestd policy explain FILE`: which rule matched which claim, and what a denial would take (POL-820). */
+export function policyExplainCommand(io: CommandIo): Command {
+  const command = new Command('explain')
+    .description('evaluate a policy on claims or evidence, and say on one page why it answers as it does')
+    .argument('<file>', 'the policy, - for standard input')
+    .option('--claims <file>', 'JSON array of claims {type, value, issuer}, as in test files')
+    .option('--evidence <file>', 'evidence to be appraised as by `attestd appraise`, with its options')
+    .option('--custom-claims <file>', 'with --evidence: what the guest says of itself, a JSON array of {name, value}')
+    .addOption(profileOption())
+    .option('--lenient', 'accept words in the wrong case')
+    .option('--json', 'print the trace as a JSON object')
+  return withQuestionOptions(command).action(async (file: string, options: ExplainOptions) => {
+    requireOneStandardInput([file, options.claims, options.evidence, options.customClaims])
+    const source = await readPolicySource(file)
+    const policy = requirePolicy(source, options)
+    const given = await claimsOf(options)
+    const evaluation = evaluatePolicy(policy, given, { profile: options.profile, trace: true })
+    if (options.json) io.out(exactJson(explanationDocument(evaluation)))
+    else io.out(renderExplanation({ source, policy, evaluation, claims: acceptedClaims(given) }, io))
+  })
+}

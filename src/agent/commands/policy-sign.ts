@@ -1,0 +1,76 @@
+import { createPrivateKey, type KeyObject } from 'node:crypto'
+import { Command } from 'commander'
+import { writeAtomically } from '../../platform/atomic-file.ts'
+import { encodeUnsignedPolicy, signPolicy } from '../../policies/index.ts'
+import { agentErrors } from '../errors.ts'
+import { readInput } from '../input-file.ts'
+import { readPolicySource, requireOneStandardInput, requirePolicy } from '../policy-tools/policy-source.ts'
+import type { CommandIo } from '../presentation/terminal.ts'
+import { openHost } from '../wiring/host.ts'
+import { readCertificates } from '../wiring/trust-files.ts'
+
+interface SignOptions {
+  readonly key?: string
+  readonly certificate?: string[]
+  readonly unsigned?: boolean
+  readonly output: string
+}
+
+const largestKey = 64 << 10
+
+async function readPrivateKey(path: string): Promise<KeyObject> {
+  const bytes = await readInput(path, largestKey)
+  try {
+    return createPrivateKey(bytes[0] === 0x30 ? derKey(bytes) : Buffer.from(bytes))
+  } catch (cause) {
+    // The message of OpenSSL says nothing that helps, and might say something of the key.
+    throw agentErrors.error('INPUT_UNREADABLE', `${path}: is no private key without a passphrase`, {
+      remedy: 'give a PEM or PKCS #8 DER file; openssl pkey -in KEY -out PLAIN takes a passphrase off',
+      cause,
+    })
+  } finally {
+    bytes.fill(0)
+  }
+}
+
+const derKey = (bytes: Uint8Array) => ({ key: Buffer.from(bytes), format: 'der', type: 'pkcs8' }) as const
+
+async function signed(policy: Uint8Array, { key, certificate = [], unsigned }: SignOptions): Promise<string> {
+  if (unsigned) {
+    if (key !== undefined || certificate.length > 0) {
+      throw agentErrors.error('USAGE', '--unsigned takes neither --key nor --certificate')
+    }
+    return encodeUnsignedPolicy(policy)
+  }
+  if (key === undefined) throw agentErrors.error('USAGE', '--key is missing; --unsigned writes the form without one')
+  return signPolicy(policy, {
+    privateKey: await readPrivateKey(key),
+    certificates: await readCertificates(certificate),
+  })
+}
+
+/** `attestd policy sign FILE`: the JWS that verifiers with trusted signers take (POL-701, POL-703). */
+export function policySignCommand(io: CommandIo): Command {
+  return new Command('sign')
+    .description('sign a policy that loads, as the JWS that is uploaded: RS256 or ES256 by the type of the key')
+    .argument('<file>', 'the policy text, - for standard input')
+    .option('--key <file>', 'private key of the signer, used for nothing else: RSA of 2048 bits or more, or P-256')
+    .option(
+      '--certificate <file...>',
+      'its certificates, its own first; without them the bare key goes into the header',
+    )
+    .option('--unsigned', 'write the unsigned form, for verifiers without trusted signers')
+    .option('-o, --output <file>', 'where the JWS goes, - for standard output', '-')
+    .action(async (file: string, options: SignOptions) => {
+      requireOneStandardInput([file, options.key])
+      const source = await readPolicySource(file)
+      requirePolicy(source)
+      const jws = await signed(source.bytes, options)
+      // A line feed behind it would be part of what is uploaded, and no strict reader takes it.
+      if (options.output === '-') io.out(io.terminal ? `${jws}\n` : jws)
+      else {
+        const random = openHost().random
+        await writeAtomically(options.output, new TextEncoder().encode(jws), { mode: 0o644, random })
+      }
+    })
+}

@@ -1,0 +1,125 @@
+import type { GuestEvidence } from '../../evidence/composite.ts'
+import {
+  type Claim,
+  type Evaluation,
+  evaluatePolicy,
+  type Policy,
+  PreparedPolicy,
+  parsePolicy,
+  presentClaims,
+  type TokenValue,
+  type Verdict,
+} from '../../policies/index.ts'
+import { type GuestAppraisal, verifiedClaims } from '../../verifier/index.ts'
+import type { AppraisalPolicy } from './appraisal-policies.ts'
+
+/** What is asked beside the appraisal. */
+export interface PolicyQuestion {
+  /** Each once, whatever the number of requests that name it. */
+  readonly policies: readonly AppraisalPolicy[]
+  /** The verifier runs in simulator mode. */
+  readonly simulator: boolean
+}
+
+/** Why a rule that would have permitted did not: lines of the rule and of its first condition that is false. */
+export interface MissedPermit {
+  readonly rule: number
+  readonly condition: number
+}
+
+/** The verdict of one policy. */
+export interface JudgedPolicy {
+  readonly id: string
+  readonly evaluation: Verdict
+  /** Of the rules that decided. */
+  readonly lines: readonly number[]
+  /** Empty but for the reason `no-permit`. */
+  readonly missed: readonly MissedPermit[]
+}
+
+const profile = { profile: 'attestd' } as const
+/** Policies that are kept ready: more than one request can name, and few enough to be nothing in memory. */
+const mostKept = 32
+const mostMissed = 8
+/** Steps of an evaluation that may be done twice: 50 ms and more are not spent again on an explanation. */
+const mostTraced = 1_000_000
+
+interface ReadyPolicy {
+  readonly policy: Policy
+  readonly prepared: PreparedPolicy
+}
+
+function makeReady({ id, text }: AppraisalPolicy): ReadyPolicy {
+  const { policy } = parsePolicy(text)
+  if (policy === undefined) throw new TypeError(`policy ${id} was said to load, and does not`)
+  return { policy, prepared: new PreparedPolicy(policy, profile) }
+}
+
+/** A second evaluation, of denials only: operators are to see which condition fails, without looking at evidence. */
+function missedPermits(policy: Policy, claims: readonly Claim[]): MissedPermit[] {
+  const { trace = [] } = evaluatePolicy(policy, claims, { ...profile, trace: true })
+  return trace
+    .filter(({ section, rule, fired }) => {
+      if (section !== 'authorizationrules' || fired) return false
+      return policy.authorization[rule - 1]?.action.kind === 'permit'
+    })
+    .slice(0, mostMissed)
+    .map(({ line, conditions }) => ({ rule: line, condition: conditions.at(-1)?.line ?? line }))
+}
+
+/** Readers of JSON would round it, and it would be another claim than the one that was issued (POL-401, POL-419). */
+function isRounded(value: TokenValue): boolean {
+  return [value].flat().some((one) => typeof one === 'bigint' && !Number.isSafeInteger(Number(one)))
+}
+
+const rounded = { id: 'POL-419', message: 'an issued Integer is beyond 2^53', section: null, line: null } as const
+
+/** Without what only explains: the claims that a policy added are many and stay in the thread. */
+function verdictOf(evaluation: Evaluation): Verdict {
+  if (evaluation.verdict === 'deny') return { verdict: 'deny', reason: evaluation.reason }
+  if (evaluation.verdict === 'error') return { verdict: 'error', error: evaluation.error }
+  const { token, properties } = evaluation
+  if (Object.values(token).some(isRounded)) return { verdict: 'error', error: rounded }
+  return { verdict: 'permit', token, properties }
+}
+
+/** Evaluates policies where appraisals are made. Keeps the newest ready: most appraisals ask the same. */
+export class PolicyJudge {
+  readonly #ready = new Map<string, ReadyPolicy>()
+
+  /**
+   * What each policy says about an affirmed appraisal of `evidence` at `now`, milliseconds since the epoch; each on a
+   * copy of its own of the claims (POL-429). Never throws for what a policy or a claim is.
+   */
+  judge(
+    appraisal: GuestAppraisal,
+    evidence: GuestEvidence,
+    { policies, simulator, now }: PolicyQuestion & { readonly now: number },
+  ): readonly JudgedPolicy[] {
+    const { tee } = appraisal
+    if (tee === null) throw new TypeError('an affirmed appraisal of no kind')
+    const documents = policies.some((policy) => policy.documents)
+    const facts = { tee, freshness: 'challenge', now, simulator, documents } as const
+    const claims = presentClaims(verifiedClaims(appraisal, evidence, facts))
+    return policies.map((policy) => this.#judgeBy(policy, claims))
+  }
+
+  #judgeBy(policy: AppraisalPolicy, claims: readonly Claim[]): JudgedPolicy {
+    const { prepared, policy: parsed } = this.#kept(policy)
+    const evaluation = prepared.evaluate(claims)
+    const { decidedBy: lines, steps } = evaluation
+    const isMissed = evaluation.verdict === 'deny' && evaluation.reason === 'no-permit' && steps <= mostTraced
+    const missed = isMissed ? missedPermits(parsed, claims) : []
+    return { id: policy.id, evaluation: verdictOf(evaluation), lines, missed }
+  }
+
+  #kept(policy: AppraisalPolicy): ReadyPolicy {
+    const known = this.#ready.get(policy.hash)
+    if (known !== undefined) return known
+    const [oldest] = this.#ready.keys()
+    if (oldest !== undefined && this.#ready.size >= mostKept) this.#ready.delete(oldest)
+    const made = makeReady(policy)
+    this.#ready.set(policy.hash, made)
+    return made
+  }
+}

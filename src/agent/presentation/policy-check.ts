@@ -1,0 +1,40 @@
+import type { PolicyDiagnostic, Severity } from '../../policies/index.ts'
+import { showDiagnostic } from '../../policies/language/show-diagnostic.ts'
+import type { ExaminedPolicy } from '../policy-tools/examine-policy.ts'
+import { counted } from './counted.ts'
+import { type CommandIo, escaped, painted } from './terminal.ts'
+
+const colours = { error: 'red', warning: 'yellow', info: 'grey' } as const
+const words: Readonly<Record<Severity, string>> = { error: 'error', warning: 'warning', info: 'remark' }
+
+function paintedDiagnostic(diagnostic: PolicyDiagnostic, { bytes, file }: ExaminedPolicy, io: CommandIo): string {
+  const [head = '', ...rest] = showDiagnostic(diagnostic, bytes, file).split('\n')
+  return [painted(io, colours[diagnostic.severity], head), ...rest].join('\n')
+}
+
+function countsOf(diagnostics: readonly PolicyDiagnostic[]): string {
+  const parts = (['error', 'warning', 'info'] as const).flatMap((severity) => {
+    const count = diagnostics.filter((each) => each.severity === severity).length
+    return count === 0 ? [] : [counted(count, words[severity])]
+  })
+  return parts.length === 0 ? 'nothing doubtful' : parts.join(', ')
+}
+
+function summary({ file, policy, diagnostics, policyHash }: ExaminedPolicy, io: CommandIo): string {
+  const says = countsOf(diagnostics)
+  if (policy === null) return `${escaped(file)}: ${painted(io, 'red', 'does not load')}: ${says}`
+  const rules = policy.configuration.length + policy.authorization.length + policy.issuance.length
+  return `${escaped(file)}: ${painted(io, 'green', 'loads')}: version ${policy.version}, ${counted(rules, 'rule')}, ${says}; policy hash ${policyHash}`
+}
+
+/** Every diagnostic as in POL-802, then one line that sums up. */
+export function renderExamination(examined: ExaminedPolicy, io: CommandIo): string {
+  const shown = examined.diagnostics.map((each) => `${paintedDiagnostic(each, examined, io)}\n`)
+  return `${shown.join('')}${summary(examined, io)}\n`
+}
+
+/** The same as JSON; diagnostics as in POL-801. */
+export function examinationDocument(examined: ExaminedPolicy): Record<string, unknown> {
+  const { file, policy, policyHash, sha256, diagnostics } = examined
+  return { file, loads: policy !== null, policy_hash: policyHash, sha256, diagnostics }
+}
