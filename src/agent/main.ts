@@ -37,6 +37,7 @@ const commands: Readonly<Record<string, (io: CommandIo) => Promise<Command>>> = 
   status: async (io) => (await import('./commands/status.ts')).statusCommand(io),
   registry: async (io) => (await import('./commands/registry.ts')).registryCommand(io),
   journal: async (io) => (await import('./commands/journal.ts')).journalCommand(io),
+  'fault-matrix': async () => (await import('./commands/fault-matrix.ts')).faultMatrixCommand(),
   doctor: async (io) => (await import('./commands/doctor.ts')).doctorCommand(io),
 }
 

@@ -17,7 +17,7 @@ function newestChange(folder: string): number {
 function isStale(): boolean {
   if (!existsSync(program)) return true
   const builtAt = statSync(program).mtimeMs
-  return ['src', 'native', 'mocks'].some((folder) => newestChange(join(root, folder)) > builtAt)
+  return ['src', 'native', 'mocks', 'test/faults/matrix'].some((folder) => newestChange(join(root, folder)) > builtAt)
 }
 
 function build(): void {

@@ -1,12 +1,14 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import net from 'node:net'
 import tls from 'node:tls'
+import { encodePem } from '../../../src/base/pki/pem.ts'
+import { makeSelfIssuedCertificate } from '../../../src/base/pki/self-issued-certificate.ts'
 import { createAttestationClient } from '../../../src/passport/remote/attestation-client.ts'
 import { createAttestationTransport } from '../../../src/passport/remote/undici-transport.ts'
 import { SystemClock } from '../../../src/platform/system-clock.ts'
 import { tokenRequest } from '../../support/fake-token-source.ts'
-import { selfSigned } from '../../support/self-signed.ts'
-import type { Fault, Probe } from './fault.ts'
+import type { Probe, SimulatedFault } from './fault.ts'
 import { FaultRoom } from './fault-room.ts'
 import { type ScriptedAnswer, ScriptedIssuer } from './scripted-issuer.ts'
 
@@ -142,16 +144,23 @@ async function brokenAnswers(probe: Probe): Promise<void> {
   }
 }
 
+/** A server that nobody but itself vouches for. */
+function untrusted(): tls.TlsOptions {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const certificate = makeSelfIssuedCertificate('127.0.0.1', privateKey)
+  return { key: privateKey.export({ format: 'pem', type: 'pkcs8' }), cert: encodePem(certificate, 'CERTIFICATE') }
+}
+
 async function networks(probe: Probe): Promise<void> {
   const unnamed = await askUrl('http://issuer.invalid:1/')
   probe.expect(unnamed.code === 'issuer_unavailable', `a name that does not resolve: ${unnamed.code}`)
-  const untrusted = await askPeer(() => undefined, selfSigned())
-  probe.expect(untrusted.code === 'issuer_unavailable' && untrusted.network !== '', `certificate: ${untrusted.network}`)
+  const { code, network } = await askPeer(() => undefined, untrusted())
+  probe.expect(code === 'issuer_unavailable' && network !== '', `certificate: ${code} ${network}`)
   const expired = Object.assign(new Error('expired'), { code: 'CERT_HAS_EXPIRED' })
   await requirePause(probe, expired, 60_000, Number.POSITIVE_INFINITY)
 }
 
-export const answerFaults: readonly Fault[] = [
+export const answerFaults: readonly SimulatedFault[] = [
   {
     id: 'F03',
     fault: '429 with `Retry-After`',

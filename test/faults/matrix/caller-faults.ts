@@ -3,7 +3,8 @@ import { type AgentProcess, audience, callerRule } from '../../support/agent-pro
 import { canChooseNumbers, startWithNumber } from '../../support/process-number.ts'
 import { startScript, type Told } from '../../support/scripted-caller.ts'
 import { eagerHome, startAt } from '../../support/td-agent.ts'
-import type { Fault, FaultGround, Probe } from './fault.ts'
+import type { AgentFault, FaultGround } from './agent-fault.ts'
+import type { Probe } from './fault.ts'
 
 const socketGroup = 65_530
 const [shop, bank] = [30_021, 30_022]
@@ -128,7 +129,7 @@ async function callers(probe: Probe, ground: FaultGround): Promise<void> {
   }
 }
 
-export const callerFaults: readonly Fault[] = [
+export const callerFaults: readonly AgentFault[] = [
   {
     id: 'F26',
     slow: true,

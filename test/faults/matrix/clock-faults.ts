@@ -1,5 +1,5 @@
 import { tokenRequest } from '../../support/fake-token-source.ts'
-import type { Fault, Probe } from './fault.ts'
+import type { Probe, SimulatedFault } from './fault.ts'
 import { FaultRoom } from './fault-room.ts'
 
 const rp = tokenRequest()
@@ -79,7 +79,7 @@ async function snapshot(probe: Probe): Promise<void> {
   }
 }
 
-export const clockFaults: readonly Fault[] = [
+export const clockFaults: readonly SimulatedFault[] = [
   {
     id: 'F13',
     fault: 'suspend 10 s, 2 h, 2 days',

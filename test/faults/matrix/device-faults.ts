@@ -1,6 +1,6 @@
 import { parseQuote, reportDataOf } from '../../../src/evidence/tdx/quote.ts'
 import { runToEnd, tdxGuestRig } from '../../support/tdx-guest-rig.ts'
-import type { Fault, Probe } from './fault.ts'
+import type { Probe, SimulatedFault } from './fault.ts'
 
 const reportData = Uint8Array.from({ length: 64 }, (_, at) => at + 1)
 const others = new Uint8Array(64).fill(0xee)
@@ -69,7 +69,7 @@ async function devices(probe: Probe): Promise<void> {
   })
 }
 
-export const deviceFaults: readonly Fault[] = [
+export const deviceFaults: readonly SimulatedFault[] = [
   {
     id: 'F16',
     fault: 'quote 1 s, 10 s, stuck, EBUSY, empty, wrong report data, generation mismatch',

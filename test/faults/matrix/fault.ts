@@ -1,5 +1,3 @@
-import type { TdMachine } from '../../support/td-machine.ts'
-
 /** What is counted and expected while one fault is injected (broker.md section 16). */
 export class Probe {
   /** Tokens that callers or files held at a moment at which they were over, or nearer to it than may be. */
@@ -34,16 +32,8 @@ export class Probe {
   }
 }
 
-/** What faults of whole agents run on: a simulated TD, and a folder of the fault's own. */
-export interface FaultGround {
-  readonly folder: string
-  readonly machine: TdMachine
-}
-
-export interface Fault {
+export interface FaultAbout {
   readonly id: string
-  /** Takes seconds: run by `npm run fault-matrix` only. */
-  readonly slow?: boolean
   /** The fault, in the words of the specification. */
   readonly fault: string
   /** What is done here, and must hold. */
@@ -52,5 +42,16 @@ export interface Fault {
   readonly recoveryS?: number
   /** Parts of the fault that this version is not put to, and why; of the whole fault where nothing is run. */
   readonly notRun?: string
-  readonly run?: (probe: Probe, ground: FaultGround) => Promise<void>
+}
+
+/** A fault that needs nothing but this process: clocks, issuers and devices are simulated in it. It is in the package (BRK-173). */
+export interface SimulatedFault extends FaultAbout {
+  readonly run: (probe: Probe) => Promise<void>
+}
+
+/** Everything that must not be after a run, too slow a recovery included: empty where the fault was held. */
+export function brokenBy({ recoveryS = 0 }: FaultAbout, probe: Probe): readonly string[] {
+  const { recoveryMs, broken } = probe
+  const late = recoveryMs !== null && recoveryMs > recoveryS * 1000
+  return late ? [...broken, `recovered after ${Math.round(recoveryMs)} ms`] : broken
 }

@@ -1,7 +1,7 @@
 import { passportErrors } from '../../../src/passport/errors.ts'
 import type { RigOptions } from '../../support/broker-rig.ts'
 import { type Behaviour, tokenRequest, upstreamErrors } from '../../support/fake-token-source.ts'
-import type { Fault, Probe } from './fault.ts'
+import type { Probe, SimulatedFault } from './fault.ts'
 import { FaultRoom } from './fault-room.ts'
 
 const rp = tokenRequest()
@@ -257,7 +257,7 @@ async function soak(probe: Probe): Promise<void> {
   )
 }
 
-export const issuerFaults: readonly Fault[] = [
+export const issuerFaults: readonly SimulatedFault[] = [
   {
     id: 'F01',
     fault: 'issuer down for 2 × TTL, then up',

@@ -25,7 +25,8 @@ import {
 import { parseOpenMetrics, sampleValue } from '../../support/open-metrics.ts'
 import { RawClient } from '../../support/raw-http.ts'
 import { eagerHome, eagerRule, startAt } from '../../support/td-agent.ts'
-import type { Fault, FaultGround, Probe } from './fault.ts'
+import type { AgentFault, FaultGround } from './agent-fault.ts'
+import type { Probe } from './fault.ts'
 
 interface Tended {
   readonly agent: AgentProcess
@@ -389,7 +390,7 @@ async function bareStart(probe: Probe, ground: FaultGround): Promise<void> {
   }
 }
 
-export const processFaults: readonly Fault[] = [
+export const processFaults: readonly AgentFault[] = [
   {
     id: 'F17',
     fault: 'collector killed at each step, restarts',

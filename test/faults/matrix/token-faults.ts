@@ -7,7 +7,7 @@ import { quoteClaims } from '../../../src/verifier/tdx/quote-claims.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { type Behaviour, tokenRequest, upstreamErrors } from '../../support/fake-token-source.ts'
 import { base64url, createTestIssuer, type Members } from '../../support/test-issuer.ts'
-import type { Fault, Probe } from './fault.ts'
+import type { Probe, SimulatedFault } from './fault.ts'
 import { FaultRoom } from './fault-room.ts'
 
 const rp = tokenRequest()
@@ -94,7 +94,7 @@ async function atTheRemoteSource(probe: Probe): Promise<void> {
   for (const [name, token] of Object.entries(bad)) probe.expect(!(await accepts(token)), `${name} was accepted`)
 }
 
-export const tokenFaults: readonly Fault[] = [
+export const tokenFaults: readonly SimulatedFault[] = [
   {
     id: 'F08',
     fault: 'bad tokens',
