@@ -3,8 +3,8 @@ import { closeSync, constants, mkdtempSync, openSync, readdirSync, readFileSync,
 import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, it } from 'vitest'
-import { CgroupReader } from './cgroup-reader.ts'
+import { describe, expect, it } from 'vitest'
+import { CgroupReader, type FileReads } from './cgroup-reader.ts'
 
 /** Holds every thread of the pool in the kernel: opening a FIFO waits for somebody at its other end. */
 async function withoutPool(work: () => Promise<void>): Promise<void> {
@@ -42,4 +42,51 @@ it('reads on the pool, and without it where everything in it hangs (API-57)', as
 
 it('knows nothing of a process that is not there', async () => {
   expect(await new CgroupReader().read(2 ** 22 + 1)).toBeNull()
+})
+
+/** A kernel whose control-group file holds `text`, and whose pool hangs until it is let go. */
+class LongFile implements FileReads {
+  readonly rooms: number[] = []
+  letGo: () => void = () => undefined
+  #bytes: Buffer
+  #pool: Promise<void>
+
+  constructor(text: string, hangs: boolean) {
+    this.#bytes = Buffer.from(text)
+    this.#pool = hangs ? new Promise((resolve) => (this.letGo = resolve)) : Promise.resolve()
+  }
+
+  async onPool(_fd: number, into: Uint8Array): Promise<number> {
+    await this.#pool
+    return this.here(_fd, into)
+  }
+
+  here(_fd: number, into: Uint8Array): number {
+    this.rooms.push(into.length)
+    return this.#bytes.copy(into)
+  }
+}
+
+describe.each([
+  ['on the pool', false],
+  ['at once, where the pool hangs', true],
+])('%s', (_, hangs) => {
+  it.each([
+    [4095, [4096]],
+    [4096, [4096, 65_536]],
+    [4097, [4096, 65_536]],
+    [65_535, [4096, 65_536]],
+  ])('%i bytes are read whole (API-50)', async (size, rooms) => {
+    const text = `0::/${'a'.repeat(size - 5)}\n`
+    const file = new LongFile(text, hangs)
+    expect(await new CgroupReader(file).read(process.pid)).toBe(text)
+    expect(file.rooms).toEqual(rooms)
+    file.letGo()
+  })
+
+  it.each([65_536, 65_537])('of %i bytes nothing is told, for there may be more (API-50)', async (size) => {
+    const file = new LongFile('a'.repeat(size), hangs)
+    expect(await new CgroupReader(file).read(process.pid)).toBeNull()
+    file.letGo()
+  })
 })

@@ -7,7 +7,18 @@ const rooms = [4096, 65_536] as const
 /** How long the pool may take: well below the limit of a look-up (API-57), and many times what the read takes. */
 const poolMs = 50
 
+/** How the beginning of an open file is read into `into`; gives the bytes read, fewer than there is room for at its end. */
+export interface FileReads {
+  onPool(fd: number, into: Uint8Array): Promise<number>
+  here(fd: number, into: Uint8Array): number
+}
+
 const readAsync = promisify(read)
+
+const kernelReads: FileReads = {
+  onPool: async (fd, into) => (await readAsync(fd, into, 0, into.length, 0)).bytesRead,
+  here: (fd, into) => readSync(fd, into, 0, into.length, 0),
+}
 
 async function opened<T>(pid: number, use: (fd: number) => T | Promise<T>): Promise<T | null> {
   let fd: number | undefined
@@ -22,20 +33,23 @@ async function opened<T>(pid: number, use: (fd: number) => T | Promise<T>): Prom
   }
 }
 
-async function readOnPool(fd: number): Promise<string | null> {
+/** A room that is full may hold a part only: the unit of a caller is never told from a part (API-50). */
+const whole = (bytes: Buffer, size: number) => (size < bytes.length ? bytes.toString('utf8', 0, size) : null)
+
+async function readOnPool(reads: FileReads, fd: number): Promise<string | null> {
   for (const room of rooms) {
     const bytes = Buffer.allocUnsafe(room)
-    const { bytesRead } = await readAsync(fd, bytes, 0, room, 0)
-    if (bytesRead < room) return bytes.toString('utf8', 0, bytesRead)
+    const text = whole(bytes, await reads.onPool(fd, bytes))
+    if (text !== null) return text
   }
   return null
 }
 
-function readHere(fd: number): string | null {
+function readHere(reads: FileReads, fd: number): string | null {
   for (const room of rooms) {
     const bytes = Buffer.allocUnsafe(room)
-    const size = readSync(fd, bytes, 0, room, 0)
-    if (size < room) return bytes.toString('utf8', 0, size)
+    const text = whole(bytes, reads.here(fd, bytes))
+    if (text !== null) return text
   }
   return null
 }
@@ -47,12 +61,18 @@ function readHere(fd: number): string | null {
 export class CgroupReader {
   /** Reads that the pool has not come to in time: no other one is given to it before them. */
   #late = 0
+  #reads: FileReads
 
-  /** The text; null where it is not visible. */
+  constructor(reads: FileReads = kernelReads) {
+    this.#reads = reads
+  }
+
+  /** The text; null where it is not visible, or longer than there is room for. */
   async read(pid: number): Promise<string | null> {
-    if (this.#late > 0) return opened(pid, readHere)
-    const onPool = opened(pid, readOnPool)
-    return (await this.#inTime(onPool)) ? onPool : opened(pid, readHere)
+    const here = (fd: number) => readHere(this.#reads, fd)
+    if (this.#late > 0) return opened(pid, here)
+    const onPool = opened(pid, (fd) => readOnPool(this.#reads, fd))
+    return (await this.#inTime(onPool)) ? onPool : opened(pid, here)
   }
 
   async #inTime(onPool: Promise<unknown>): Promise<boolean> {
