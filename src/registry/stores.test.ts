@@ -1,53 +1,14 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { requireModelled } from '../../test/support/registry-model.ts'
-import { type EnginePlace, empty, engineKinds } from '../../test/support/sql-engines.ts'
+import { registryPart, storeKinds } from '../../test/support/store-kinds.ts'
 import { anyEntry, anyFacts, entryAt, recordFor } from '../../test/support/stored-records.ts'
 import { historyLength } from './appraisal-history.ts'
 import type { EnrolmentRecord, EnrolmentState } from './enrolment-record.ts'
 import { MemoryStore } from './memory-store.ts'
 import { pageLength, type RecordChange, type RegistryStore, recordsIn } from './registry-store.ts'
-import type { SqlEngine } from './sql-engine.ts'
-import { SqlStore } from './sql-store.ts'
 
-interface StoreKind {
-  readonly name: string
-  readonly possible: boolean
-  prepare(): Promise<void>
-  /** An empty store; the one before is not used any more. */
-  fresh(): Promise<RegistryStore>
-  end(): Promise<void>
-}
-
-const memory: StoreKind = {
-  name: 'memory',
-  possible: true,
-  prepare: async () => undefined,
-  fresh: async () => new MemoryStore(),
-  end: async () => undefined,
-}
-
-const inDatabases = engineKinds.map(({ name, possible, make }): StoreKind => {
-  let opened: { place: EnginePlace; engine: SqlEngine; store: SqlStore } | undefined
-  return {
-    name,
-    possible,
-    async prepare() {
-      const place = await make()
-      const engine = await place.open()
-      opened = { place, engine, store: await SqlStore.open(engine) }
-    },
-    async fresh() {
-      if (!opened) throw new Error('not prepared')
-      await empty(opened.engine)
-      return opened.store
-    },
-    async end() {
-      await opened?.store.close()
-      await opened?.place[Symbol.asyncDispose]()
-    },
-  }
-})
+const kinds = storeKinds<RegistryStore>(() => new MemoryStore(), registryPart)
 
 const revoked = (reason: 'superseded' | 'operator' | 'released'): EnrolmentState => ({
   is: 'revoked',
@@ -56,7 +17,7 @@ const revoked = (reason: 'superseded' | 'operator' | 'released'): EnrolmentState
 })
 const made = (record: EnrolmentRecord): RecordChange => ({ record, expected: null })
 
-describe.for([memory, ...inDatabases])('enrolments in $name', { timeout: 120_000 }, (kind) => {
+describe.for(kinds)('enrolments in $name', { timeout: 120_000 }, (kind) => {
   let store: RegistryStore
   beforeAll(async () => kind.possible && (await kind.prepare()), 180_000)
   afterAll(() => kind.end())

@@ -52,17 +52,3 @@ export const engineKinds: readonly EngineKind[] = [
   { name: 'PGlite', kind: 'embedded', possible: true, make: makePglite },
   { name: 'PostgreSQL', kind: 'postgresql', possible: havePostgres, make: makePostgres },
 ]
-
-/** Forgets everything but the schema. */
-export async function empty(engine: SqlEngine): Promise<void> {
-  await engine.query('TRUNCATE attestd.enrolments, attestd.identity_holders, attestd.appraisals')
-}
-
-/** Forgets all policies and their signers. */
-export async function emptyPolicies(engine: SqlEngine): Promise<void> {
-  await engine.query(
-    'TRUNCATE attestd.policy_versions, attestd.policy_active, attestd.policy_activations, attestd.policy_signers',
-  )
-  await engine.query('DELETE FROM attestd.policy_book')
-  await engine.query('INSERT INTO attestd.policy_book (revision) VALUES (0)')
-}

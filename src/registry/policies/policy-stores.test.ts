@@ -1,9 +1,7 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type EnginePlace, emptyPolicies, engineKinds } from '../../../test/support/sql-engines.ts'
-import type { SqlEngine } from '../sql-engine.ts'
-import { SqlStore } from '../sql-store.ts'
+import { policyPart, storeKinds } from '../../../test/support/store-kinds.ts'
 import { MemoryPolicyStore } from './memory-policy-store.ts'
 import {
   type PolicyActivation,
@@ -14,48 +12,7 @@ import {
   type SignerRecord,
 } from './policy-store.ts'
 
-interface StoreKind {
-  readonly name: string
-  readonly possible: boolean
-  prepare(): Promise<void>
-  /** An empty store; the one before is not used any more. */
-  fresh(): Promise<PolicyStore>
-  end(): Promise<void>
-  engine?(): SqlEngine
-}
-
-const memory: StoreKind = {
-  name: 'memory',
-  possible: true,
-  prepare: async () => undefined,
-  fresh: async () => new MemoryPolicyStore(),
-  end: async () => undefined,
-}
-
-const inDatabases = engineKinds.map(({ name, possible, make }): StoreKind => {
-  let opened: { place: EnginePlace; engine: SqlEngine; store: SqlStore } | undefined
-  return {
-    name,
-    possible,
-    async prepare() {
-      const place = await make()
-      const engine = await place.open()
-      opened = { place, engine, store: await SqlStore.open(engine) }
-    },
-    async fresh() {
-      if (!opened) throw new Error('not prepared')
-      await emptyPolicies(opened.engine)
-      return opened.store.policies
-    },
-    engine() {
-      return opened?.engine ?? expect.unreachable()
-    },
-    async end() {
-      await opened?.store.close()
-      await opened?.place[Symbol.asyncDispose]()
-    },
-  }
-})
+const kinds = storeKinds<PolicyStore>(() => new MemoryPolicyStore(), policyPart)
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 const act = { at: 1_700_000_000_000, by: 'root' }
@@ -79,7 +36,7 @@ const signerAt = (key: string): SignerRecord => ({
 
 const [one, two] = ['type:TdxVm', 'id:site-1']
 
-describe.for([memory, ...inDatabases])('policies in $name (POL-709)', { timeout: 120_000 }, (kind) => {
+describe.for(kinds)('policies in $name (POL-709)', { timeout: 120_000 }, (kind) => {
   let store: PolicyStore
   beforeAll(async () => kind.possible && (await kind.prepare()), 180_000)
   afterAll(() => kind.end())
