@@ -35,7 +35,7 @@ describe('who is calling (API-40 to API-57)', () => {
   it.each(['caller_gone', 'caller_changed'] as const)('%s at receipt: 401, closed, no work', async (state) => {
     const { path, identifier, provider } = await openRoom()
     identifier.state = state
-    const answers = await new RawClient(path).write(token + token).rest()
+    const answers = await new RawClient(path).write(token + token).restAfter(1)
     expect(answers.map(({ status, headers, body }) => [status, headers['connection'], codeOf(body)])).toEqual([
       [401, 'close', state],
     ])
@@ -49,7 +49,7 @@ describe('who is calling (API-40 to API-57)', () => {
       return {}
     }
     const client = new RawClient(path).write(token)
-    expect((await client.rest()).map(({ status, body }) => [status, codeOf(body)])).toEqual([[401, state]])
+    expect((await client.restAfter(1)).map(({ status, body }) => [status, codeOf(body)])).toEqual([[401, state]])
     expect(client.received).not.toContain('eyJ')
   })
 
@@ -62,7 +62,7 @@ describe('who is calling (API-40 to API-57)', () => {
   it('a user that the kernel does not name any more over TCP: 403, closed, no work (API-54)', async () => {
     const { path, identifier, provider } = await openRoom()
     identifier.state = 'caller_unidentified'
-    const answers = await new RawClient(path).write(token + token).rest()
+    const answers = await new RawClient(path).write(token + token).restAfter(1)
     expect(answers.map(({ status, headers, body }) => [status, headers['connection'], codeOf(body)])).toEqual([
       [403, 'close', 'caller_unidentified'],
     ])
@@ -79,7 +79,7 @@ describe('who is calling (API-40 to API-57)', () => {
     identifier.next = async () => {
       throw failure(thrown)
     }
-    const answers = await new RawClient(path).write(token).rest()
+    const answers = await new RawClient(path).write(token).restAfter(1)
     expect(answers.map((answer) => [answer.status, codeOf(answer.body)])).toEqual([[status, code]])
     expect(provider.asked).toEqual([])
   })
@@ -94,7 +94,7 @@ describe('who is calling (API-40 to API-57)', () => {
     await clock.advance(249)
     expect(client.received).toBe('')
     await clock.advance(1)
-    const [answer] = await client.rest()
+    const [answer] = await client.restAfter(1)
     expect([answer?.status, JSON.parse(answer?.body ?? '')]).toMatchObject([
       503,
       { code: 'identity_unavailable', retryable: true },
@@ -111,7 +111,7 @@ describe('who is calling (API-40 to API-57)', () => {
     const client = new RawClient(path).write(token)
     while (identifier.checks === 0) await clock.advance(0)
     await clock.advance(250)
-    expect((await client.rest()).map(({ status }) => status)).toEqual([503])
+    expect((await client.restAfter(1)).map(({ status }) => status)).toEqual([503])
     expect(provider.asked).toEqual([])
   })
 

@@ -41,7 +41,7 @@ describe('connections (API-23)', () => {
     identifier.uid = () => uid++
     const { clients, answers, close } = await openMany(path, 256)
     expect(shown(answers)).toEqual({ 200: 256 })
-    const refused = await new RawClient(path).write(probe).rest()
+    const refused = await new RawClient(path).write(probe).restAfter(1)
     expect(refused.map(({ status, headers }) => [status, headers['connection']])).toEqual([[503, 'close']])
     expect(JSON.parse(refused[0]?.body ?? '')).toMatchObject({ code: 'too_many_connections', retryable: true })
     expect(identifier.identified).toBe(256)
@@ -55,7 +55,7 @@ describe('connections (API-23)', () => {
     const { path, identifier } = await openRoom()
     const { answers, close } = await openMany(path, 32)
     expect(shown(answers)).toEqual({ 200: 32 })
-    const [refused] = await new RawClient(path).write(probe).rest()
+    const [refused] = await new RawClient(path).write(probe).restAfter(1)
     expect(refused).toMatchObject({ status: 429, headers: { connection: 'close', 'retry-after': '1' } })
     expect(identifier.identified).toBe(32)
     identifier.uid = () => 2
@@ -77,7 +77,7 @@ describe('connections (API-23)', () => {
     const held = Array.from({ length: 32 }, () => new RawClient(path).write(token))
     await Promise.all(held.map((client) => client.answers(1)))
     for (const said of ['', 'GET /v1/tok']) {
-      const [refused] = await new RawClient(path).write(said).rest()
+      const [refused] = await new RawClient(path).write(said).restAfter(1)
       expect([refused?.status, refused?.headers['connection']]).toEqual([429, 'close'])
     }
     expect(events.filter(({ event }) => event === 'connection_refused')).toHaveLength(2)
@@ -88,7 +88,7 @@ describe('connections (API-23)', () => {
     const { path, identifier, over, provider } = await openTcpRoom()
     identifier.next = async () => ({ ...over, uid: null })
     for (const said of ['', 'GET /v1/tok', token, token + token]) {
-      const answers = await new RawClient(path).write(said).rest()
+      const answers = await new RawClient(path).write(said).restAfter(1)
       expect(answers.map(({ status, body }) => [status, JSON.parse(body).code])).toEqual([[403, 'caller_unidentified']])
     }
     expect(provider.asked).toEqual([])
@@ -98,7 +98,7 @@ describe('connections (API-23)', () => {
   it('whose user cannot be looked up keep no place either', async () => {
     const { path, identifier } = await openTcpRoom()
     identifier.next = () => Promise.reject(new AttestdError('x', { kind: 'unavailable', title: 'x', remedy: 'y' }, 'z'))
-    const [refused] = await new RawClient(path).rest()
+    const [refused] = await new RawClient(path).restAfter(1)
     expect([refused?.status, JSON.parse(refused?.body ?? '').code]).toEqual([503, 'identity_unavailable'])
   })
 
@@ -107,7 +107,7 @@ describe('connections (API-23)', () => {
     Object.defineProperty(identifier, 'peerUid', { value: undefined })
     const held = Array.from({ length: 32 }, () => new RawClient(path).write(token))
     await Promise.all(held.map((client) => client.answers(1)))
-    const refused = await new RawClient(path).write(token).rest()
+    const refused = await new RawClient(path).write(token).restAfter(1)
     expect(refused.map(({ status, headers }) => [status, headers['connection']])).toEqual([[429, 'close']])
     expect(identifier.open).toBe(32)
     for (const client of held) client.destroy()
@@ -140,7 +140,7 @@ describe('connections (API-23)', () => {
     expect(provider.asked).toHaveLength(8)
     provider.answer = null
     for (const release of held) release()
-    const answers = await client.rest()
+    const answers = await client.restAfter(9)
     expect(answers.map(({ status }) => status)).toEqual([...Array(8).fill(200), 429])
     expect(answers[8]?.headers['connection']).toBe('close')
   })
@@ -160,7 +160,7 @@ describe('age (API-24)', () => {
     const client = new RawClient(path)
     for (let sent = 8; sent <= 992; sent += 8) await client.write(probe.repeat(8)).answers(sent)
     expect(client.received).not.toContain('Connection: close')
-    const answers = await client.write(probe.repeat(8)).rest()
+    const answers = await client.write(probe.repeat(8)).restAfter(1000)
     expect(answers).toHaveLength(1000)
     expect(answers.filter(({ headers }) => headers['connection'] === 'close')).toHaveLength(1)
     expect(answers[999]?.headers['connection']).toBe('close')
@@ -174,7 +174,7 @@ describe('age (API-24)', () => {
     await clock.advance(299_999)
     expect((await client.write(probe).answers(2))[1]?.headers['connection']).toBe('keep-alive')
     await clock.advance(1)
-    const answers = await client.write(probe).rest()
+    const answers = await client.write(probe).restAfter(3)
     expect(answers.map(({ headers }) => headers['connection'])).toEqual(['keep-alive', 'keep-alive', 'close'])
   })
 })
@@ -185,7 +185,7 @@ describe('rates (API-80 to API-83)', () => {
     const { path, identifier } = await openRoom({ clock })
     const knock = async () => (await rawRequest(path, probe)).status
     for (let at = 0; at < 400; at++) expect(await knock()).toBe(200)
-    const answers = await new RawClient(path).write(probe).rest()
+    const answers = await new RawClient(path).write(probe).restAfter(1)
     expect(answers.map(({ status, headers }) => [status, headers['retry-after']])).toEqual([[429, '1']])
     expect(JSON.parse(answers[0]?.body ?? '')).toMatchObject({ code: 'rate_limited', retry_after_ms: 5 })
     expect(identifier.identified).toBe(400)

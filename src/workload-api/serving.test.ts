@@ -94,7 +94,7 @@ describe('serving until told to stop', () => {
     expect(client.received).toBe('')
     client.write(probe)
     release()
-    const answers = await client.rest()
+    const answers = await client.restAfter(1)
     expect(answers.map(({ status, headers }) => [status, headers['connection']])).toEqual([[200, 'close']])
     await ended
   })

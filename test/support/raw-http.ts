@@ -34,6 +34,9 @@ export function parseAnswers(text: string, heads = false): RawAnswer[] {
   return answers
 }
 
+/** How long a server may take to close a connection that it says it closes: far more than any needs, and less than a test has. */
+const closeMs = 20_000
+
 /** Path of a Unix socket, or a TCP address. */
 export type RawAddress = string | { readonly host: string; readonly port: number }
 
@@ -87,14 +90,35 @@ export class RawClient {
     }
   }
 
-  /** Everything that was received until the server closed. */
+  /** Everything that was received until the server closed; throws where it does not close. */
   async rest(): Promise<RawAnswer[]> {
-    await this.closed
+    await this.#closedInTime()
     return parseAnswers(this.received, this.#heads)
+  }
+
+  /**
+   * Like `rest`, where the answer with this number, from 1, is the last: throws at once where that one does not say so,
+   * for a server that goes on closes in a minute or never.
+   */
+  async restAfter(count: number): Promise<RawAnswer[]> {
+    const last = (await this.answers(count))[count - 1]
+    if (last?.headers['connection'] !== 'close') {
+      throw new Error(`answer ${count} does not close the connection: ${JSON.stringify(this.received)}`)
+    }
+    return this.rest()
   }
 
   destroy(): void {
     this.socket.destroy()
+  }
+
+  async #closedInTime(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      const fail = () => reject(new Error(`still open after ${closeMs} ms: ${JSON.stringify(this.received)}`))
+      timer = setTimeout(fail, closeMs)
+    })
+    await Promise.race([this.closed, late]).finally(() => clearTimeout(timer))
   }
 
   #complete(): RawAnswer[] {
