@@ -10,6 +10,7 @@ import { remoteErrors } from '../passport/remote/errors.ts'
 import { sinkErrors } from '../passport/sinks/errors.ts'
 import { stsErrors } from '../passport/sts/errors.ts'
 import { nativeErrors, platformErrors } from '../platform/errors.ts'
+import { policyLimitErrors } from '../policies/policy-limits.ts'
 import { regoErrors } from '../policies/rego/errors.ts'
 import { signedPolicyErrors } from '../policies/signed/errors.ts'
 import { registryErrors } from '../registry/errors.ts'
@@ -80,7 +81,10 @@ export interface ErrorTable {
 export const errorVocabularies: readonly ErrorTable[] = [
   { room: 'base', declared: baseErrors.declared },
   { room: 'endorsements', declared: endorsementErrors.declared },
-  { room: 'policies', declared: { ...signedPolicyErrors.declared, ...regoErrors.declared } },
+  {
+    room: 'policies',
+    declared: { ...policyLimitErrors.declared, ...signedPolicyErrors.declared, ...regoErrors.declared },
+  },
   { room: 'results', declared: resultsErrors.declared },
   { room: 'attester', declared: attesterErrors.declared },
   { room: 'endorser', declared: endorserErrors.declared },

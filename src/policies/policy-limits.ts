@@ -1,4 +1,6 @@
-/** Section 8; all inclusive. An operator may lower them, and raise them up to 16 times. */
+import { declareErrors } from '../base/errors.ts'
+
+/** Section 8; all inclusive. An operator may lower them, and raise them as far as `requirePolicyLimits` says. */
 export interface PolicyLimits {
   /** Bytes of UTF-8 (POL-601). */
   readonly textBytes: number
@@ -42,4 +44,37 @@ export const defaultPolicyLimits: PolicyLimits = {
   resultBytes: 1_048_576,
   steps: 20_000_000,
   issuedBytes: 262_144,
+}
+
+const mostTimes = 16
+/** Sixteen times as deep, a query of the worst form would fill the stack of a process that does nothing else. */
+const deepestQuery = 128
+
+export const policyLimitErrors = declareErrors({
+  POLICY_LIMIT: {
+    kind: 'configuration',
+    title: 'a limit of appraisal policies is not one that can be kept',
+    remedy: 'give a whole number that is not above the one in the message, or leave the limit out',
+  },
+})
+
+const isLimit = (name: string): name is keyof PolicyLimits => Object.hasOwn(defaultPolicyLimits, name)
+
+function requireLimit(name: string, value: unknown): void {
+  if (!isLimit(name)) throw policyLimitErrors.error('POLICY_LIMIT', `${name.slice(0, 64)}: there is no such limit`)
+  const most = name === 'queryDepth' ? deepestQuery : defaultPolicyLimits[name] * mostTimes
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= most) return
+  const given = typeof value === 'number' ? `${value}` : typeof value
+  throw policyLimitErrors.error('POLICY_LIMIT', `${name}: must be a whole number from 0 to ${most}, not ${given}`)
+}
+
+/**
+ * The limits of section 8 with some of them changed; what is undefined keeps its default. Each can be raised 16 times,
+ * but for `queryDepth`, which can be doubled: what nests deeper than that could leave the stack. A limit that is no
+ * number would be none at all. Throws `POLICY_LIMIT`.
+ */
+export function requirePolicyLimits(changed: Partial<PolicyLimits> = {}): PolicyLimits {
+  const given = Object.entries(changed).filter(([, value]) => value !== undefined)
+  for (const [name, value] of given) requireLimit(name, value)
+  return { ...defaultPolicyLimits, ...Object.fromEntries(given) }
 }

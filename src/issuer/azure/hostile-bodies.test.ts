@@ -140,7 +140,7 @@ describe('whatever the body is', () => {
         anyPath,
         async (method, [start, rest, query]) => {
           // What no HTTP parser lets through does not come here.
-          fc.pre(/^[\x21-\x7e]*$/.test(rest) && !start.startsWith('//'))
+          fc.pre(/^[\x21-\x7e]*$/.test(rest) && !/^[/\\]{2}/.test(start + rest))
           const headers = { authorization: `Bearer ${administratorToken}`, 'content-type': 'text/plain' }
           const { statusCode } = await facade.app.inject({
             method,

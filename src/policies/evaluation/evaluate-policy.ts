@@ -1,7 +1,7 @@
 import type { GivenClaim } from '../claims/incoming-claims.ts'
 import { EvaluationFailure } from '../evaluation-failure.ts'
 import type { Policy } from '../language/syntax.ts'
-import { defaultPolicyLimits, type PolicyLimits } from '../policy-limits.ts'
+import { type PolicyLimits, requirePolicyLimits } from '../policy-limits.ts'
 import type { PolicyProfile } from '../reserved-claims.ts'
 import type { Evaluation } from './evaluation.ts'
 import { requireIncomingClaims } from './incoming-claims.ts'
@@ -11,7 +11,7 @@ import { type PreparedRules, prepareRules } from './prepared-rule.ts'
 export interface PolicyOptions {
   /** Which names are reserved (POL-427). */
   readonly profile: PolicyProfile
-  /** Section 8; what is not named has its default. */
+  /** Section 8; what is not named has its default. What is above `requirePolicyLimits` throws `POLICY_LIMIT`. */
   readonly limits?: Partial<PolicyLimits>
 }
 
@@ -27,7 +27,7 @@ export class PreparedPolicy {
   readonly #profile: PolicyProfile
 
   constructor(policy: Policy, { profile, limits }: PolicyOptions) {
-    this.#limits = { ...defaultPolicyLimits, ...limits }
+    this.#limits = requirePolicyLimits(limits)
     this.#profile = profile
     this.#rules = preparedOrFailed(policy, this.#limits)
   }

@@ -28,21 +28,17 @@ function compare(operator: QueryComparison, left: Json, right: Json, run: QueryR
   return orderings[operator](compareNumbers(left, right))
 }
 
-/** Every visit of a node is a step (POL-608). */
-function stepping(evaluate: Evaluate): Evaluate {
+function field(name: string): Evaluate {
   return (value, run) => {
     run.meter.take()
-    return evaluate(value, run)
+    return isMembers(value) ? (value[name] ?? null) : null
   }
-}
-
-function field(name: string): Evaluate {
-  return (value) => (isMembers(value) ? (value[name] ?? null) : null)
 }
 
 /** The first operand that decides: `&&` stops at what is false, `||` at what is true. */
 function firstThat(isDecisive: (value: Json, run: QueryRun) => boolean, operands: readonly Evaluate[]): Evaluate {
   return (value, run) => {
+    run.meter.take()
     let result: Json = null
     for (const operand of operands) {
       result = operand(value, run)
@@ -53,30 +49,40 @@ function firstThat(isDecisive: (value: Json, run: QueryRun) => boolean, operands
 }
 
 function piped(stages: readonly Evaluate[]): Evaluate {
-  return (value, run) => stages.reduce((current, stage) => stage(current, run), value)
+  return (value, run) => {
+    run.meter.take()
+    let current = value
+    for (const stage of stages) current = stage(current, run)
+    return current
+  }
 }
 
 function comparison(first: QueryNode, rest: readonly ComparedOperand[]): Evaluate {
   const start = compileNode(first)
   const compared = rest.map(({ operator, operand }) => ({ operator, operand: compileNode(operand) }))
-  return (value, run) =>
-    compared.reduce(
-      (left, { operator, operand }) => compare(operator, left, operand(value, run), run),
-      start(value, run),
-    )
+  return (value, run) => {
+    run.meter.take()
+    let left = start(value, run)
+    for (const { operator, operand } of compared) left = compare(operator, left, operand(value, run), run)
+    return left
+  }
 }
 
 function list(items: readonly Evaluate[]): Evaluate {
   return (value, run) => {
+    run.meter.take()
     if (value === null) return null
     run.meter.takeContainer()
-    return items.map((item) => item(value, run))
+    const made: Json[] = []
+    for (const item of items) made.push(item(value, run))
+    return made
   }
 }
 
 function hash(members: readonly HashMember[]): Evaluate {
   const compiled = members.map(({ name, value }) => ({ name, evaluate: compileNode(value) }))
   return (value, run) => {
+    run.meter.take()
     if (value === null) return null
     run.meter.takeContainer()
     const object = noMembers()
@@ -89,14 +95,11 @@ function call({ name, arguments: given }: Extract<QueryNode, { kind: 'call' }>):
   const apply = queryFunctions[name]
   const compiled = given.map(compileArgument)
   return (value, run) => {
+    run.meter.take()
     run.meter.takeContainer()
-    return apply(
-      new CallArguments(
-        name,
-        compiled.map((argument) => argument(value, run)),
-        run,
-      ),
-    )
+    const evaluated: (Json | Evaluate)[] = []
+    for (const argument of compiled) evaluated.push(argument(value, run))
+    return apply(new CallArguments(name, evaluated, run))
   }
 }
 
@@ -106,23 +109,40 @@ function compileArgument(argument: QueryArgument): (value: Json, run: QueryRun) 
   return () => expression
 }
 
-function compileNode(node: QueryNode): Evaluate {
-  return stepping(evaluator(node))
+function constant(result: Json): Evaluate {
+  return (_value, run) => {
+    run.meter.take()
+    return result
+  }
 }
 
-function evaluator(node: QueryNode): Evaluate {
+function negation(operand: Evaluate): Evaluate {
+  return (value, run) => {
+    run.meter.take()
+    return !isTruthy(operand(value, run), run)
+  }
+}
+
+function current(value: Json, run: QueryRun): Json {
+  run.meter.take()
+  return value
+}
+
+/**
+ * Every visit of a node is a step (POL-608). What is compiled calls what stands in it directly and from loops, never
+ * from callbacks: queries nest, and each frame takes from the stack (POL-605).
+ */
+function compileNode(node: QueryNode): Evaluate {
   switch (node.kind) {
     case 'current':
-      return (value) => value
+      return current
     case 'field':
       return field(node.name)
     case 'literal':
     case 'raw':
-      return () => node.value
-    case 'not': {
-      const operand = compileNode(node.operand)
-      return (value, run) => !isTruthy(operand(value, run), run)
-    }
+      return constant(node.value)
+    case 'not':
+      return negation(compileNode(node.operand))
     case 'and':
       return firstThat((value, run) => !isTruthy(value, run), node.operands.map(compileNode))
     case 'or':

@@ -35,10 +35,13 @@ function flattened(value: Json, run: QueryRun): readonly Json[] | null {
 function filtered(condition: Evaluate, isTruthy: Compiler['isTruthy']): Source {
   return (value, run) => {
     if (!Array.isArray(value)) return null
-    return value.filter((item) => {
+    const kept: Json[] = []
+    // No callback: filters nest, and each frame counts (POL-605).
+    for (const item of value) {
       run.meter.take()
-      return isTruthy(condition(item, run), run)
-    })
+      if (isTruthy(condition(item, run), run)) kept.push(item)
+    }
+    return kept
   }
 }
 
@@ -91,45 +94,93 @@ function compileStep(step: QueryStep, compiler: Compiler): CompiledStep {
   return { source: source(step, compiler), end: step.end }
 }
 
-/** Applies the steps from `from` up to `to`. It recurses only where there are elements, so no deeper than the data. */
-function applied(steps: readonly CompiledStep[], value: Json, from: number, to: number, run: QueryRun): Json {
-  let current = value
-  for (let at = from; at < to; ) {
-    const step = steps[at]
-    if (!step) throw new TypeError('a projection ends behind its chain')
-    run.meter.take()
-    if ('apply' in step) {
-      current = step.apply(current, run)
-      at++
-    } else {
-      current = projected(steps, step.source(current, run), at + 1, step.end, run)
-      at = step.end
-    }
-  }
-  return current
+/** A projection at work: where it stands among its items, and the part of the chain that each of them goes through. */
+interface OpenProjection {
+  readonly items: readonly Json[]
+  readonly results: Json[]
+  next: number
+  /** Steps of the projection: from `from` up to, but without, `end`. */
+  readonly from: number
+  readonly end: number
+  /** Where the part of the chain ends in which the projection stands. */
+  readonly outer: number
 }
 
-/** Results that are null are left out. */
-function projected(
-  steps: readonly CompiledStep[],
-  items: readonly Json[] | null,
-  from: number,
-  to: number,
-  run: QueryRun,
-): Json {
-  if (items === null) return null
-  run.meter.takeContainer()
-  const results: Json[] = []
-  for (const item of items) {
-    run.meter.take()
-    const result = from === to ? item : applied(steps, item, from, to, run)
-    if (result !== null) results.push(result)
+/**
+ * Applies the steps of a chain. A loop with a stack of its own: thousands of projections can stand in a row, and what a
+ * query builds nests as deep, so that recursion would end where the stack of the process does (section 8).
+ */
+class ChainRun {
+  readonly #steps: readonly CompiledStep[]
+  readonly #run: QueryRun
+  readonly #open: OpenProjection[] = []
+  #current: Json
+  #at = 0
+  #end: number
+
+  constructor(steps: readonly CompiledStep[], value: Json, run: QueryRun) {
+    this.#steps = steps
+    this.#run = run
+    this.#current = value
+    this.#end = steps.length
   }
-  return results
+
+  result(): Json {
+    for (;;) {
+      while (this.#at < this.#end) this.#step()
+      const top = this.#open.at(-1)
+      if (top === undefined) return this.#current
+      // Results that are null are left out.
+      if (this.#current !== null) top.results.push(this.#current)
+      this.#advance(top)
+    }
+  }
+
+  #step(): void {
+    const step = this.#steps[this.#at]
+    if (!step) throw new TypeError('a projection ends behind its chain')
+    this.#run.meter.take()
+    if ('apply' in step) {
+      this.#current = step.apply(this.#current, this.#run)
+      this.#at++
+    } else {
+      this.#project(step.source(this.#current, this.#run), step.end)
+    }
+  }
+
+  #project(items: readonly Json[] | null, end: number): void {
+    if (items === null) {
+      this.#current = null
+      this.#at = end
+      return
+    }
+    this.#run.meter.takeContainer()
+    const opened = { items, results: [], next: 0, from: this.#at + 1, end, outer: this.#end }
+    this.#open.push(opened)
+    this.#advance(opened)
+  }
+
+  /** Goes on with the next item, or behind the projection. */
+  #advance(projection: OpenProjection): void {
+    if (projection.next < projection.items.length) {
+      this.#run.meter.take()
+      this.#current = projection.items[projection.next++] ?? null
+      this.#at = projection.from
+      this.#end = projection.end
+    } else {
+      this.#open.pop()
+      this.#current = projection.results
+      this.#at = projection.end
+      this.#end = projection.outer
+    }
+  }
 }
 
 /** A chain: `base`, and the steps behind it. */
 export function compileSteps(base: Evaluate, steps: readonly QueryStep[], compiler: Compiler): Evaluate {
   const compiled = steps.map((step) => compileStep(step, compiler))
-  return (value, run) => applied(compiled, base(value, run), 0, compiled.length, run)
+  return (value, run) => {
+    run.meter.take()
+    return new ChainRun(compiled, base(value, run), run).result()
+  }
 }

@@ -55,10 +55,13 @@ export function parseExactJson(text: string, name: string, onValue: (isContainer
   return parseJsonWith(text, name, exactLimits(onValue), readNumber)
 }
 
+/** No text of 16 MiB has more, and no engine tells twice as many apart: its tables end there, and throw. */
+const mostItems = 2 ** 23
+
 /** The limits of every JSON text in a policy: how much there is, is counted by `onValue`. */
 export function exactLimits(onValue: (isContainer: boolean) => void) {
-  const unbounded = { maxItems: Number.POSITIVE_INFINITY, maxValues: Number.POSITIVE_INFINITY }
-  return { ...unbounded, maxDepth: maximumJsonDepth, refuseLoneSurrogates: true, onValue }
+  const bounds = { maxItems: mostItems, maxValues: Number.POSITIVE_INFINITY }
+  return { ...bounds, maxDepth: maximumJsonDepth, refuseLoneSurrogates: true, onValue }
 }
 
 export function isMembers(value: Json): value is JsonMembers {

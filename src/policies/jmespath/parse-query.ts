@@ -1,27 +1,14 @@
 import { EvaluationFailure } from '../evaluation-failure.ts'
 import type { PolicyLimits } from '../policy-limits.ts'
 import { functionSignatures, isQueryFunction, parameterAt } from './function-signatures.ts'
+import { isQueryOperator, joinedOperands, type OperatorChain } from './join-operands.ts'
 import { utf8Length } from './json-text.ts'
 import { PostfixChain } from './postfix-chain.ts'
 import { QueryCursor } from './query-cursor.ts'
-import type {
-  ComparedOperand,
-  HashMember,
-  QueryArgument,
-  QueryComparison,
-  QueryFunctionName,
-  QueryNode,
-  SliceBounds,
-} from './query-syntax.ts'
+import type { HashMember, QueryArgument, QueryFunctionName, QueryNode, SliceBounds } from './query-syntax.ts'
 import { QueryTokens, queryProblem } from './query-tokens.ts'
 
 export type QueryLimits = Pick<PolicyLimits, 'queryBytes' | 'queryDepth' | 'queryNodes'>
-
-const comparisons: ReadonlySet<string> = new Set<QueryComparison>(['==', '!=', '<', '<=', '>', '>='])
-
-function isComparison(kind: string): kind is QueryComparison {
-  return comparisons.has(kind)
-}
 
 /** Recursive descent: recursion is bounded by `queryDepth`, for only what stands in brackets or behind `!` recurses. */
 class QueryParser {
@@ -48,37 +35,27 @@ class QueryParser {
     return node
   }
 
-  #nested<T>(parse: () => T): T {
+  /** Called before and after what stands in brackets or behind `!`. */
+  #enter(): void {
     if (++this.#depth > this.#limits.queryDepth) {
       throw new EvaluationFailure('POL-605', `the query nests deeper than ${this.#limits.queryDepth} levels`)
     }
-    const parsed = parse()
+  }
+
+  #leave(): void {
     this.#depth--
-    return parsed
   }
 
+  /** Operands and the operators between them, read in a row and joined afterwards: no frame for each strength. */
   #expression(): QueryNode {
-    return this.#joined('pipe', '|', () =>
-      this.#joined('or', '||', () => this.#joined('and', '&&', () => this.#compared())),
-    )
-  }
-
-  #joined(kind: 'and' | 'or' | 'pipe', operator: '&&' | '||' | '|', operand: () => QueryNode): QueryNode {
-    const first = operand()
-    if (!this.#cursor.at(operator)) return first
-    const operands = [first]
-    while (this.#cursor.skip(operator)) operands.push(operand())
-    return this.#node({ kind, operands })
-  }
-
-  #compared(): QueryNode {
     const first = this.#chain(false)
-    const rest: ComparedOperand[] = []
-    for (let { kind } = this.#cursor.token; isComparison(kind); { kind } = this.#cursor.token) {
+    const rest: OperatorChain['rest'] = []
+    for (let { kind } = this.#cursor.token; isQueryOperator(kind); { kind } = this.#cursor.token) {
       this.#cursor.take()
-      rest.push(this.#node({ operator: kind, operand: this.#chain(false) }))
+      rest.push({ operator: kind, operand: this.#chain(false) })
     }
-    return rest.length === 0 ? first : this.#node({ kind: 'comparison', first, rest })
+    if (rest.length === 0) return first
+    return joinedOperands({ first, rest }, (node) => this.#node(node))
   }
 
   /** An operand and what follows it. Directly behind `!` only brackets bind (POL-520). */
@@ -126,14 +103,23 @@ class QueryParser {
       case '(':
         return this.#parenthesized()
       case '!':
-        return this.#node({ kind: 'not', operand: this.#nested(() => this.#chain(true)) })
+        return this.#not()
       default:
         throw queryProblem('expected an expression', token.at)
     }
   }
 
+  #not(): QueryNode {
+    this.#enter()
+    const operand = this.#chain(true)
+    this.#leave()
+    return this.#node({ kind: 'not', operand })
+  }
+
   #parenthesized(): QueryNode {
-    const inner = this.#nested(() => this.#expression())
+    this.#enter()
+    const inner = this.#expression()
+    this.#leave()
     this.#cursor.require(')')
     return inner
   }
@@ -179,7 +165,9 @@ class QueryParser {
   }
 
   #filter(): QueryNode {
-    const condition = this.#nested(() => this.#expression())
+    this.#enter()
+    const condition = this.#expression()
+    this.#leave()
     this.#cursor.require(']')
     return condition
   }
@@ -214,21 +202,21 @@ class QueryParser {
   }
 
   #list(): QueryNode {
-    return this.#nested(() => {
-      const items = [this.#expression()]
-      while (this.#cursor.skip(',')) items.push(this.#expression())
-      this.#cursor.require(']')
-      return this.#node({ kind: 'list', items })
-    })
+    this.#enter()
+    const items = [this.#expression()]
+    while (this.#cursor.skip(',')) items.push(this.#expression())
+    this.#cursor.require(']')
+    this.#leave()
+    return this.#node({ kind: 'list', items })
   }
 
   #hash(): QueryNode {
-    return this.#nested(() => {
-      const members = [this.#member()]
-      while (this.#cursor.skip(',')) members.push(this.#member())
-      this.#cursor.require('}')
-      return this.#node({ kind: 'hash', members })
-    })
+    this.#enter()
+    const members = [this.#member()]
+    while (this.#cursor.skip(',')) members.push(this.#member())
+    this.#cursor.require('}')
+    this.#leave()
+    return this.#node({ kind: 'hash', members })
   }
 
   #member(): HashMember {
@@ -240,7 +228,9 @@ class QueryParser {
 
   #call(name: string, at: number): QueryNode {
     if (!isQueryFunction(name)) throw queryProblem(`there is no function ${name.slice(0, 64)}`, at)
-    const given = this.#nested(() => this.#arguments(name))
+    this.#enter()
+    const given = this.#arguments(name)
+    this.#leave()
     const { parameters, variadic } = functionSignatures[name]
     if (given.length < parameters.length || (given.length > parameters.length && !variadic)) {
       const least = variadic ? 'at least ' : ''

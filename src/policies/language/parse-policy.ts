@@ -1,4 +1,4 @@
-import { defaultPolicyLimits, type PolicyLimits } from '../policy-limits.ts'
+import { type PolicyLimits, requirePolicyLimits } from '../policy-limits.ts'
 import type { PolicyDiagnostic } from './diagnostic.ts'
 import { readPolicyText } from './policy-text.ts'
 import { readPolicy } from './sections.ts'
@@ -7,7 +7,7 @@ import type { PolicyComment } from './token.ts'
 import { Abandoned, TokenReader } from './token-reader.ts'
 
 export interface ParsePolicyOptions {
-  /** Those of POL-601 to POL-604 count here. Default: `defaultPolicyLimits`. */
+  /** Those of POL-601 to POL-604 count here; as `requirePolicyLimits` takes them. */
   readonly limits?: Partial<PolicyLimits>
   /** Accepts keywords, properties, actions, truth values and functions in the wrong case, with L18 (POL-110, POL-305). */
   readonly lenient?: boolean
@@ -43,10 +43,10 @@ function policyOf(reader: TokenReader, limits: PolicyLimits): Policy | null {
 /**
  * Parses a policy (sections 1 and 2 of the specification) and makes the checks at load time (section 3). Takes text,
  * or bytes that must be UTF-8; a byte order mark at the start is skipped. Never throws for bad text: what is wrong is
- * in `diagnostics`. Nothing is said about what the rules mean: see `lintPolicy`.
+ * in `diagnostics`; only limits that cannot be kept throw `POLICY_LIMIT`. Nothing is said about what the rules mean: see `lintPolicy`.
  */
 export function parsePolicy(input: string | Uint8Array, options: ParsePolicyOptions = {}): ParsedPolicy {
-  const limits = { ...defaultPolicyLimits, ...options.limits }
+  const limits = requirePolicyLimits(options.limits)
   const source = readPolicyText(input, limits.textBytes)
   if ('diagnostic' in source) return { diagnostics: [source.diagnostic] }
   const reader = new TokenReader(source.text, { literalBytes: limits.literalBytes, lenient: options.lenient === true })
