@@ -27,7 +27,7 @@ import { invalidateSelected } from './selected-entries.ts'
 import { serveAll } from './serving.ts'
 import { SettingsInForce } from './settings-in-force.ts'
 import { encodeSupportBundle } from './support-bundle.ts'
-import { requireSimulated, testBounds } from './test-mode.ts'
+import { requireSimulated, testActions, testBounds } from './test-mode.ts'
 import { TokenGates } from './token-gates.ts'
 import { earliestNowS, version } from './version.ts'
 import { type GuestWiring, wireGuest } from './wiring/guest.ts'
@@ -267,7 +267,7 @@ export class Agent {
       reload: () => this.reload(),
       metrics: () => this.#core.metrics.text(),
       registry: this.#registry,
-      ...(testMode === null ? {} : { shiftClock: (shift) => testMode.clock.shift(shift) }),
+      ...(testMode === null ? {} : { test: testActions(testMode) }),
       support: () => this.#support(),
       ...Object.assign({}, ...this.#services.map(({ admin }) => admin)),
     }

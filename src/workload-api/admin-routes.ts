@@ -4,6 +4,7 @@ import { MemberReader, requireKnownMembers } from './members.ts'
 import { encodeProblem } from './problem.ts'
 import { type RegistryActions, registryRoutes } from './registry-routes.ts'
 import type { Route } from './route.ts'
+import { type TestActions, testRoutes } from './test-routes.ts'
 import { requireAudiences } from './token-parameters.ts'
 
 /** Entries of the cache: all of them, or those of an issuer, an audience, a signing key. */
@@ -34,8 +35,8 @@ export interface AdminActions {
   journal?(since: number): Promise<string>
   /** What a maintainer needs to help, without anything secret (API-110), as JSON text. */
   support?(): Promise<string>
-  /** Moves the clocks of an agent in test mode (BRK-170); without it there is no such route. */
-  shiftClock?(shift: { readonly wallMs: number; readonly monoMs: number; readonly bootMs: number }): void
+  /** Of an agent in test mode (BRK-170); without it there are no such routes. */
+  readonly test?: TestActions
   /** Without it there are no routes of the registry. */
   readonly registry?: RegistryActions
 }
@@ -102,20 +103,10 @@ async function serveSupport(collect: () => Promise<string>, exchange: Exchange):
   await exchange.answer({ status: 200, type: 'application/json', body: await collect() })
 }
 
-/** A century: further away no test has to look. */
-const longestShiftMs = 3_155_760_000_000
-
-async function shiftClock(shift: NonNullable<AdminActions['shiftClock']>, exchange: Exchange): Promise<void> {
-  const reader = new MemberReader(exchange.jsonBody(), ['wall_ms', 'mono_ms', 'boot_ms'])
-  const by = (name: string) => reader.integer(name, -longestShiftMs, longestShiftMs) ?? 0
-  shift({ wallMs: by('wall_ms'), monoMs: by('mono_ms'), bootMs: by('boot_ms') })
-  await json(exchange, 200, { shifted: true })
-}
-
 /** Routes that an agent has only with the part of it that they are about. */
-function optionalRoutes({ journal, support, shiftClock: shift }: AdminActions): Route[] {
-  const route = (name: string, handle: Route['handle'], method: Route['method'] = 'GET'): Route => ({
-    method,
+function optionalRoutes({ journal, support, test }: AdminActions): Route[] {
+  const route = (name: string, handle: Route['handle']): Route => ({
+    method: 'GET',
     path: `/v1/admin/${name}`,
     caller: false,
     handle,
@@ -123,7 +114,7 @@ function optionalRoutes({ journal, support, shiftClock: shift }: AdminActions): 
   return [
     ...(journal ? [route('journal', (exchange) => serveJournal(journal, exchange))] : []),
     ...(support ? [route('support', (exchange) => serveSupport(support, exchange))] : []),
-    ...(shift ? [route('test/clock', (exchange) => shiftClock(shift, exchange), 'POST')] : []),
+    ...(test ? testRoutes(test) : []),
   ]
 }
 

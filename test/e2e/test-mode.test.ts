@@ -1,11 +1,13 @@
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { AgentProcess, audience, partOf } from '../support/agent-process.ts'
+import { AgentProcess, audience, partOf, problemOf } from '../support/agent-process.ts'
 import { makeMemoryFolder } from '../support/memory-folder.ts'
 import { runAttestd } from '../support/run-command.ts'
-import { eagerHome, logged, startAt } from '../support/td-agent.ts'
+import { haveSwtpm } from '../support/swtpm.ts'
+import { eagerHome, logged, readiness, startAt, toldAnew } from '../support/td-agent.ts'
 import { useTdMachine } from '../support/td-machine.ts'
+import { useTpmMachine } from '../support/tpm-machine.ts'
 
 /** An agent whose clocks others move, and what keeps it away from everything that matters (BRK-170, BRK-171). */
 
@@ -60,15 +62,34 @@ describe('test mode', () => {
     expect((await shift(by)).status).toBe(status)
   })
 
+  const inject = (fault: object) => agent.ask('/v1/admin/test/fault', { socket: 'admin', body: fault })
+
+  it.each([
+    ['no step', { kind: 'EBUSY' }, 'step'],
+    ['a step that is none', { step: 'reboot', kind: 'EBUSY' }, 'step'],
+    ['a kind that is none', { step: 'outblob', kind: 'EWHAT' }, 'kind'],
+    ['a kind of another step', { step: 'mkdir', kind: 'empty' }, 'kind'],
+    ['no delay', { step: 'outblob', kind: 'slow' }, 'latency_ms'],
+    ['more than ten minutes', { step: 'outblob', kind: 'slow', latency_ms: 600_001 }, 'latency_ms'],
+    ['never', { step: 'outblob', kind: 'EBUSY', times: 0 }, 'times'],
+    ['a member that is not known', { step: 'outblob', kind: 'EBUSY', code: 1 }, 'code'],
+  ])('takes no fault with %s (BRK-170)', async (_, fault, field) => {
+    const answer = await inject(fault)
+    expect([answer.status, problemOf(answer)]).toMatchObject([400, { code: 'invalid_request', field }])
+  })
+
   it('stays in force with its bounds when the configuration is read again', async () => {
     const { status } = await agent.ask('/v1/admin/reload', { socket: 'admin', method: 'POST' })
     expect([status, await payload()]).toMatchObject([200, { attestd: { simulated: true } }])
   })
 
   it('is not on the socket of workloads, and nowhere without the switch', async () => {
+    const fault = { step: 'outblob', kind: 'EBUSY' }
     expect((await agent.ask('/v1/admin/test/clock', { body: {} })).status).toBe(404)
+    expect((await agent.ask('/v1/admin/test/fault', { body: fault })).status).toBe(404)
     const plain = await startAt(eagerHome(join(folder, 'plain'), machine()))
     expect((await plain.ask('/v1/admin/test/clock', { socket: 'admin', body: {} })).status).toBe(404)
+    expect((await plain.ask('/v1/admin/test/fault', { socket: 'admin', body: fault })).status).toBe(404)
     expect(await plain.status()).toMatchObject({ testMode: false })
     await plain.stop()
   })
@@ -91,5 +112,79 @@ describe('test mode', () => {
       78,
       expect.stringContaining('TEST_MODE_REAL_DEVICE'),
     ])
+  })
+})
+
+describe('a workload beside devices with scripted faults (BRK-170)', () => {
+  const { machine, folder } = useTdMachine()
+  let agent: AgentProcess
+  beforeAll(async () => {
+    const home = eagerHome(join(folder, 'faulty'), machine(), { tdx: ['timeout = "3s"'] })
+    agent = await startAt(home, { options })
+    await agent.token()
+  })
+  afterAll(() => agent?.stop())
+
+  const inject = async (fault: object) => {
+    expect((await agent.ask('/v1/admin/test/fault', { socket: 'admin', body: fault })).status).toBe(200)
+  }
+  const unavailable = (cause: string) => [503, 'evidence_unavailable', cause]
+
+  it.each([
+    ['is busy beyond its time', { step: 'outblob', kind: 'EBUSY', times: 1000 }, 'quote_timeout'],
+    ['gives no bytes', { step: 'outblob', kind: 'empty', times: 1000 }, 'quote_empty'],
+    ['quotes other report data', { step: 'inblob', kind: 'other_report_data', times: 1000 }, 'quote_echo_mismatch'],
+    ['is not there', { step: 'mkdir', kind: 'ENOENT', times: 1000 }, 'tsm_absent'],
+  ])('is told when the TD %s, has the token at hand meanwhile, and a new one afterwards', async (_, fault, cause) => {
+    const token = await agent.token()
+    await inject(fault)
+    expect(await toldAnew(agent, { timeout_ms: 20_000 })).toEqual(unavailable(cause))
+    expect(await agent.token()).toBe(token)
+    await agent.until(async () => (await readiness(agent)).reasons.includes(`tdx:${cause}`), 'not ready')
+    await inject({ step: fault.step, kind: 'none' })
+    await agent.until(async () => (await toldAnew(agent))[0] === 200, 'serving anew')
+    expect((await readiness(agent)).status).toBe(200)
+  })
+
+  it('waits for a TD that is busy for a moment, and for a slow one within its own deadline', async () => {
+    await inject({ step: 'outblob', kind: 'EBUSY', times: 2 })
+    expect(await toldAnew(agent, { timeout_ms: 20_000 })).toEqual([200])
+    await inject({ step: 'outblob', kind: 'slow', latency_ms: 1_500 })
+    expect(await toldAnew(agent, { timeout_ms: 100 })).toEqual([504, 'deadline_exceeded'])
+    expect(await toldAnew(agent, { timeout_ms: 20_000 })).toEqual([200])
+  })
+
+  it('has a TD that is stuck: no other quote begins until it answers', async () => {
+    const { length } = machine().quoted
+    await inject({ step: 'outblob', kind: 'slow', latency_ms: 600_000 })
+    expect(await toldAnew(agent, { timeout_ms: 20_000 })).toEqual(unavailable('quote_stuck'))
+    expect((await readiness(agent)).reasons).toEqual(['tdx:quote_stuck'])
+    expect((await toldAnew(agent, { timeout_ms: 20_000 }))[0]).toBe(503)
+    expect(machine().quoted).toHaveLength(length)
+    // Ten minutes pass for the device; tokens that are over meanwhile are asked for anew.
+    const by = { wall_ms: 600_000, mono_ms: 600_000, boot_ms: 600_000 }
+    expect((await agent.ask('/v1/admin/test/clock', { socket: 'admin', body: by })).status).toBe(200)
+    await agent.until(async () => (await toldAnew(agent))[0] === 200, 'serving anew')
+  })
+})
+
+describe.skipIf(!haveSwtpm)('a workload beside a TPM with scripted faults (BRK-170)', () => {
+  const { machine, folder } = useTpmMachine()
+
+  it('is told when commands to the TPM fail, and has a token when they do not any more', async () => {
+    const home = eagerHome(join(folder, 'faulty'), machine())
+    const agent = await startAt(home, { options })
+    const inject = (kind: string) =>
+      agent.ask('/v1/admin/test/fault', { socket: 'admin', body: { step: 'tpm', kind, times: 1000 } })
+    await agent.token()
+    await inject('EIO')
+    expect(await toldAnew(agent, { timeout_ms: 20_000 })).toEqual([
+      503,
+      'evidence_unavailable',
+      expect.stringMatching(/^TPM_/),
+    ])
+    await inject('none')
+    await agent.until(async () => (await toldAnew(agent))[0] === 200, 'serving anew', 20_000)
+    await agent.stop()
   })
 })

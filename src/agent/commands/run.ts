@@ -112,7 +112,7 @@ export function runCommand(): Command {
     .option('--allow-root', 'run although the user is root')
     .option(
       '--test-mode',
-      'let administrators move the clocks, and take tokens of a few seconds; simulated devices only',
+      'let administrators move clocks and make devices fail, and take tokens of a few seconds; simulated devices only',
     )
     .action(async (options: RunOptions, command: Command) => {
       if (command.args.length > 0) throw agentErrors.error('USAGE', `unexpected argument ${command.args[0]}`)

@@ -4,6 +4,7 @@ import { AttestdError } from '../../base/errors.ts'
 import type { RandomSource } from '../../base/random.ts'
 import { type Libc, loadLibc } from '../../platform/c-library.ts'
 import { SystemClock } from '../../platform/system-clock.ts'
+import { ScriptedFaults } from '../scripted-faults.ts'
 import { ShiftedClock } from '../shifted-clock.ts'
 import type { TestMode } from '../test-mode.ts'
 
@@ -33,9 +34,9 @@ export function openHost(): Host {
   return { libc, clock: new SystemClock(libc), random, testMode: null }
 }
 
-/** The machine with clocks that can be moved (BRK-170). */
+/** The machine with clocks that can be moved, and devices that can be made to fail (BRK-170). */
 export function openTestHost(): Host {
   const libc = libcOrNull()
   const clock = new ShiftedClock(new SystemClock(libc))
-  return { libc, clock, random, testMode: { clock } }
+  return { libc, clock, random, testMode: { clock, faults: new ScriptedFaults(clock) } }
 }

@@ -25,6 +25,8 @@ import { readQuoteServicePort, vsockQuoteService } from '../../platform/vsock.ts
 import { matchRtmrs, replayCcEventLog } from '../../verifier/tdx/replay-cc-event-log.ts'
 import { type Configuration, requireDuration } from '../configuration/schema.ts'
 import { agentErrors } from '../errors.ts'
+import { faultyRegisters, faultyTsmFiles } from '../scripted-faults.ts'
+import type { TestMode } from '../test-mode.ts'
 import type { Host } from './host.ts'
 import type { LogWarning } from './optional-log.ts'
 
@@ -55,9 +57,11 @@ function compareLog(eventLog: Uint8Array, rtmrs: readonly Uint8Array[]): LogComp
 }
 
 /** A simulator is chosen explicitly, and allowed explicitly; nothing falls back to it. */
-function simulatorParts(socket: string): TdParts {
+function simulatorParts(socket: string, testMode: TestMode | null): TdParts {
   const simulator = new TsmSimulator(socket)
-  const { files, registers, bootLog, runtimeLog } = simulator
+  const { bootLog, runtimeLog } = simulator
+  const files = testMode === null ? simulator.files : faultyTsmFiles(simulator.files, testMode.faults)
+  const registers = testMode === null ? simulator.registers : faultyRegisters(simulator.registers, testMode.faults)
   const place = `simulator at ${socket}`
   const close = () => simulator.close()
   const parts = { place, simulated: true, files, otherPaths: [], registers, bootLog, runtimeLog }
@@ -111,7 +115,7 @@ function partsOf(
 ): Promise<TdParts> | TdParts {
   const { simulator, simulator_socket: socket } = configuration.tdx
   if (socket === undefined) return kernelParts(configuration, host, tell)
-  if (simulator) return simulatorParts(socket)
+  if (simulator) return simulatorParts(socket, host.testMode)
   throw agentErrors.error('CONFIGURATION_INVALID', 'tdx.simulator_socket needs tdx.simulator = true')
 }
 

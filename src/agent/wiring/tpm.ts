@@ -10,6 +10,7 @@ import { runtimeLogFile } from '../../platform/runtime-log-file.ts'
 import { TpmConnection, type TpmConnectionState } from '../../platform/tpm-connection.ts'
 import { planTpm } from '../../platform/tpm-plan.ts'
 import { type Configuration, requireDuration } from '../configuration/schema.ts'
+import { faultyTpmPlan } from '../scripted-faults.ts'
 import type { Host } from './host.ts'
 import { type LogWarning, optionalLog } from './optional-log.ts'
 import { stateFile } from './state-files.ts'
@@ -63,7 +64,8 @@ export function wireTpm(
 ): TpmWiring {
   const { tpm, agent, verifier } = configuration
   const { tcti, transport, simulator, allow_tcti: allowTcti } = tpm
-  const plan = planTpm({ tcti, transport, simulator, allowTcti })
+  const planned = planTpm({ tcti, transport, simulator, allowTcti })
+  const plan = host.testMode === null ? planned : faultyTpmPlan(planned, host.testMode.faults)
   const imaLog = new ImaLogFile({ path: tpm.ima_log })
   const readIma = optionalLog(verifier.ima, (from: number, most?: number) => imaLog.readFrom(from, most), warn)
   let connection: TpmConnection | null = null
