@@ -32,7 +32,7 @@ const slow = [
   'src/policies/language/{format-policy,grammar-oracle,hostile-texts}.test.ts',
   'src/platform/{ima-log-file,peer-credentials,system-clock,tcp-peers,token-file,tpm-transports,tsm-files,vsock}.test.ts',
   'src/registry/policies/{policy-durability,policy-stores}.test.ts',
-  'src/policies/evaluation/{evaluate-policy,evaluation-limits,evaluation-properties,recorded-runs}.test.ts',
+  'src/policies/evaluation/{evaluate-policy,evaluation-limits,evaluation-properties,recorded-runs,hostile-evaluations}.test.ts',
   'src/policies/jmespath/{exact-json,query-limits}.test.ts',
   'src/registry/{durability,pglite-engine,postgres-engine,stores}.test.ts',
   'src/verifier/tdx/{appraise-quote,collateral-mutants-*,quote-memo,quote-mutants,recorded-quotes,replay-cc-event-log,tcb-oracle}.test.ts',

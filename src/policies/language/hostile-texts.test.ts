@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { policyTexts } from '../../../test/support/policy-arbitraries.ts'
-import { policyBytes, policyCases } from '../../../test/support/policy-cases.ts'
+import { mutatedPolicyTexts, recordedPolicyTexts } from '../../../test/support/mutated-policies.ts'
 import { haveVectors } from '../../../test/support/vectors.ts'
 import type { PolicyDiagnostic } from './diagnostic.ts'
 import { comparePlaces } from './findings.ts'
@@ -72,63 +71,11 @@ function checkPolicy(text: string, policy: ParsedPolicy['policy']): void {
   if (formatPolicy(once).text !== once) throw new TypeError('formatting again changed the text')
 }
 
-const recorded = haveVectors
-  ? policyCases()
-      .map((each) => policyBytes(each))
-      .filter((bytes) => bytes.length < 4000)
-      .map((bytes) => new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes))
-  : []
-
-const pieces =
-  'version = 1.0 1.1 1.2 ; { } [ ] ( ) , : . ! == != < <= > >= => && || =~ // /* */ " \\ \\" \' \u201c \u201d \u037e \ufeff \u200b \u00a0 - 0 0x1 9223372036854775808 1.5 type value valueType issuer permit deny add issue issueproperty claim true True JmesPath NegateBool( IsSubsetOf( configurationrules authorizationrules{ issuancerules{ }; c: c.value \r \n \r\n \t \0 \u001b \u{1f600} \ud83d __proto__ constructor "omit_x5c" "AttestationService"'.split(
-    ' ',
-  )
-
-interface Mutation {
-  readonly kind: 'delete' | 'insert' | 'double' | 'cut' | 'swap' | 'repeat'
-  readonly at: number
-  readonly size: number
-  readonly piece: string
-}
-
-const mutation: fc.Arbitrary<Mutation> = fc.record({
-  kind: fc.constantFrom('delete', 'insert', 'double', 'cut', 'swap', 'repeat'),
-  at: fc.nat(100_000),
-  size: fc.nat(40),
-  piece: fc.constantFrom(...pieces),
-})
-
-function mutated(text: string, { kind, at: place, size, piece }: Mutation): string {
-  const at = text.length === 0 ? 0 : place % text.length
-  const [before, after] = [text.slice(0, at), text.slice(at)]
-  switch (kind) {
-    case 'delete':
-      return before + after.slice(1 + (size % 8))
-    case 'insert':
-      return before + piece + after
-    case 'double':
-      return before + after.slice(0, size) + after
-    case 'cut':
-      return size < 4 ? before : text.replace(piece, '')
-    case 'swap':
-      return before + after.slice(1, 2) + after.slice(0, 1) + after.slice(2)
-    case 'repeat':
-      return before + piece.repeat(size * 8) + after
-  }
-}
-
-const texts = fc
-  .tuple(
-    fc.oneof(policyTexts, recorded.length > 0 ? fc.constantFrom(...recorded) : policyTexts),
-    fc.array(mutation, { maxLength: 6 }),
-  )
-  .map(([text, mutations]) => mutations.reduce(mutated, text))
-
 describe('mutated texts', () => {
   it('are answered, always', { timeout: 7_200_000 }, () => {
     const seen = { policies: 0, slowestMs: 0, memoryMiB: 0 }
     fc.assert(
-      fc.property(texts, fc.boolean(), (text, lenient) => {
+      fc.property(mutatedPolicyTexts, fc.boolean(), (text, lenient) => {
         const began = processorMs()
         const parsed = parsePolicy(text, { lenient })
         seen.slowestMs = Math.max(seen.slowestMs, processorMs() - began)
@@ -145,7 +92,7 @@ describe('mutated texts', () => {
 
   it('are answered as bytes too', () => {
     fc.assert(
-      fc.property(texts, fc.uint8Array({ maxLength: 3 }), fc.nat(5000), (text, some, place) => {
+      fc.property(mutatedPolicyTexts, fc.uint8Array({ maxLength: 3 }), fc.nat(5000), (text, some, place) => {
         const bytes = new TextEncoder().encode(text)
         const at = place % (bytes.length + 1)
         const { policy, diagnostics } = parsePolicy(
@@ -160,7 +107,7 @@ describe('mutated texts', () => {
 
 describe.skipIf(!haveVectors)('one character less', () => {
   it('is an error inside of the text, or a policy whose canonical text says the same', { timeout: 120_000 }, () => {
-    for (const text of recorded) {
+    for (const text of recordedPolicyTexts) {
       const characters = Array.from(text)
       for (let at = 0; at < characters.length; at++) {
         const less = characters.toSpliced(at, 1).join('')
