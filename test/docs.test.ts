@@ -25,6 +25,14 @@ describe('the documentation', () => {
     for (const row of rows) expect(row).toMatch(/ \| 0 \| 0 \| 0 \| [^|]* \| held| \| not run: \S/)
   })
 
+  it('sends whoever needs a token for longer than a credential lasts to the socket or to a token file (API-168)', () => {
+    const [, rules] = read('docs/systemd-credentials.md').split('## Rules for the program that reads it')
+    const snapshot = rules?.split('\n- ').find((rule) => rule.includes('**It is a snapshot.**'))
+    expect(snapshot).toContain('while the unit runs')
+    expect(snapshot).toContain('/run/attestd/api.sock')
+    expect(snapshot).toContain('docs/token-files.md')
+  })
+
   it('has no link that leads nowhere', () => {
     const pages = [
       'README.md',

@@ -119,7 +119,7 @@ describe('the service', () => {
     expect(service.get('SystemCallErrorNumber')).toEqual(['EPERM'])
   })
 
-  it('has sockets with a mode and a group each (SYS-10)', () => {
+  it('has sockets with a mode and a group each (SYS-10, API-01)', () => {
     const of = (name: string) => {
       const socket = settingsOf(name)
       return [socket.get('SocketMode')?.[0], socket.get('SocketGroup')?.[0], socket.has('RemoveOnStop')]

@@ -33,6 +33,7 @@ import { earliestNowS, version } from './version.ts'
 import { type GuestWiring, wireGuest } from './wiring/guest.ts'
 import type { Host } from './wiring/host.ts'
 import { type IssuingWiring, wireIssuing } from './wiring/issuing.ts'
+import { warnOfUnknownCallers } from './wiring/known-callers.ts'
 import { openListeners } from './wiring/listeners.ts'
 import { wireMetrics } from './wiring/metrics.ts'
 import { localIssuer } from './wiring/plain-request.ts'
@@ -146,8 +147,7 @@ export class Agent {
       log.warn({ event: 'test_mode' }, 'TEST MODE: clocks can be moved, tokens are simulated and protect nothing')
     }
     const agent = new Agent(parts, { settings, issuing, guest, store: await wireRegistry(loaded, host, log) })
-    const { degraded } = agent.#core.peers
-    if (degraded) log.error({ code: degraded.code }, degraded.message)
+    await warnOfUnknownCallers(agent.#core.peers, log)
     agent.#services = await wireServices(agent.#core)
     return agent
   }

@@ -4,7 +4,7 @@ import { upstreamErrors } from '../../test/support/fake-token-source.ts'
 import { passportErrors } from './errors.ts'
 
 describe('from the cache (API-90, API-91)', () => {
-  it('serves what the claims say, without asking again', async () => {
+  it('serves what the claims say, without asking again (API-98)', async () => {
     const rig = new BrokerRig()
     await rig.ask()
     const { served } = await rig.ask({}, { caller: 'unit:other.service' })
@@ -189,7 +189,7 @@ describe('tokens for one caller (API-94, API-95, I11)', () => {
   })
 })
 
-describe('verification (BRK-34, I19)', () => {
+describe('verification (BRK-34, I19, API-98)', () => {
   it('a token that fails is nowhere', async () => {
     const rig = new BrokerRig()
     rig.source.behaviour = { kind: 'forge' }

@@ -102,7 +102,8 @@ function libraryFact([soname, what]: readonly [string, string]): LibraryFact {
   }
 }
 
-async function hidepidOption(root: string): Promise<string | null> {
+/** The option with which `/proc` below `root` hides the processes of other users (API-56); null where it hides nothing. */
+export async function hidepidOption(root: string): Promise<string | null> {
   const mounts = await readFile(join(root, 'proc/mounts'), 'utf8').catch(() => '')
   const options = mounts
     .split('\n')

@@ -1,12 +1,20 @@
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { createServer as createHttpServer, get } from 'node:http'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { nativeErrors } from '../../native/errors.ts'
-import { errnoOf, type Libc, loadLibc, PIDFD_GET_INFO, socketConstants } from '../../native/libc.ts'
+import {
+  errnoOf,
+  type Libc,
+  layouts,
+  loadLibc,
+  PIDFD_GET_INFO,
+  pidfdInfoMask,
+  socketConstants,
+} from '../../native/libc.ts'
 import { withDescriptorsLeft } from '../../test/support/descriptor-shortage.ts'
 import { type CallerOptions, canChangeUser, startCaller, type UnixCaller } from '../../test/support/unix-caller.ts'
 import { CgroupReader } from './cgroup-reader.ts'
@@ -147,6 +155,22 @@ describe.each(Object.keys(kernels))('on a kernel %s', (kernel) => {
     },
   )
 
+  it('a caller that ends while it is looked up is gone: what was read of it does not count (API-41, API-43)', async () => {
+    const accepted = once(server, 'connection')
+    const caller = await startCaller(join(folder, 'socket'))
+    const [socket] = (await accepted) as [Socket]
+    const written = once(socket, 'data')
+    await caller.tell('hand-over')
+    await written
+    process.kill(caller.pid, 'SIGSTOP')
+    const lookUp = credentials.identify(socket, 'api')
+    // The files of the process are open, and the reading has begun: nothing is awaited until it is dead.
+    process.kill(caller.pid, 'SIGKILL')
+    for (let reads = 0; !isZombie(caller.pid); reads++) expect(reads).toBeLessThan(1_000_000)
+    await expect(lookUp).rejects.toMatchObject({ code: 'caller_gone' })
+    await caller.kill()
+  })
+
   it('a caller that ended between connect and look-up is gone', async () => {
     const accepted = once(server, 'connection')
     const caller = await startCaller(join(folder, 'socket'))
@@ -223,6 +247,53 @@ describe.each(Object.keys(kernels))('on a kernel %s', (kernel) => {
     expect(openDescriptors()).toBe(before)
   })
 })
+
+describe('PIDFD_GET_INFO (API-42)', () => {
+  /** A kernel of our making: says that the effective uid is `euid`, or that the process is not there. */
+  const saying = (euid: () => number | null): Libc => ({
+    ...libc,
+    ioctl: (fd, request, argument) => {
+      if (request !== PIDFD_GET_INFO) return libc.ioctl(fd, request, argument)
+      const said = euid()
+      if (said === null) return { value: -1, errno: errnoOf.ESRCH }
+      const [info, { pidfdInfo }] = [argument as Buffer, layouts]
+      info.writeBigUInt64LE(pidfdInfoMask.credentials, pidfdInfo.mask)
+      info.writeUInt32LE(said, pidfdInfo.euid)
+      return { value: 0, errno: 0 }
+    },
+  })
+  const own = process.geteuid?.() ?? -1
+
+  it.skipIf(openPeerCredentials().identity !== 'pidfd')(
+    'is believed in place of /proc, of which no file is held',
+    async () => {
+      let euid = own
+      const { identity } = await identifyCaller(openPeerCredentials(() => saying(() => euid)))
+      expect(filesOfProcesses()).toEqual([])
+      expect(identity.check()).toBe('there')
+      euid = own + 1
+      expect(identity.check()).toBe('caller_changed')
+    },
+  )
+
+  it.skipIf(openPeerCredentials().identity !== 'pidfd')('is not needed: the kernels before it have /proc', async () => {
+    const { identity, caller } = await identifyCaller(openPeerCredentials(kernels['without PIDFD_GET_INFO']))
+    expect(filesOfProcesses()).toEqual([`/proc/${caller.pid}/status`])
+    expect(identity.check()).toBe('there')
+  })
+})
+
+/** Files of other processes that this one has open. */
+function filesOfProcesses(): string[] {
+  return readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      const path = readlinkSync(`/proc/self/fd/${fd}`)
+      return /^\/proc\/\d+\/(?:stat|status)$/.test(path) ? [path] : []
+    } catch {
+      return []
+    }
+  })
+}
 
 /** True once the last thread has ended, and nobody has waited for the process yet. */
 function isZombie(pid: number): boolean {

@@ -56,7 +56,7 @@ describe('files of a process', () => {
     own?.close()
   })
 
-  it('read nothing after its end, and there are none then', async () => {
+  it('read nothing after its end, and there are none then (API-43)', async () => {
     const child = spawn('sleep', ['30'])
     const pid = child.pid ?? 0
     const status = ProcFile.open(pid, 'status')

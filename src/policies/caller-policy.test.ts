@@ -36,7 +36,7 @@ const policyOf = (...rules: object[]): CallerPolicy => parseCallerRules(rules)
 const shown = (decision: Decision) =>
   decision.allowed ? `allowed by ${decision.rule.id}` : `${decision.code} ${decision.dimension}`
 
-describe('who a rule is about (API-48 to API-55)', () => {
+describe('who a rule is about (API-48 to API-55, API-60)', () => {
   const container = 'ab'.repeat(32)
   const matches = (match: object, parts: Partial<CallerIdentity> = {}) =>
     decide(policyOf(rule(match)), caller(parts), token()).allowed
@@ -128,7 +128,7 @@ describe('who a rule is about (API-48 to API-55)', () => {
     expect(shown(decide(policyOf(rule({ uid: 1001 })), nobody, token()))).toBe('caller_unidentified caller')
   })
 
-  it('never takes a rule without selectors for one about everybody', () => {
+  it('never takes a rule without selectors for one about everybody (API-60)', () => {
     const [made] = policyOf(rule({ uid: 1001 })).rules
     const match = { uid: null, gid: null, unit: null, slice: null, container: null, listener: null }
     const policy = { ...policyOf(), rules: made ? [{ ...made, match }] : [] }
@@ -204,6 +204,15 @@ describe('what a rule allows (API-61 to API-66)', () => {
     ['64 raw bytes with half of it', rawRule, raw(bytes(64, 'attest!')), 'allowed by r'],
   ])('%s', (_, allow, request, expected) => {
     expect(shown(decide(policyOf(rule({ uid: 1001 }, { ...allowToken, ...allow })), caller(), request))).toBe(expected)
+  })
+
+  it('is one of six methods, and none by itself (API-62)', () => {
+    expect(callerMethods).toEqual(['token', 'evidence', 'raw_report_data', 'measure', 'jwks', 'explain'])
+    for (const method of callerMethods) {
+      const others = callerMethods.filter((other) => other !== method)
+      const policy = policyOf(rule({ uid: 1001 }, { ...allowToken, methods: others }))
+      expect(shown(decide(policy, caller(), { ...token(), method })), method).toBe('policy_denied method')
+    }
   })
 
   it('never adds the rights of two rules (API-61)', () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { AttestdError } from '../../src/base/errors.ts'
 import { FakeClock } from '../../test/support/fake-clock.ts'
 import { RawClient, rawRequest } from '../../test/support/raw-http.ts'
-import { openRoom, request, someone } from '../../test/support/workload-room.ts'
+import { openRoom, policyFrom, request, someone } from '../../test/support/workload-room.ts'
 
 const codeOf = (body: string) => JSON.parse(body).code
 const failure = (code: string) => new AttestdError(code, { kind: 'unavailable', title: 'x', remedy: 'y' }, 'z')
@@ -115,10 +115,12 @@ describe('who is calling (API-40 to API-57)', () => {
     expect(provider.asked).toEqual([])
   })
 
-  it('probes need no identity', async () => {
-    const { path, identifier } = await openRoom()
+  it.each(['/livez', '/readyz'])('%s needs neither an identity nor a rule (API-62)', async (target) => {
+    const { path, identifier } = await openRoom({ policy: policyFrom([]) })
+    expect((await rawRequest(path, request('GET', target))).status).toBe(200)
+    expect((await rawRequest(path, token)).status).toBe(403)
     identifier.next = () => Promise.reject(failure('caller_gone'))
-    expect((await rawRequest(path, probe)).status).toBe(200)
+    expect((await rawRequest(path, request('GET', target))).status).toBe(200)
   })
 
   it('one slow look-up delays no other connection', async () => {

@@ -264,7 +264,16 @@ describe('members of a token request', () => {
       { cnf: { jwk: { kty: 'RSA', n: Buffer.alloc(1025, 0xc1).toString('base64url'), e: 'AQAB' } } },
       'cnf.jwk.n',
     ],
-    ['unknown member', { audience: a, verifier_url: 'https://evil' }, 'verifier_url'],
+    ...['verifier_url', 'url', 'endpoint', 'host', 'proxy', 'jwks_uri', 'webhook'].map(
+      (name): [string, object, string] => [
+        `a destination (API-112): ${name}`,
+        { audience: a, [name]: 'https://evil' },
+        name,
+      ],
+    ),
+    ...['uid', 'gid', 'unit', 'slice', 'container', 'pid', 'pidfd', 'caller', 'on_behalf_of'].map(
+      (name): [string, object, string] => [`who is calling (API-58): ${name}`, { audience: a, [name]: '0' }, name],
+    ),
     ['prototype', JSON.parse('{"__proto__":{"fresh":true}}'), '__proto__'],
   ])('%s: 400 that names the member, and no work', async (_, body, field) => {
     const { path, provider } = await openRoom()
@@ -393,6 +402,29 @@ describe('permission', () => {
     expect(await statuses(2)).toEqual([403, 200])
     policy = policyFrom([])
     expect(await statuses(3)).toEqual([403, 200, 403])
+    client.destroy()
+  })
+
+  it('remembers neither a denial nor a failure: each request is decided anew (API-86)', async () => {
+    const none = policyFrom([])
+    const down = { kind: 'unavailable', title: 'x', remedy: 'do this', status: 503 } as const
+    let policy = none
+    const { path, provider } = await openRoom({ policy: () => policy() })
+    const client = new RawClient(path)
+    const statuses = async (count: number) => {
+      const answers = await client.write(request('GET', '/v1/token')).answers(count)
+      return answers.map(({ status }) => status)
+    }
+    expect(await statuses(1)).toEqual([403])
+    policy = policyFrom(openRules)
+    provider.answer = () => Promise.reject(new AttestdError('issuer_unavailable', down, 'no connection'))
+    expect(await statuses(2)).toEqual([403, 503])
+    expect(await statuses(3)).toEqual([403, 503, 503])
+    provider.answer = null
+    expect(await statuses(4)).toEqual([403, 503, 503, 200])
+    policy = none
+    expect(await statuses(5)).toEqual([403, 503, 503, 200, 403])
+    expect(provider.asked).toHaveLength(3)
     client.destroy()
   })
 

@@ -383,7 +383,7 @@ describe('time (API-22)', () => {
 })
 
 describe('the end of a peer (API-34)', () => {
-  it('cancels the waiter and drops the late token when the connection is closed', async () => {
+  it('cancels the waiter and drops and counts the late token when the connection is closed (API-35)', async () => {
     const clock = new FakeClock()
     const { path, provider, events } = await openRoom({ clock })
     let release: () => void = () => undefined

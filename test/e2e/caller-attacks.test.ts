@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, copyFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
@@ -35,6 +36,26 @@ const denied: Told = { status: 403, says: 'policy_denied' }
 const unidentified: Told = { status: 403, says: 'caller_unidentified' }
 const gone: Told = { status: 401, says: 'caller_gone' }
 const changed: Told = { status: 401, says: 'caller_changed' }
+
+interface InGroup {
+  /** Into which it goes when it has said something. */
+  readonly later?: string
+  /** The agent that it asks. */
+  readonly of?: AgentProcess
+}
+
+/** A process that sees no process of other users: its /proc hides them from all groups but one, and it has not the right to look behind. */
+const hidingProcesses = [
+  ...['unshare', '--mount', 'sh', '-c'],
+  'mount -t proc -o hidepid=2,gid=65531 proc /proc && exec setpriv --bounding-set -sys_ptrace --inh-caps -sys_ptrace "$@"',
+  'sh',
+]
+
+/** True where a process can be given a /proc of its own. */
+function canHideProcesses(): boolean {
+  const [command = '', ...args] = [...hidingProcesses, 'true']
+  return spawnSync(command, args, { stdio: 'ignore' }).status === 0
+}
 
 /** A process of another test may take the number first, and keep it: then once more, with another number. */
 const contended = { retry: 4 }
@@ -283,8 +304,8 @@ say(ask(connect(), ROOT_NAME))`
 
   describe.skipIf(!canMakeControlGroups())('with the name of a unit', () => {
     /** Says what each of the scripts gets that runs in a control group. */
-    async function inGroup(path: string, script: string, later?: string): Promise<Told> {
-      const caller = start(`say(0)\nwait_word()\n${script}`)
+    async function inGroup(path: string, script: string, { later, of }: InGroup = {}): Promise<Told> {
+      const caller = start(`say(0)\nwait_word()\n${script}`, of)
       await caller.said()
       const groups = [makeControlGroup(path)]
       groups[0]?.take(caller.pid)
@@ -326,6 +347,19 @@ say(ask(connect(), ROOT_NAME))`
       expect(await inGroup('attestd-test.slice/payments.service', 'say(ask(connect(), UNIT_NAME))')).toEqual(denied)
     })
 
+    it.skipIf(!canHideProcesses())(
+      'that the agent cannot see is in no unit, and keeps the rights of its user (API-56)',
+      async () => {
+        const of = await startOpen('blind', hidingProcesses)
+        expect(of.log).toMatch(/\/proc is mounted with hidepid=(?:2|invisible)/)
+        const asked = (name: string) => `as_user(BANK)\nsay(ask(connect(), ${name}))`
+        const path = 'attestd-test.slice/payments.service'
+        expect(await inGroup(path, asked('UNIT_NAME'), { of })).toEqual(denied)
+        expect(await inGroup(path, asked('BANK_NAME'), { of })).toEqual(token(bankName))
+        await of.stop()
+      },
+    )
+
     it('a process that goes into the unit later stays what it was when it connected', async () => {
       const script = `as_user(BANK)
 connection = connect()
@@ -333,7 +367,7 @@ say(ask(connection, UNIT_NAME))
 wait_word()
 say(ask(connection, UNIT_NAME))`
       const [first, second] = ['attestd-test.slice/session-1.scope', 'attestd-test.slice/payments.service']
-      expect(await inGroup(first, script, second)).toEqual(denied)
+      expect(await inGroup(first, script, { later: second })).toEqual(denied)
     })
   })
 

@@ -79,7 +79,7 @@ describe.skipIf(!haveSwtpm || !canChangeUser)('callers of other users', () => {
     expect([ours.status, problemOf(ours)['code']]).toEqual([403, 'policy_denied'])
   })
 
-  it('outside of the group cannot open the socket', async () => {
+  it('outside of the group cannot open the socket (API-01)', async () => {
     const stranger = startCaller(agent.home.path('api.sock'), { uid: unruled, gid: unruled })
     await expect(stranger).rejects.toThrow('EACCES')
   })

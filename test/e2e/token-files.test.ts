@@ -11,7 +11,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { AgentHome, AgentProcess, audience, partOf } from '../support/agent-process.ts'
 import { makeMemoryFolder } from '../support/memory-folder.ts'
@@ -28,6 +28,13 @@ function sink(name: string, file: string, more: readonly string[] = []): string 
   return ['[[sinks]]', `name = "${name}"`, `path = "${path(file)}"`, `audience = "${audience}"`, ...more].join('\n')
 }
 
+/** As docs/token-files.md says it for programs that were written for Confidential Space. */
+const launcher = 'launcher/attestation_verifier_claims_token'
+const launcherSink = [
+  ...['[[sinks]]', 'name = "launcher"', `path = "${path(launcher)}"`],
+  ...['audience = "https://sts.googleapis.com"', 'mode = "0444"'],
+].join('\n')
+
 describe.skipIf(!haveSwtpm)('token files of a running agent', () => {
   const { machine, folder } = useTpmMachine()
   let home: AgentHome
@@ -37,18 +44,35 @@ describe.skipIf(!haveSwtpm)('token files of a running agent', () => {
     sink('plain', 'token', [`on_change = ["/bin/sh", "${script}", "an argument"]`]),
     sink('json', 'token.json', ['format = "json"', 'member = "jwt"']),
     sink('volume', 'volume/token', ['layout = "projected"', 'mode = "0444"']),
+    launcherSink,
   ]
   beforeAll(async () => {
     mkdirSync(path('volume'))
+    mkdirSync(path('launcher'), { mode: 0o755 })
     writeFileSync(
       script,
       `echo "$1 $ATTESTD_SINK $ATTESTD_FILE $#" >> ${path('noticed')}; cat "$ATTESTD_FILE"; exit 3\n`,
     )
     home = new AgentHome(join(folder, 'agent'), machine(), { tokenFiles: [`roots = ["${root}"]`], sinks: usual })
     agent = await AgentProcess.start(home)
-    await agent.until(() => ['token', 'token.json', 'volume/token'].every((name) => existsSync(path(name))), 'written')
+    await agent.until(
+      () => ['token', 'token.json', 'volume/token', launcher].every((name) => existsSync(path(name))),
+      'written',
+    )
   })
   afterAll(() => agent?.stop())
+
+  it('can be read by every user where programs for Confidential Space look (API-135)', () => {
+    const shown = readFileSync(resolve(import.meta.dirname, '../../docs/token-files.md'), 'utf8')
+    const row = shown.split('\n').find((line) => line.startsWith('| programs for Confidential Space |'))
+    const place = '/run/container_launcher/attestation_verifier_claims_token'
+    for (const said of [`path = "${place}"`, 'audience = "https://sts.googleapis.com"', 'mode = "0444"'])
+      expect(row).toContain(said)
+    expect(shown).toContain('gives the token to every process of the machine')
+    expect(statSync(path(launcher)).mode & 0o7777).toBe(0o444)
+    expect(statSync(path('launcher')).mode & 0o7777).toBe(0o755)
+    expect(partOf(read(launcher), 'payload')['aud']).toBe('https://sts.googleapis.com')
+  })
 
   it('are there soon after the start, with exactly the bytes of the token, and the agent is ready then', async () => {
     const token = read('token')
@@ -59,7 +83,7 @@ describe.skipIf(!haveSwtpm)('token files of a running agent', () => {
     expect(read('token.json')).toBe(JSON.stringify({ jwt: token, expires_at: exp }))
     expect(read('volume/token')).toBe(token)
     expect(readlinkSync(path('volume/token'))).toBe('..data/token')
-    expect((await agent.ask('/readyz')).status).toBe(200)
+    await agent.until(async () => (await agent.ask('/readyz')).status === 200, 'ready')
     expect((await agent.ask(`/v1/token?audience=${audience}`)).body).toBe(token)
   })
 

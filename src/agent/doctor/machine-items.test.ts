@@ -35,7 +35,7 @@ describe('the machine', () => {
     expect(itemNamed('tctildr', { ...facts, libraries: [] }, known)?.says).toContain('not found')
   })
 
-  it('tells how callers are known, and warns where they are not', () => {
+  it('tells how callers are known, and warns where they are not (API-55, API-56)', () => {
     expect(itemNamed('callers', facts, known)).toMatchObject({ state: 'ok', says: 'callers are known by pidfd' })
     expect(itemNamed('callers', facts, { ...known, identity: 'procfs' })?.says).toContain('SO_PEERPIDFD')
     const degraded = { message: 'koffi is missing', remedy: 'install it' }
