@@ -59,7 +59,7 @@ export const tdxGuestRequests = {
   getQuote: [0x80105404n, 0xc0105404n, 0x40105404n],
 } as const
 /** Bits of the mask of PIDFD_GET_INFO, both asked for and answered (NAT-64). */
-export const pidfdInfoMask = { pid: 1n, credentials: 2n } as const
+export const pidfdInfoMask = { pid: 1n, credentials: 2n, cgroup: 4n } as const
 
 /** Sizes and offsets in bytes; a test compares them with the C headers (NAT-06, NAT-204). */
 export const layouts = {
@@ -67,7 +67,7 @@ export const layouts = {
   pollfd: { size: 8, fd: 0, events: 4, revents: 6 },
   timespec: { size: 16, seconds: 0, nanoseconds: 8 },
   sockaddrUn: { size: 110, family: 0, path: 2 },
-  pidfdInfo: { size: 64, mask: 0, pid: 16, euid: 36, egid: 40 },
+  pidfdInfo: { size: 64, mask: 0, cgroup: 8, pid: 16, euid: 36, egid: 40 },
   timeval: { size: 16, seconds: 0, microseconds: 8 },
   sockaddrVm: { size: 16, family: 0, port: 4, cid: 8 },
 } as const

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { parseCgroups } from './cgroup-unit.ts'
+import { isUnified, parseCgroups } from './cgroup-unit.ts'
 
 const id = 'ab12'.repeat(16)
 
@@ -82,4 +82,15 @@ describe('the unit of a process (API-50, API-51)', () => {
       }),
     )
   })
+})
+
+it.each([
+  [true, '0::/system.slice/payments.service\n'],
+  [true, '1:name=systemd:/a.service\n0::/system.slice/b.service\n'],
+  [true, '0::/\n'],
+  [false, '1:name=systemd:/a.service\n0::/\n'],
+  [false, '1:name=systemd:/a.service\n'],
+  [false, ''],
+])('whether the unified hierarchy tells the unit is %s of %j (API-42)', (unified, cgroups) => {
+  expect(isUnified(cgroups)).toBe(unified)
 })

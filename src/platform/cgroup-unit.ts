@@ -12,10 +12,22 @@ const nowhere: ServiceUnit = { unit: null, slice: null, container: null }
 const unitForm = /.\.(?:service|scope|socket|mount|swap)$/
 const containerForm = /^(?:docker|libpod|cri-containerd|crio)-([0-9a-f]{64})\.scope$/
 
+const unifiedPath = (lines: readonly string[]) => lines.find((line) => line.startsWith('0::'))?.slice(3)
+
+/**
+ * Whether nothing but the unified hierarchy tells the unit, so that all processes of one control group of it have the
+ * same. At its root another hierarchy tells, where there is one.
+ */
+export function isUnified(cgroups: string): boolean {
+  const lines = cgroups.trimEnd().split('\n')
+  const path = unifiedPath(lines)
+  return path !== undefined && (path !== '/' || lines.length === 1)
+}
+
 /** The path in the unified hierarchy, or that of the manager where it is the root or absent (v1 and hybrid hosts). */
 function managedPath(cgroups: string): string | undefined {
   const lines = cgroups.split('\n')
-  const unified = lines.find((line) => line.startsWith('0::'))?.slice(3)
+  const unified = unifiedPath(lines)
   if (unified !== undefined && unified !== '/') return unified
   const named = lines.map((line) => /^[0-9]+:name=systemd:(.*)$/.exec(line)?.[1]).find((path) => path !== undefined)
   return named ?? unified

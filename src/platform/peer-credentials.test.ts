@@ -60,11 +60,14 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
+/** In the event that accepted the connection, as it must be; a refusal comes as a rejection. */
+const identified = async (credentials: PeerCredentials, socket: Socket) => credentials.identify(socket, 'api')
+
 /** Connects a process of its own and identifies it at accept; `before` runs between accept and look-up. */
 async function identifyCaller(credentials: PeerCredentials, options: CallerOptions = {}) {
   const accepted = new Promise<{ identity: PeerIdentity; socket: Socket }>((resolve, reject) =>
     server.once('connection', (socket) => {
-      credentials.identify(socket, 'api').then((identity) => resolve({ identity, socket }), reject)
+      identified(credentials, socket).then((identity) => resolve({ identity, socket }), reject)
     }),
   )
   const caller = await startCaller(join(folder, 'socket'), options)
@@ -182,7 +185,7 @@ describe.each(Object.keys(kernels))('on a kernel %s', (kernel) => {
     await caller.tell('exit')
     await caller.kill()
     const before = openDescriptors()
-    await expect(credentials.identify(socket, 'api')).rejects.toMatchObject({ code: 'caller_gone', status: 401 })
+    await expect(identified(credentials, socket)).rejects.toMatchObject({ code: 'caller_gone', status: 401 })
     expect([socket.destroyed, openDescriptors()]).toEqual([false, before])
   })
 
@@ -191,7 +194,7 @@ describe.each(Object.keys(kernels))('on a kernel %s', (kernel) => {
     createConnection(join(folder, 'socket')).on('error', () => undefined)
     const [socket] = (await accepted) as [Socket]
     socket.destroy()
-    await expect(credentials.identify(socket, 'api')).rejects.toMatchObject({ code: 'caller_gone' })
+    await expect(identified(credentials, socket)).rejects.toMatchObject({ code: 'caller_gone' })
   })
 
   it('a TCP socket has no credentials, although the kernel answers (NAT-61)', async () => {
@@ -219,10 +222,10 @@ describe.each(Object.keys(kernels))('on a kernel %s', (kernel) => {
     const client = createConnection(join(folder, 'socket'))
     const [socket] = (await accepted) as [Socket]
     const before = openDescriptors()
-    const lookUp = withDescriptorsLeft(left, () => credentials.identify(socket, 'api'))
+    const lookUp = withDescriptorsLeft(left, () => identified(credentials, socket))
     await expect(lookUp).rejects.toThrow(/EMFILE|errno 24/)
     expect(openDescriptors()).toBe(before)
-    const peer = await credentials.identify(socket, 'api')
+    const peer = await identified(credentials, socket)
     expect(await peer.check()).toBe('there')
     peer.close()
     client.destroy()
@@ -235,7 +238,7 @@ describe.each(Object.keys(kernels))('on a kernel %s', (kernel) => {
       const [socket] = (await accepted) as [Socket]
       const closed = once(socket, 'close')
       if (vanish) client.destroy()
-      const peer = await credentials.identify(socket, 'api').catch(() => undefined)
+      const peer = await identified(credentials, socket).catch(() => undefined)
       await peer?.check()
       peer?.close()
       client.destroy()

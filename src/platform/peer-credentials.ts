@@ -3,11 +3,10 @@ import { nativeErrors } from '../../native/errors.ts'
 import { type Libc, loadLibc, socketConstants } from '../../native/libc.ts'
 import { AttestdError } from '../base/errors.ts'
 import type { CallerIdentity } from '../policies/caller-identity.ts'
-import { CgroupReader } from './cgroup-reader.ts'
-import { parseCgroups, type ServiceUnit } from './cgroup-unit.ts'
-import { platformErrors } from './errors.ts'
+import type { ServiceUnit } from './cgroup-unit.ts'
 import { holdPeer, type PeerProcess, type PeerState } from './peer-process.ts'
-import { descriptorOf, readPeer, readPeerIds, readPeerName, type SocketPeer } from './peer-socket.ts'
+import { descriptorOf, readPeer, readPeerIds, readPeerName } from './peer-socket.ts'
+import { PeerUnits, unknownUnit } from './peer-units.ts'
 
 /** The process that connected, held for the life of the connection. */
 export interface PeerIdentity {
@@ -25,57 +24,56 @@ export interface PeerCredentials {
   readonly degraded: AttestdError | null
   /**
    * Looks up who connected. To be called in the event that accepted the connection, before anything is awaited: what
-   * only the socket knows is read before the first wait (NAT-60). Rejects with `caller_gone`, `caller_changed` or
-   * `identity_unavailable`. A uid of null means that the kernel gave none (NAT-61).
+   * only the socket knows is read before the first wait (NAT-60); a promise only where there is something to wait for.
+   * Throws, or rejects with, `caller_gone`, `caller_changed` or `identity_unavailable`. A uid of null means that the
+   * kernel gave none (NAT-61).
    */
-  identify(socket: Socket, listener: string): Promise<PeerIdentity>
+  identify(socket: Socket, listener: string): PeerIdentity | Promise<PeerIdentity>
   /** Name of the peer's end of a Unix socket: empty for most, NUL and an abstract name for a service manager (API-164). */
   peerName(socket: Socket): Uint8Array
   /** The uid alone, without a look-up in `/proc`; null where the kernel gives none. */
   peerUid(socket: Socket): number | null
 }
 
-const unknown: ServiceUnit = { unit: null, slice: null, container: null }
-
-/** Facts count only if the process still lives, unchanged, after they were read (API-41, API-46, NAT-62). */
-async function readUnit(reader: CgroupReader, peer: SocketPeer, held: PeerProcess): Promise<ServiceUnit> {
-  const cgroups = held.visible ? await reader.read(peer.pid) : null
-  const state = held.state()
-  if (state !== 'there') throw platformErrors.error(state, 'the peer did not stay what it was when it connected')
-  return cgroups === null ? unknown : parseCgroups(cgroups)
+/** What holds the process is closed on every path (NAT-63). */
+function closingOnFailure<T>(held: PeerProcess, act: () => T | Promise<T>): T | Promise<T> {
+  const fail = (error: unknown): never => {
+    held.close()
+    throw error
+  }
+  try {
+    const done = act()
+    return done instanceof Promise ? done.catch(fail) : done
+  } catch (error) {
+    return fail(error)
+  }
 }
 
 class KernelCredentials implements PeerCredentials {
   readonly identity: 'pidfd' | 'procfs'
   readonly degraded = null
   #libc: Libc
-  #cgroups = new CgroupReader()
+  #units = new PeerUnits()
 
   constructor(libc: Libc, identity: 'pidfd' | 'procfs') {
     this.#libc = libc
     this.identity = identity
   }
 
-  async identify(socket: Socket, listener: string): Promise<PeerIdentity> {
+  identify(socket: Socket, listener: string): PeerIdentity | Promise<PeerIdentity> {
     const peer = readPeer(this.#libc, descriptorOf(socket))
     const held = holdPeer(this.#libc, peer)
-    try {
-      const { pid, uid, gid, groups } = peer
-      const identity = peer.pidfd === null ? 'procfs' : 'pidfd'
-      const caller = {
-        identity,
-        pid,
-        uid,
-        gid,
-        groups,
-        ...(await readUnit(this.#cgroups, peer, held)),
-        listener,
-      } as const
-      return { caller, check: () => held.state(), close: () => held.close() }
-    } catch (error) {
-      held.close()
-      throw error
-    }
+    const { pid, uid, gid, groups } = peer
+    const identity = peer.pidfd === null ? 'procfs' : 'pidfd'
+    const of = (unit: ServiceUnit): PeerIdentity => ({
+      caller: { identity, pid, uid, gid, groups, ...unit, listener },
+      check: () => held.state(),
+      close: () => held.close(),
+    })
+    return closingOnFailure(held, () => {
+      const unit = this.#units.unitOf(pid, held)
+      return unit instanceof Promise ? unit.then(of) : of(unit)
+    })
   }
 
   peerName(socket: Socket): Uint8Array {
@@ -96,8 +94,8 @@ class SocketCredentials implements PeerCredentials {
     this.degraded = degraded
   }
 
-  async identify(_socket: Socket, listener: string): Promise<PeerIdentity> {
-    const caller = { identity: 'socket', pid: 0, uid: null, gid: null, groups: [], ...unknown, listener } as const
+  identify(_socket: Socket, listener: string): PeerIdentity {
+    const caller = { identity: 'socket', pid: 0, uid: null, gid: null, groups: [], ...unknownUnit, listener } as const
     return { caller, check: () => 'there', close: () => undefined }
   }
 

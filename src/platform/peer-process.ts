@@ -8,21 +8,33 @@ export type PeerState = 'there' | 'caller_gone' | 'caller_changed'
 export interface PeerProcess {
   /** Whether what `/proc` says under its number can be told to be about it. */
   readonly visible: boolean
+  /**
+   * The id of its control group in the unified hierarchy, which the kernel gives to no other group until the next boot;
+   * null where the kernel does not say (before Linux 6.13), and once the process is gone.
+   */
+  controlGroup(): bigint | null
   /** Whether it lives, unchanged. What was read about it before counts only if this says `there` afterwards (API-41). */
   state(): PeerState
   /** Lets go of it, once; from then on it counts as gone. */
   close(): void
 }
 
-/** Effective uid by PIDFD_GET_INFO (Linux 6.13); `absent` on older kernels, null once the process is gone (NAT-64). */
-function askEffectiveUid(libc: Libc, pidfd: number): number | null | 'absent' {
+type Asked = Exclude<keyof typeof pidfdInfoMask, 'pid'>
+
+/** The answer of PIDFD_GET_INFO (Linux 6.13); `absent` where the kernel does not say, null once the process is gone (NAT-64). */
+function askInfo(libc: Libc, pidfd: number, asked: Asked): Buffer | null | 'absent' {
   const { pidfdInfo } = layouts
   const info = Buffer.alloc(pidfdInfo.size)
-  info.writeBigUInt64LE(pidfdInfoMask.credentials, pidfdInfo.mask)
+  info.writeBigUInt64LE(pidfdInfoMask[asked], pidfdInfo.mask)
   const { errno } = libc.ioctl(pidfd, PIDFD_GET_INFO, info)
   if (errno === errnoOf.ESRCH) return null
-  const answered = errno === 0 && (info.readBigUInt64LE(pidfdInfo.mask) & pidfdInfoMask.credentials) !== 0n
-  return answered ? info.readUInt32LE(pidfdInfo.euid) : 'absent'
+  const answered = errno === 0 && (info.readBigUInt64LE(pidfdInfo.mask) & pidfdInfoMask[asked]) !== 0n
+  return answered ? info : 'absent'
+}
+
+function askEffectiveUid(libc: Libc, pidfd: number): number | null | 'absent' {
+  const info = askInfo(libc, pidfd, 'credentials')
+  return Buffer.isBuffer(info) ? info.readUInt32LE(layouts.pidfdInfo.euid) : info
 }
 
 /** A pidfd becomes readable when its process has ended, also as a zombie; poll answers at once. */
@@ -52,6 +64,11 @@ class PidfdProcess implements PeerProcess {
     this.visible = pid !== 0
     const needsFile = this.visible && askEffectiveUid(libc, pidfd) === 'absent'
     this.#status = needsFile ? ProcFile.open(pid, 'status') : null
+  }
+
+  controlGroup(): bigint | null {
+    const info = this.#open ? askInfo(this.#libc, this.#pidfd, 'cgroup') : null
+    return Buffer.isBuffer(info) ? info.readBigUInt64LE(layouts.pidfdInfo.cgroup) : null
   }
 
   state(): PeerState {
@@ -94,6 +111,10 @@ class ProcfsProcess implements PeerProcess {
     this.#startTime = parseStat(stat.read() ?? '')?.startTime
   }
 
+  controlGroup(): null {
+    return null
+  }
+
   state(): PeerState {
     if (!this.#open) return 'caller_gone'
     const euid = parseEffectiveUid(this.#status.read() ?? '')
@@ -127,6 +148,10 @@ class HiddenProcess implements PeerProcess {
 
   constructor(pid: number) {
     this.#pid = pid
+  }
+
+  controlGroup(): null {
+    return null
   }
 
   state(): PeerState {

@@ -17,10 +17,11 @@ export interface CallerHandle {
 /** Port to the host: asks the kernel who is at the other end. */
 export interface CallerIdentifier {
   /**
-   * Called at accept, before a byte is read; takes what can only be read then synchronously. Rejects with an
-   * `AttestdError` of code `caller_gone` or `caller_changed`; anything else counts as `identity_unavailable`.
+   * Called at accept, before a byte is read; takes what can only be read then synchronously. A promise only where there
+   * is something to wait for. Throws, or rejects with, an `AttestdError` of code `caller_gone` or `caller_changed`;
+   * anything else counts as `identity_unavailable`.
    */
-  identify(socket: Socket, listener: string): Promise<CallerHandle>
+  identify(socket: Socket, listener: string): CallerHandle | Promise<CallerHandle>
   /**
    * The uid of `SO_PEERCRED` alone, for limits that must cost no look-up (API-23, API-80); null where the kernel
    * does not say. Without this method those limits count after the look-up.

@@ -41,8 +41,8 @@ export interface CallerWatchOptions {
   readonly listener: string
   readonly clock: Pick<Clock, 'sleep'>
   readonly identityMs: number
-  /** Aborts when the connection is gone. */
-  readonly gone: AbortSignal
+  /** Gives a signal that aborts when the connection is gone; called only where something must be waited for. */
+  readonly gone: () => AbortSignal
   /** Called once, when the caller is known; throws to refuse it. */
   readonly admit: (caller: CallerIdentity) => void
   /** Called at most once, when the look-up or the admission failed and the connection is still there. */
@@ -57,35 +57,21 @@ export interface CallerWatchOptions {
  */
 export class CallerWatch {
   #options: CallerWatchOptions
-  #handle: Promise<CallerHandle>
   /** Once the look-up has ended well. */
   #known: CallerHandle | null = null
+  #lookUp: Promise<CallerHandle>
+  #isOver = false
 
   constructor(socket: Socket, options: CallerWatchOptions) {
     this.#options = options
-    this.#handle = this.#limited(async (signal) => {
-      const handle = await options.identifier.identify(socket, options.listener)
-      try {
-        signal.throwIfAborted()
-        options.admit(handle.caller)
-      } catch (error) {
-        handle.close()
-        throw error
-      }
-      return handle
-    })
-    this.#handle.then(
-      (handle) => {
-        this.#known = handle
-        options.judged?.(handle.caller.identity, 'ok')
-      },
-      (error: unknown) => {
-        const known = error instanceof AttestdError
-        options.judged?.(null, known ? error.code : 'caller_gone')
-        if (known && !options.gone.aborted) options.refused?.(error)
-      },
-    )
-    options.gone.addEventListener('abort', () => this.#close(), { once: true })
+    this.#lookUp = this.#identify(socket)
+    this.#lookUp.catch((error: unknown) => this.#refuse(error))
+  }
+
+  /** The connection is gone, and with it whoever connected. To be called once. */
+  close(): void {
+    this.#isOver = true
+    this.#known?.close()
   }
 
   /**
@@ -93,7 +79,40 @@ export class CallerWatch {
    * promise where nothing has to be waited for, as with every request on a Unix socket but the first.
    */
   requireThere(): CallerIdentity | Promise<CallerIdentity> {
-    return this.#known === null ? this.#handle.then((handle) => this.#confirm(handle)) : this.#confirm(this.#known)
+    return this.#known === null ? this.#lookUp.then((handle) => this.#confirm(handle)) : this.#confirm(this.#known)
+  }
+
+  /** Most callers are known at once: nothing is made for a wait then. */
+  #identify(socket: Socket): Promise<CallerHandle> {
+    try {
+      const found = this.#options.identifier.identify(socket, this.#options.listener)
+      if (found instanceof Promise) return this.#limited(async (signal) => this.#admit(await found, signal))
+      return Promise.resolve(this.#admit(found))
+    } catch (error) {
+      return Promise.reject(identityError(error))
+    }
+  }
+
+  /** A look-up that ended too late is nobody's any more. */
+  #admit(handle: CallerHandle, signal?: AbortSignal): CallerHandle {
+    try {
+      signal?.throwIfAborted()
+      if (this.#isOver) throw callerLost('caller_gone')
+      this.#options.admit(handle.caller)
+    } catch (error) {
+      handle.close()
+      throw error
+    }
+    this.#known = handle
+    this.#options.judged?.(handle.caller.identity, 'ok')
+    return handle
+  }
+
+  #refuse(error: unknown): void {
+    const { judged, refused } = this.#options
+    const known = error instanceof AttestdError
+    judged?.(null, known ? error.code : 'caller_gone')
+    if (known && !this.#isOver) refused?.(error)
   }
 
   #confirm(handle: CallerHandle): CallerIdentity | Promise<CallerIdentity> {
@@ -115,19 +134,13 @@ export class CallerWatch {
   }
 
   async #limited<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const { clock, identityMs: ms, gone: outer } = this.#options
+    const { clock, identityMs: ms, gone } = this.#options
     const late = () => workloadApiErrors.error('identity_unavailable', `no answer from the kernel within ${ms} ms`)
+    const outer = gone()
     try {
       return await withDeadline({ clock, ms, outer, late }, work)
     } catch (error) {
       throw outer.aborted ? error : identityError(error)
     }
-  }
-
-  #close(): void {
-    this.#handle.then(
-      (handle) => handle.close(),
-      () => undefined,
-    )
   }
 }

@@ -30,11 +30,10 @@ export const connectionGone: Error = new ConnectionGone('the connection is close
  */
 export class Connection {
   readonly socket: Socket
-  /** Aborts when nobody is there to read an answer (API-34). */
-  readonly gone: AbortSignal
   /** The caller; null on listeners that do not ask for one. */
   caller: CallerWatch | null = null
-  #gone = new AbortController()
+  #gone: AbortController | null = null
+  #isGone = false
   #clock: Clock
   #limits: WorkloadLimits
   #openedAt: number
@@ -48,14 +47,27 @@ export class Connection {
 
   constructor(socket: Socket, clock: Clock, limits: WorkloadLimits) {
     this.socket = socket
-    this.gone = this.#gone.signal
-    // Pipelined requests wait for it side by side: Node would write a warning past the log for each such connection.
-    setMaxListeners(4 * (limits.unanswered + 2), this.gone)
     this.#clock = clock
     this.#limits = limits
     this.#openedAt = clock.monotonic()
     socket.once('close', () => this.#leave())
     socket.once('end', () => this.#halfClosed())
+  }
+
+  /** True when nobody is there to read an answer (API-34). */
+  get isGone(): boolean {
+    return this.#isGone
+  }
+
+  /** Aborts when nobody is there to read an answer. Made for those who wait: most connections end before anybody does. */
+  get gone(): AbortSignal {
+    if (this.#gone === null) {
+      this.#gone = new AbortController()
+      // Pipelined requests wait for it side by side: Node would write a warning past the log for each such connection.
+      setMaxListeners(4 * (this.#limits.unanswered + 2), this.#gone.signal)
+      if (this.#isGone) this.#gone.abort(connectionGone)
+    }
+    return this.#gone.signal
   }
 
   get idle(): boolean {
@@ -154,6 +166,8 @@ export class Connection {
 
   #leave(): void {
     this.#closing = true
-    this.#gone.abort(connectionGone)
+    this.#isGone = true
+    this.#gone?.abort(connectionGone)
+    this.caller?.close()
   }
 }

@@ -29,7 +29,10 @@ export class CredentialCall implements Asker {
     this.name = asked.name
     this.arrivedAt = context.clock.monotonic()
     this.gone = gone.signal
-    socket.once('close', () => gone.abort(connectionGone))
+    socket.once('close', () => {
+      gone.abort(connectionGone)
+      this.#watch.close()
+    })
     socket.once('data', () => gone.abort(workloadApiErrors.error('credential_peer', 'the peer sent something')))
     const { listener, clock, limits } = context
     const identityMs = limits.identityMs
@@ -38,7 +41,7 @@ export class CredentialCall implements Asker {
       listener,
       clock,
       identityMs,
-      gone: gone.signal,
+      gone: () => gone.signal,
       admit: () => undefined,
     })
   }

@@ -128,7 +128,7 @@ export class Door {
         listener,
         clock,
         identityMs: limits.identityMs,
-        gone: connection.gone,
+        gone: () => connection.gone,
         admit: counted ? () => undefined : (caller) => this.#admitLate(caller, places),
         ...(counted ? {} : { refused: (error: AttestdError) => this.#refuseLate(connection, error) }),
         judged: (identity, result) => observe({ event: 'caller_identified', listener, identity, result }),

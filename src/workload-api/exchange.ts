@@ -155,7 +155,7 @@ export class Exchange {
   /** Writes the answer now. Late ones are dropped and counted (API-35). */
   write(answer: Answer): void {
     const { observe, listener } = this.#context
-    if (this.#reply.sent || this.connection.gone.aborted) {
+    if (this.#reply.sent || this.connection.isGone) {
       observe({ event: 'late_result_dropped', listener })
       if (!this.#reply.sent) this.#reply.hijack()
       return
@@ -198,7 +198,7 @@ export class Exchange {
   /** Answers with the problem that `error` is; what is no problem of the API is a fault of the agent (500). */
   fail(error: unknown): void {
     const known = apiError(error)
-    if (known === undefined && !this.connection.gone.aborted) this.#logFault(error)
+    if (known === undefined && !this.connection.isGone) this.#logFault(error)
     const told = known ?? workloadApiErrors.error('internal', 'the request could not be handled')
     this.writeProblem(this.#context.encodeError(told, this.id))
   }

@@ -9,7 +9,7 @@ import { errnoOf, type Libc, loadLibc, PIDFD_GET_INFO, socketConstants } from '.
 import { openPeerCredentials, type PeerIdentity } from '../../src/platform/peer-credentials.ts'
 import { callerRequest, decide } from '../../src/policies/caller-policy.ts'
 import { parseCallerRules } from '../../src/policies/caller-rules.ts'
-import { type ControlGroup, canMakeControlGroups, makeControlGroup } from '../support/control-group.ts'
+import { type ControlGroup, canMakeControlGroups, makeControlGroup, removeEmptied } from '../support/control-group.ts'
 import { canChooseNumbers, startWithNumber } from '../support/process-number.ts'
 import { type CallerOptions, canChangeUser, startCaller, type UnixCaller } from '../support/unix-caller.ts'
 
@@ -53,23 +53,12 @@ afterEach(async () => {
   await Promise.all(callers.splice(0).map((caller) => caller.kill()))
   server.close()
   rmSync(folder, { recursive: true, force: true })
-  for (const group of groups.splice(0).reverse()) await removed(group)
+  for (const group of groups.splice(0).reverse()) await removeEmptied(group)
 })
 
 async function kill(child: ChildProcess): Promise<void> {
   child.kill('SIGKILL')
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
-}
-
-/** The kernel empties a group a moment after its last process has been waited for. */
-async function removed(group: ControlGroup): Promise<void> {
-  for (let attempt = 0; attempt < 1000; attempt++) {
-    try {
-      return group.remove()
-    } catch {
-      await new Promise((wake) => setTimeout(wake, 5))
-    }
-  }
 }
 
 async function connect(options: CallerOptions = {}): Promise<{ caller: UnixCaller; socket: Socket }> {
@@ -148,6 +137,22 @@ describe.skipIf(!canMakeControlGroups() || !canChangeUser)('the unit of a caller
     expect(allowed(instance, { unit: 'worker@33.service' })).toBe(false)
   })
 
+  it('is that of the group where a process is, whoever was seen in a group of that name before (API-42)', async () => {
+    const [a, b] = ['attestd-test.slice/session-1.scope', 'attestd-test.slice/payments.service']
+    const seen = []
+    for (const path of [a, b, a, b]) seen.push((await inGroup(path)).caller.unit)
+    expect(seen).toEqual(['session-1.scope', 'payments.service', 'session-1.scope', 'payments.service'])
+    const { caller, socket } = await connect({ uid: 30_001, gid: 30_001 })
+    group(b).take(caller.pid)
+    identities.push(await credentials.identify(socket, 'api'))
+    group(a).take(caller.pid)
+    const next = await connect({ uid: 30_001, gid: 30_001 })
+    group(a).take(next.caller.pid)
+    const identity = await credentials.identify(next.socket, 'api')
+    identities.push(identity)
+    expect([identities.at(-2)?.caller.unit, identity.caller.unit]).toEqual(['payments.service', 'session-1.scope'])
+  })
+
   it('stays that of the connection when the process goes elsewhere later', async () => {
     const { caller, socket } = await connect({ uid: 30_001, gid: 30_001 })
     group('attestd-test.slice/session-1.scope').take(caller.pid)
@@ -175,6 +180,7 @@ describe.skipIf(!canChooseNumbers() || !canChangeUser).each(Object.keys(kernels)
   'a process number that is given away again, on a kernel %s',
   (kernel) => {
     const credentials = openPeerCredentials(kernels[kernel])
+    const identified = async (socket: Socket) => credentials.identify(socket, 'api')
 
     async function startAgain(pid: number, uid: number): Promise<void> {
       others.push(await startWithNumber(pid, uid))
@@ -196,14 +202,14 @@ describe.skipIf(!canChooseNumbers() || !canChangeUser).each(Object.keys(kernels)
       await dieAndLeaveConnection(caller, socket)
       await startAgain(caller.pid, 30_002)
       const code = kernel === 'without pidfds' ? 'caller_changed' : 'caller_gone'
-      await expect(credentials.identify(socket, 'api')).rejects.toMatchObject({ code, status: 401 })
+      await expect(identified(socket)).rejects.toMatchObject({ code, status: 401 })
     })
 
     it.skipIf(kernel === 'without pidfds')('does not lend the same user another unit either', contended, async () => {
       const { caller, socket } = await connect({ uid: 30_001, gid: 30_001 })
       await dieAndLeaveConnection(caller, socket)
       await startAgain(caller.pid, 30_001)
-      await expect(credentials.identify(socket, 'api')).rejects.toMatchObject({ code: 'caller_gone' })
+      await expect(identified(socket)).rejects.toMatchObject({ code: 'caller_gone' })
     })
   },
 )

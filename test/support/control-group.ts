@@ -51,3 +51,14 @@ export function makeControlGroup(path: string): ControlGroup {
     },
   }
 }
+
+/** The kernel empties a group a moment after its last process has been waited for. */
+export async function removeEmptied(group: ControlGroup): Promise<void> {
+  for (let attempt = 0; attempt < 1000; attempt++) {
+    try {
+      return group.remove()
+    } catch {
+      await new Promise((wake) => setTimeout(wake, 5))
+    }
+  }
+}

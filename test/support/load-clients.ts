@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { type ControlGroup, canMakeControlGroups, makeControlGroup, removeEmptied } from './control-group.ts'
 
 export interface Load {
   readonly path: string
@@ -72,9 +73,10 @@ process.once('beforeExit', () => process.stdout.write(JSON.stringify(times)))
 const mostOfUser = 32
 const firstUser = 31_000
 
-async function runUser(load: Load, uid: number, group: number): Promise<number[]> {
+async function runUser(load: Load, uid: number, group: number, unit: ControlGroup | null): Promise<number[]> {
   const command = `process.setgroups([${group}]); process.setgid(${uid}); process.setuid(${uid})\n${program}`
   const child = spawn(process.execPath, ['-e', command, JSON.stringify(load)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  if (child.pid !== undefined) unit?.take(child.pid)
   let out = ''
   child.stdout.on('data', (text: Buffer) => {
     out += text
@@ -88,10 +90,12 @@ async function runUser(load: Load, uid: number, group: number): Promise<number[]
 export const usersOf = (clients: number, least = 1) =>
   Array.from({ length: Math.max(least, Math.ceil(clients / mostOfUser)) }, (_, at) => firstUser + at)
 
-/** Runs a load to its end. `group` opens the socket; `users` are as many processes. */
+/** Runs a load to its end. `group` opens the socket; `users` are as many processes, of one unit where such can be made. */
 export async function runLoad(load: Load, group: number, users = usersOf(load.clients)): Promise<Loaded> {
   const share = { ...load, clients: load.clients / users.length, perS: load.perS && load.perS / users.length }
-  const all = await Promise.all(users.map((uid) => runUser(share, uid, group)))
+  const unit = canMakeControlGroups() ? makeControlGroup(`attestd-load.slice/load-${process.pid}.service`) : null
+  const all = await Promise.all(users.map((uid) => runUser(share, uid, group, unit)))
+  if (unit) await removeEmptied(unit)
   const times = Float64Array.from(all.flat()).sort()
   return { times: Array.from(times), perS: (times.length * 1000) / load.ms }
 }
