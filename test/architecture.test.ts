@@ -24,6 +24,8 @@ interface Import {
   readonly from: string
   readonly target: string
   readonly typeOnly: boolean
+  /** Loaded when it is asked for, and not with the file. */
+  readonly isDeferred: boolean
 }
 
 const importPattern =
@@ -34,6 +36,7 @@ function importsIn(from: string, text: string): Import[] {
     from,
     target: match[2] ?? match[3] ?? '',
     typeOnly: match[1] !== undefined,
+    isDeferred: match[3] !== undefined,
   }))
 }
 
@@ -115,8 +118,39 @@ describe('the house', () => {
   })
 })
 
+/** Every file of ours that is loaded with `path`, and the packages. */
+function loadedWith(path: string, loaded = new Set<string>()): ReadonlySet<string> {
+  if (loaded.has(path)) return loaded
+  loaded.add(path)
+  for (const found of importsIn(path, textOf(path))) {
+    if (found.typeOnly || found.isDeferred) continue
+    if (!found.target.startsWith('.')) loaded.add(found.target)
+    else loadedWith(targetPath(found), loaded)
+  }
+  return loaded
+}
+
+describe('the engine for Rego', () => {
+  const ofTheEngine = (path: string) => /^@open-policy-agent|^src\/agent\/rego\/|wiring\/policy-bundles/.test(path)
+  const everywhere = ['src/agent/main.ts', 'src/agent/agent.ts', 'src/agent/embedded/appraisal-worker.ts']
+
+  it.each([...everywhere, 'src/agent/wiring/policy-settings.ts', 'src/agent/embedded/policy-judge.ts'])(
+    'is not loaded with %s: an agent without a bundle does not pay for it',
+    (path) => {
+      expect([...loadedWith(path)].filter(ofTheEngine)).toEqual([])
+    },
+  )
+
+  it('is loaded with what opens bundles, and the library with nothing but its thread', () => {
+    const loaded = [...loadedWith('src/agent/wiring/policy-bundles.ts')]
+    expect(loaded).toContain('src/agent/rego/open-rego-policy.ts')
+    expect(loaded.filter((path) => path.startsWith('@open-policy-agent'))).toEqual([])
+  })
+})
+
 describe('the table of floors catches a planted violation', () => {
-  const complaint = (from: string, target: string) => complaintAbout({ from, target, typeOnly: false })
+  const complaint = (from: string, target: string) =>
+    complaintAbout({ from, target, typeOnly: false, isDeferred: false })
 
   it.each([
     ['src/verifier/x.ts', '../attester/y.ts', 'neighbour'],

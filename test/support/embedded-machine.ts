@@ -5,6 +5,8 @@ import { acceptOwnToken } from '../../src/agent/embedded/accept-own-token.ts'
 import type { AppraisalPolicies } from '../../src/agent/embedded/appraisal-policies.ts'
 import type { Appraiser } from '../../src/agent/embedded/appraiser.ts'
 import { BatchLedger } from '../../src/agent/embedded/batch-ledger.ts'
+import { reportedPolicies } from '../../src/agent/embedded/builtin-policy.ts'
+import { bundleInputOf } from '../../src/agent/embedded/bundle-input.ts'
 import { createEmbeddedSource } from '../../src/agent/embedded/embedded-source.ts'
 import { createEnrolments, type EnrolmentParts } from '../../src/agent/embedded/enrolments.ts'
 import type { EncodedDocument, FixedTpm, JudgedGuest } from '../../src/agent/embedded/evidence-tasks.ts'
@@ -44,7 +46,7 @@ export const directAppraiser: Appraiser = {
   appraise: async (evidence, inputs, question) =>
     performTask(
       { do: 'appraise', evidence, inputs, ...(question ? { question } : {}) },
-      { policies: new PolicyJudge() },
+      { policies: new PolicyJudge(), bundleInputOf },
     ) as JudgedGuest,
   fixContainer: async (evidence) => performTask({ do: 'fixContainer', evidence }) as FixedTpm,
   stageImaPart: async (part, inputs) => performTask({ do: 'stageImaPart', part, inputs }) as ImaStart | null,
@@ -152,26 +154,29 @@ export class EmbeddedMachine {
       clock,
       initialKeys: [rsaKey()],
     })
+    const { policies } = this
+    const guest = {
+      tpm: {
+        attester: this.#attester(),
+        enrolments: createEnrolments(this.enrolmentParts()),
+        requirements: { ...this.tpm.inputs(new Uint8Array(32)).requirements, ...this.#options.requirements },
+        references: this.references,
+        simulator,
+      },
+      td: null,
+    }
     const own = {
       ...{ issuer: embeddedIssuer, jwks: () => keys.jwks(), simulator, clock },
-      ...{ tee: 'tpm' as const, tcbStatuses: null, allowDebug: false, policies: this.policies },
+      ...{ tee: 'tpm' as const, tcbStatuses: null, allowDebug: false },
+      reported: (request: TokenRequest) => reportedPolicies(guest, policies, request),
     }
     const source = createEmbeddedSource({
       name: 'local',
       generation: 1,
       issuerUrl: embeddedIssuer,
       usualLifetimeS: 900,
-      guest: {
-        tpm: {
-          attester: this.#attester(),
-          enrolments: createEnrolments(this.enrolmentParts()),
-          requirements: { ...this.tpm.inputs(new Uint8Array(32)).requirements, ...this.#options.requirements },
-          references: this.references,
-          simulator,
-        },
-        td: null,
-      },
-      policies: this.policies,
+      guest,
+      policies,
       appraiser: directAppraiser,
       challenges: new Challenges({ clock, random: randomBytes, capacity: 4 }),
       issuer: simpleIssuer(embeddedIssuer, keys, clock),

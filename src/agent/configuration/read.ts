@@ -9,11 +9,11 @@ export const defaultConfigurationFile = '/etc/attestd/attestd.toml'
 const largestFile = 1 << 20
 
 /** API-69: whoever may write the file decides who gets tokens, so only root and the agent's own user may. */
-function problemWith(stat: Stats): string | undefined {
+function problemWith(stat: Stats, largest: number): string | undefined {
   if (!stat.isFile()) return 'is not a regular file'
   if (stat.uid !== 0 && stat.uid !== process.geteuid?.()) return `belongs to uid ${stat.uid}`
   if ((stat.mode & 0o022) !== 0) return `may be written by others (mode ${(stat.mode & 0o777).toString(8)})`
-  return stat.size > largestFile ? `is larger than ${largestFile} bytes` : undefined
+  return stat.size > largest ? `is larger than ${largest} bytes` : undefined
 }
 
 export interface LoadedConfiguration {
@@ -23,10 +23,10 @@ export interface LoadedConfiguration {
 }
 
 /**
- * Reads a file of which the content decides who gets tokens. Throws `CONFIGURATION_UNREADABLE` for one that is absent, too
- * large, or that others than root and the user of the agent may write.
+ * Reads a file of which the content decides who gets tokens. `largest` is in bytes. Throws `CONFIGURATION_UNREADABLE`
+ * for one that is absent, too large, or that others than root and the user of the agent may write.
  */
-export async function readGuardedFile(file: string): Promise<Uint8Array> {
+export async function readGuardedFile(file: string, largest = largestFile): Promise<Uint8Array> {
   const unreadable = (says: string, cause?: unknown) =>
     agentErrors.error('CONFIGURATION_UNREADABLE', `${file}: ${says}`, { facts: { file }, cause })
   // Without O_NONBLOCK a named pipe would be waited for, and with it every later reload.
@@ -34,7 +34,7 @@ export async function readGuardedFile(file: string): Promise<Uint8Array> {
     throw unreadable(cause.code === 'ENOENT' ? 'does not exist' : `cannot be opened (${cause.code})`, cause)
   })
   try {
-    const problem = problemWith(await handle.stat())
+    const problem = problemWith(await handle.stat(), largest)
     if (problem) throw unreadable(problem)
     return new Uint8Array(await handle.readFile())
   } finally {

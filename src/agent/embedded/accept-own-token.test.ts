@@ -23,7 +23,8 @@ function ownPayload(change: Members = {}): Members {
 
 const ownTokens = (simulator: boolean): OwnTokens => ({
   ...{ issuer: embeddedIssuer, jwks: () => ({ keys: [signer.jwk] }), simulator, clock },
-  ...{ tee: 'tpm', tcbStatuses: null, allowDebug: false, policies: null },
+  ...{ tee: 'tpm', tcbStatuses: null, allowDebug: false },
+  reported: () => [{ id: 'builtin', hash: 'f0'.repeat(32) }],
 })
 
 async function outcome(payload: Members, change: Partial<TokenRequest> = {}, simulator = false): Promise<string> {

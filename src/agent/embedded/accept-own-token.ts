@@ -7,8 +7,7 @@ import { createTokenVerifier, type AcceptedToken as VerifiedToken } from '../../
 import type { TokenTrust } from '../../relying-party/token-trust.ts'
 import type { Tee } from '../../results/acr.ts'
 import type { TokenRequest } from '../../results/token-request.ts'
-import { type AppraisalPolicies, policiesOf } from './appraisal-policies.ts'
-import { builtinPolicyId } from './builtin-policy.ts'
+import type { ReportedPolicy } from './builtin-policy.ts'
 import { embeddedErrors } from './errors.ts'
 
 export interface OwnTokens {
@@ -20,8 +19,8 @@ export interface OwnTokens {
   /** TCB statuses that policy accepts of a TD; null where there is none. */
   readonly tcbStatuses: readonly string[] | null
   readonly allowDebug: boolean
-  /** Null: none are evaluated. */
-  readonly policies: AppraisalPolicies | null
+  /** What a token that is issued now for this request names as evaluated (`reportedPolicies`). */
+  readonly reported: (request: TokenRequest) => readonly ReportedPolicy[]
   readonly clock: Clock
 }
 
@@ -58,16 +57,16 @@ function requireWhatWasIssued(request: TokenRequest, accepted: VerifiedToken, ow
 }
 
 /**
- * TOK-26: exactly the policies of the request, in their order and with the texts that are in force now. A token of before
- * a restart may have been issued under others; what was issued under the requirements alone is no token under policies.
+ * TOK-26: the requirements and exactly the policies of the request, in their order and as they are in force now. A token of
+ * before a restart may have been issued under others; what was issued under the requirements alone is no token under
+ * policies.
  */
-function requirePolicies(request: TokenRequest, claims: JsonObject, { policies }: OwnTokens): void {
-  const asked = policiesOf(policies, request).map(({ id, hash }) => `${id} ${hash}`)
+function requirePolicies(request: TokenRequest, claims: JsonObject, { reported }: OwnTokens): void {
+  const asked = reported(request).map(({ id, hash }) => `${id} ${hash}`)
   const reports = claims['evaluation-reports']
-  const evaluated = (Array.isArray(reports) ? reports : []).flatMap((report) => {
-    if (!isJsonObject(report) || report['policy-id'] === builtinPolicyId) return []
-    return [`${report['policy-id']} ${report['policy-hash']}`]
-  })
+  const evaluated = (Array.isArray(reports) ? reports : []).map((report) =>
+    isJsonObject(report) ? `${report['policy-id']} ${report['policy-hash']}` : '',
+  )
   if (evaluated.length === asked.length && asked.every((one, at) => evaluated[at] === one)) return
   throw bad('TOK-26', 'the token was issued under other policies')
 }

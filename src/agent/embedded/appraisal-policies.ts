@@ -1,14 +1,32 @@
+import type { JsonObject } from '../../base/json.ts'
 import type { TokenRequest } from '../../results/token-request.ts'
+import type { RegoPolicy } from '../rego/open-rego-policy.ts'
 import { embeddedErrors } from './errors.ts'
 
-/** A policy that was read, checked and found to load. */
-export interface AppraisalPolicy {
+interface NamedPolicy {
   readonly id: string
-  /** SHA-256 of its bytes, 64 hexadecimal digits (POL-711). */
+  /** SHA-256 of its text, or of its bundle, 64 hexadecimal digits (POL-711). */
   readonly hash: string
+}
+
+/** A text of the policy language that was read, checked and found to load. */
+export interface TextPolicy extends NamedPolicy {
   readonly text: string
   /** It can tell whether documents of logs and registers are among its claims. */
   readonly documents: boolean
+}
+
+/** A compiled Rego policy that was opened (POL-960). */
+export interface BundledPolicy extends NamedPolicy {
+  readonly bundle: Pick<RegoPolicy, 'evaluateInputs' | 'required'>
+  /** What decides beside the bundle: what it is given, and what must be affirming. Its hash does not cover this. */
+  readonly settings: JsonObject
+}
+
+export type AppraisalPolicy = TextPolicy | BundledPolicy
+
+export function isBundled(policy: AppraisalPolicy): policy is BundledPolicy {
+  return 'bundle' in policy
 }
 
 /** The policies of the bundled verifier. */

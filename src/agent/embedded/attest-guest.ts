@@ -10,7 +10,14 @@ import type { Finding } from '../../results/appraisal.ts'
 import type { RequestCommitment } from '../../results/request-commitment.ts'
 import type { GuestInputs, TpmCheckId } from '../../verifier/index.ts'
 import { outcomeOf } from './appraisal-outcome.ts'
-import { type AppraisalPolicies, policiesOf } from './appraisal-policies.ts'
+import {
+  type AppraisalPolicies,
+  type AppraisalPolicy,
+  type BundledPolicy,
+  isBundled,
+  policiesOf,
+  type TextPolicy,
+} from './appraisal-policies.ts'
 import type { Appraiser } from './appraiser.ts'
 import { embeddedErrors } from './errors.ts'
 import type { JudgedGuest } from './evidence-tasks.ts'
@@ -103,7 +110,9 @@ async function attestFrom(attesting: Attesting, start: ImaStart): Promise<Attemp
   const collected = await collectParts(attesting, start)
   const collateral = await obtainCollateral(parts.guest, collected.evidence, signal)
   const inputs = inputsOf(attesting, collected, collateral)
-  const appraisal = await parts.appraiser.appraise(collected.evidence, inputs, questionOf(attesting))
+  const asked = askedPolicies(attesting)
+  const judged = await parts.appraiser.appraise(collected.evidence, inputs, questionOf(asked, parts.guest))
+  const appraisal = await withBundles(judged, asked.filter(isBundled), inputs.now)
   const again = collected.start.from > 0 && isDiscontinued(appraisal)
   // What was staged fits neither this log nor, in the end, any other one.
   if (plan && (again || !appraisal.affirmed)) parts.stages.drop(plan.enrolment.akName)
@@ -113,9 +122,26 @@ async function attestFrom(attesting: Attesting, start: ImaStart): Promise<Attemp
 }
 
 /** Every policy that a request of the batch is under: each is evaluated once (POL-429). */
-function questionOf({ parts: { policies, guest }, batch }: Attesting): PolicyQuestion | undefined {
-  const asked = new Set(batch.requests.flatMap(({ request }) => policiesOf(policies, request)))
-  return asked.size === 0 ? undefined : { policies: [...asked], simulator: isSimulator(guest) }
+function askedPolicies({ parts: { policies }, batch }: Attesting): readonly AppraisalPolicy[] {
+  return [...new Set(batch.requests.flatMap(({ request }) => policiesOf(policies, request)))]
+}
+
+/** Bundles have threads of their own; the thread of appraisals makes what they are asked about, and goes on. */
+function questionOf(asked: readonly AppraisalPolicy[], guest: Guest): PolicyQuestion | undefined {
+  if (asked.length === 0) return undefined
+  const policies = asked.filter((policy): policy is TextPolicy => !isBundled(policy))
+  return { policies, bundles: policies.length < asked.length, simulator: isSimulator(guest) }
+}
+
+/** Of evidence that is not affirmed there is no input, and no bundle is asked (POL-430). */
+async function withBundles(
+  { bundleInput, ...judged }: JudgedGuest,
+  bundles: readonly BundledPolicy[],
+  now: number,
+): Promise<JudgedGuest> {
+  if (bundleInput === undefined || bundles.length === 0) return judged
+  const { judgeByBundles } = await import('./bundle-verdicts.ts')
+  return { ...judged, policies: [...judged.policies, ...(await judgeByBundles(bundles, bundleInput, now))] }
 }
 
 /** How often parts are sent before a log that grows as fast as it is read is taken as it is. */

@@ -15,7 +15,7 @@ import { type AppraisalPolicies, policiesOf } from './appraisal-policies.ts'
 import type { Appraiser } from './appraiser.ts'
 import { type Affirmed, attestGuest } from './attest-guest.ts'
 import type { BatchLedger } from './batch-ledger.ts'
-import { builtinPolicy } from './builtin-policy.ts'
+import { reportedPolicies } from './builtin-policy.ts'
 import { embeddedErrors } from './errors.ts'
 import type { Guest } from './guest.ts'
 import { ImaStages } from './ima-parts.ts'
@@ -150,7 +150,7 @@ async function issue(
     commitment: answer.commitmentTo(index),
     binding,
     simulated,
-    policies: [builtinPolicy(options.guest), ...permit.reports],
+    policies: reportedPolicies(options.guest, options.policies, request),
     policyClaims: permit.claims,
     ekSpkiSha256: plan?.enrolment.ekSpkiSha256 ?? null,
     bounds: [...(plan ? boundsOfEnrolment(plan.enrolment) : []), ...(tdx ? boundsOfTd(tdx) : []), ...permit.bounds],

@@ -2,6 +2,7 @@ import type { JsonObject } from '../../base/json.ts'
 import type { GuestEvidence, TpmPart } from '../../evidence/composite.ts'
 import type { ImaLogPart, TpmEvidence } from '../../evidence/tpm/evidence.ts'
 import type { GuestAppraisal, GuestInputs, ImaStageInputs } from '../../verifier/index.ts'
+import type { BundleInput } from './bundle-input.ts'
 import type { ImaStart } from './ima-parts.ts'
 import type { JudgedPolicy, PolicyQuestion } from './policy-judge.ts'
 
@@ -23,6 +24,8 @@ export interface AppraisalTask {
 /** An appraisal, and what each policy says of it: nothing of evidence that is not affirmed. */
 export interface JudgedGuest extends GuestAppraisal {
   readonly policies: readonly JudgedPolicy[]
+  /** Where bundles are asked: their input document. */
+  readonly bundleInput?: BundleInput
 }
 
 /** Writes the document that goes to whoever verifies for itself. */
@@ -68,5 +71,8 @@ export function buffersOfTask(task: EvidenceTask): ArrayBuffer[] {
 
 /** Those that come back with its result. */
 export function buffersOfResult(result: TaskResult): ArrayBuffer[] {
-  return result !== null && 'part' in result ? buffersOfPart(result.part) : []
+  if (result === null) return []
+  if ('part' in result) return buffersOfPart(result.part)
+  const input = 'bundleInput' in result ? result.bundleInput : undefined
+  return input !== undefined && 'document' in input ? bufferOf(input.document) : []
 }

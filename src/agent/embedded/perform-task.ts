@@ -2,9 +2,11 @@ import { AttestdError } from '../../base/errors.ts'
 import { digestDevices } from '../../evidence/binding.ts'
 import { devicesOf, tpmPartOf } from '../../evidence/composite.ts'
 import type { TpmEvidence } from '../../evidence/tpm/evidence.ts'
-import { appraiseGuest, stageImaPart } from '../../verifier/index.ts'
+import type { VerifiedTrees } from '../../policies/index.ts'
+import { appraiseGuest, type GuestAppraisal, stageImaPart, verifiedClaims } from '../../verifier/index.ts'
 import type { QuoteMemo } from '../../verifier/tdx/quote-memo.ts'
 import { encodeEvidenceDocument } from '../evidence-document.ts'
+import type { BundleInput } from './bundle-input.ts'
 import type {
   AppraisalTask,
   EncodedDocument,
@@ -14,13 +16,15 @@ import type {
   JudgedGuest,
   TaskResult,
 } from './evidence-tasks.ts'
-import type { PolicyJudge } from './policy-judge.ts'
+import type { PolicyJudge, PolicyQuestion } from './policy-judge.ts'
 
 /** What a thread keeps from one appraisal to the next. */
 export interface AppraisalMemory {
   readonly quotes?: QuoteMemo
-  /** Must be there for a task that asks policies. */
+  /** Must be there for a task that asks policies of the own language. */
   readonly policies?: Pick<PolicyJudge, 'judge'>
+  /** Must be there for a task that is to make the input of bundles. */
+  readonly bundleInputOf?: (trees: VerifiedTrees) => BundleInput
 }
 
 function fixContainer(evidence: TpmEvidence): FixedTpm {
@@ -37,13 +41,39 @@ function encodeDocument({ evidence, runtimeData, transcript }: EncodingTask): En
   }
 }
 
+type Answers = Pick<JudgedGuest, 'policies' | 'bundleInput'>
+
+function answersTo(
+  { policies, bundles }: PolicyQuestion,
+  trees: VerifiedTrees,
+  { policies: judge, bundleInputOf }: AppraisalMemory,
+): Answers {
+  if (policies.length > 0 && judge === undefined)
+    throw new TypeError('policies are asked, and nobody is to judge by them')
+  if (bundles && bundleInputOf === undefined)
+    throw new TypeError('bundles are asked, and nobody is to make their input')
+  return {
+    policies: policies.length === 0 ? [] : (judge?.judge(trees, policies) ?? []),
+    ...(bundles && bundleInputOf !== undefined ? { bundleInput: bundleInputOf(trees) } : {}),
+  }
+}
+
+function treesOf(appraisal: GuestAppraisal, { evidence, inputs, question }: AppraisalTask): VerifiedTrees {
+  const { tee } = appraisal
+  if (tee === null || question === undefined) throw new TypeError('an affirmed appraisal of no kind')
+  const { policies, bundles, simulator } = question
+  // Bundles can always tell: what they read is not known beforehand.
+  const documents = bundles || policies.some((policy) => policy.documents)
+  return verifiedClaims(appraisal, evidence, { tee, freshness: 'challenge', now: inputs.now, simulator, documents })
+}
+
 /** A failed check refuses before any policy is asked (POL-430). */
-function appraise({ evidence, inputs, question }: AppraisalTask, { quotes, policies }: AppraisalMemory): JudgedGuest {
-  const tdx = inputs.tdx && { ...inputs.tdx, ...(quotes ? { memo: quotes } : {}) }
+function appraise(task: AppraisalTask, memory: AppraisalMemory): JudgedGuest {
+  const { evidence, inputs, question } = task
+  const tdx = inputs.tdx && { ...inputs.tdx, ...(memory.quotes ? { memo: memory.quotes } : {}) }
   const appraisal = appraiseGuest(evidence, { ...inputs, tdx })
   if (!appraisal.affirmed || question === undefined) return { ...appraisal, policies: [] }
-  if (policies === undefined) throw new TypeError('a question about policies, and nobody to judge by them')
-  return { ...appraisal, policies: policies.judge(appraisal, evidence, { ...question, now: inputs.now }) }
+  return { ...appraisal, ...answersTo(question, treesOf(appraisal, task), memory) }
 }
 
 /** Does a task on the calling thread; the thread of appraisals is the one that has the code for it. */

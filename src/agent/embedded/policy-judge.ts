@@ -1,4 +1,3 @@
-import type { GuestEvidence } from '../../evidence/composite.ts'
 import {
   type Claim,
   type Evaluation,
@@ -9,14 +8,17 @@ import {
   presentClaims,
   type TokenValue,
   type Verdict,
+  type VerifiedTrees,
 } from '../../policies/index.ts'
-import { type GuestAppraisal, verifiedClaims } from '../../verifier/index.ts'
-import type { AppraisalPolicy } from './appraisal-policies.ts'
+import type { TrustName, TrustTier } from '../../policies/rego/trust-claims.ts'
+import type { TextPolicy } from './appraisal-policies.ts'
 
 /** What is asked beside the appraisal. */
 export interface PolicyQuestion {
   /** Each once, whatever the number of requests that name it. */
-  readonly policies: readonly AppraisalPolicy[]
+  readonly policies: readonly TextPolicy[]
+  /** Bundles are asked elsewhere, and their input document is to be made. */
+  readonly bundles: boolean
   /** The verifier runs in simulator mode. */
   readonly simulator: boolean
 }
@@ -27,6 +29,12 @@ export interface MissedPermit {
   readonly condition: number
 }
 
+/** A name of the trust vector for which a bundle denied. */
+export interface OpposedTrust {
+  readonly name: TrustName
+  readonly tier: TrustTier | 'absent'
+}
+
 /** The verdict of one policy. */
 export interface JudgedPolicy {
   readonly id: string
@@ -35,6 +43,8 @@ export interface JudgedPolicy {
   readonly lines: readonly number[]
   /** Empty but for the reason `no-permit`. */
   readonly missed: readonly MissedPermit[]
+  /** Of a bundle; empty but for a denial by its trust vector. */
+  readonly opposed?: readonly OpposedTrust[]
 }
 
 const profile = { profile: 'attestd' } as const
@@ -49,7 +59,7 @@ interface ReadyPolicy {
   readonly prepared: PreparedPolicy
 }
 
-function makeReady({ id, text }: AppraisalPolicy): ReadyPolicy {
+function makeReady({ id, text }: TextPolicy): ReadyPolicy {
   const { policy } = parsePolicy(text)
   if (policy === undefined) throw new TypeError(`policy ${id} was said to load, and does not`)
   return { policy, prepared: new PreparedPolicy(policy, profile) }
@@ -88,23 +98,16 @@ export class PolicyJudge {
   readonly #ready = new Map<string, ReadyPolicy>()
 
   /**
-   * What each policy says about an affirmed appraisal of `evidence` at `now`, milliseconds since the epoch; each on a
-   * copy of its own of the claims (POL-429). Never throws for what a policy or a claim is.
+   * What each policy says about what was verified; each on a copy of its own of the claims (POL-429). Policies that cannot
+   * tell get no documents. Never throws for what a policy or a claim is.
    */
-  judge(
-    appraisal: GuestAppraisal,
-    evidence: GuestEvidence,
-    { policies, simulator, now }: PolicyQuestion & { readonly now: number },
-  ): readonly JudgedPolicy[] {
-    const { tee } = appraisal
-    if (tee === null) throw new TypeError('an affirmed appraisal of no kind')
-    const documents = policies.some((policy) => policy.documents)
-    const facts = { tee, freshness: 'challenge', now, simulator, documents } as const
-    const claims = presentClaims(verifiedClaims(appraisal, evidence, facts))
+  judge({ documents, ...trees }: VerifiedTrees, policies: readonly TextPolicy[]): readonly JudgedPolicy[] {
+    const isAsked = documents !== undefined && policies.some((policy) => policy.documents)
+    const claims = presentClaims(isAsked ? { ...trees, documents } : trees)
     return policies.map((policy) => this.#judgeBy(policy, claims))
   }
 
-  #judgeBy(policy: AppraisalPolicy, claims: readonly Claim[]): JudgedPolicy {
+  #judgeBy(policy: TextPolicy, claims: readonly Claim[]): JudgedPolicy {
     const { prepared, policy: parsed } = this.#kept(policy)
     const evaluation = prepared.evaluate(claims)
     const { decidedBy: lines, steps } = evaluation
@@ -113,7 +116,7 @@ export class PolicyJudge {
     return { id: policy.id, evaluation: verdictOf(evaluation), lines, missed }
   }
 
-  #kept(policy: AppraisalPolicy): ReadyPolicy {
+  #kept(policy: TextPolicy): ReadyPolicy {
     const known = this.#ready.get(policy.hash)
     if (known !== undefined) return known
     const [oldest] = this.#ready.keys()

@@ -4,18 +4,16 @@ import { joinVerdicts } from '../../policies/evaluation/evaluate-policies.ts'
 import type { ClaimValue, DenialReason, EvaluationError, JointVerdict, TokenValue } from '../../policies/index.ts'
 import type { AppraisalPolicy } from './appraisal-policies.ts'
 import { embeddedErrors } from './errors.ts'
-import type { JudgedPolicy, MissedPermit } from './policy-judge.ts'
+import type { JudgedPolicy, MissedPermit, OpposedTrust } from './policy-judge.ts'
 
 /** What the policies of a request put into its token. */
 export interface PolicyOutcome {
-  /** In order of evaluation, for `evaluation-reports` (POL-711). */
-  readonly reports: readonly { readonly id: string; readonly hash: string }[]
   readonly claims: JsonObject
   /** They only shorten (section 7). */
   readonly bounds: readonly LifetimeBound[]
 }
 
-const notAsked: PolicyOutcome = { reports: [], claims: {}, bounds: [] }
+const notAsked: PolicyOutcome = { claims: {}, bounds: [] }
 
 /**
  * Errors in words that say nothing of what the evidence holds: the engine's own message can quote names that a policy
@@ -44,6 +42,9 @@ const tellable: Readonly<Record<string, string>> = {
   'POL-607': 'a result beyond its limits',
   'POL-608': 'more steps than the limits allow',
   'POL-609': 'more issued claims than the limits allow',
+  'POL-961': 'the compiled policy failed, or gave no answer of the right form in time',
+  'POL-963': 'the compiled policy needs functions that are not offered',
+  'POL-964': 'the compiled policy gave a result that is not allowed',
 }
 
 function toldError(rule: string): string {
@@ -56,6 +57,13 @@ const says: Readonly<Record<Exclude<DenialReason, 'error'>, string>> = {
   configuration: 'what its configuration rules require is not met',
 }
 
+/** A compiled policy has no lines and no rules that could be named. */
+const bundleSays: typeof says = {
+  ...says,
+  'deny-rule': 'its trust claims warn against this machine',
+  'no-permit': 'it does not affirm all that is required',
+}
+
 const place = (lines: readonly number[]) =>
   lines.length === 0 ? '' : ` (line${lines.length > 1 ? 's' : ''} ${lines.join(', ')})`
 
@@ -66,12 +74,13 @@ interface Refusal {
   readonly lines: readonly number[]
   /** For the reason `error`. */
   readonly error: EvaluationError | null
+  readonly isBundle: boolean
 }
 
 /** POL-443: what a refusal tells to whoever asked, and to the log. No claim is in it. */
-function deniedError({ id, reason, lines, error }: Refusal) {
+function deniedError({ id, reason, lines, error, isBundle }: Refusal) {
   const message = error === null ? null : toldError(error.id)
-  const what = reason === 'error' ? `cannot be evaluated: ${message}` : says[reason]
+  const what = reason === 'error' ? `cannot be evaluated: ${message}` : (isBundle ? bundleSays : says)[reason]
   const facts = {
     policy_id: id,
     reason,
@@ -107,6 +116,7 @@ function refusalIn(joint: Exclude<JointVerdict, { verdict: 'permit' }>, judged: 
     reason,
     lines: one?.lines ?? [],
     error: joint.verdict === 'error' ? joint.error : null,
+    isBundle: one?.opposed !== undefined,
   }
 }
 
@@ -126,7 +136,6 @@ export function requirePermit(
   const { token, properties } = joint
   const minutes = properties['report_validity_in_minutes']
   return {
-    reports: policies.map(({ id, hash }) => ({ id, hash })),
     claims: claimsOf(token),
     bounds: minutes === undefined ? [] : [{ name: 'policy', at: at + 60 * Number(minutes) }],
   }
@@ -138,14 +147,17 @@ export interface PolicyReport {
   readonly verdict: 'permit' | DenialReason
   readonly lines: readonly number[]
   readonly missed: readonly MissedPermit[]
+  /** Of a compiled policy: for which names of its trust vector it denied. */
+  readonly opposed?: readonly OpposedTrust[]
   readonly rule: string | null
   /** In the engine's own words. */
   readonly message: string | null
 }
 
 export function reportOf(judged: JudgedPolicy): PolicyReport {
-  const { id, evaluation, lines, missed } = judged
+  const { id, evaluation, lines, missed, opposed } = judged
   const error = evaluation.verdict === 'error' ? evaluation.error : null
   const verdict = evaluation.verdict === 'deny' ? evaluation.reason : evaluation.verdict
-  return { id, verdict, lines, missed, rule: error?.id ?? null, message: error?.message ?? null }
+  const reasons = { lines, missed, ...(opposed === undefined ? {} : { opposed }) }
+  return { id, verdict, ...reasons, rule: error?.id ?? null, message: error?.message ?? null }
 }

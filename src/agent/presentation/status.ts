@@ -16,6 +16,7 @@ const policyReport = z.object({
   verdict: z.string(),
   lines: z.array(z.number()),
   missed: z.array(z.object({ rule: z.number(), condition: z.number() })),
+  opposed: z.array(z.object({ name: z.string(), tier: z.string() })).default([]),
   rule: z.string().nullable(),
   message: z.string().nullable(),
 })
@@ -142,11 +143,12 @@ function appraisalLines(
 }
 
 /** Why a policy said what it said, by the lines of its rules; its claims are nobody's to see here. */
-function policyReason({ verdict, lines, missed, rule, message }: z.infer<typeof policyReport>): string {
+function policyReason({ verdict, lines, missed, opposed, rule, message }: z.infer<typeof policyReport>): string {
   if (verdict === 'permit') return 'permits'
   if (verdict === 'error') return `ERROR ${rule}: ${message}${placeOf(lines)}`
-  const near = missed.map(({ rule: at, condition }) => `the rule of line ${at} stops at line ${condition}`).join(', ')
-  return `DENIES: ${verdict}${placeOf(lines)}${near === '' ? '' : `; ${near}`}`
+  const near = missed.map(({ rule: at, condition }) => `the rule of line ${at} stops at line ${condition}`)
+  const because = [...near, ...opposed.map(({ name, tier }) => `${name} is ${tier}`)].join(', ')
+  return `DENIES: ${verdict}${placeOf(lines)}${because === '' ? '' : `; ${because}`}`
 }
 
 const placeOf = (lines: readonly number[]) => (lines.length === 0 ? '' : `, line ${lines.join(', ')}`)

@@ -1,14 +1,9 @@
-import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
-import {
-  bundleLimits,
-  formOfBundle,
-  parseBarePolicy,
-  parseRegoBundle,
-  type RegoBundle,
-} from '../../policies/rego/bundle.ts'
+import { bundleLimits, parseBarePolicy, parseRegoBundle, type RegoBundle } from '../../policies/rego/bundle.ts'
+import { formOfBundle } from '../../policies/rego/bundle-form.ts'
 import { regoErrors } from '../../policies/rego/errors.ts'
+import { policyDigest } from '../../policies/signed/policy-hashes.ts'
 import { readInput } from '../input-file.ts'
 
 const unpack = promisify(gunzip)
@@ -31,23 +26,45 @@ export interface PinnedBundle {
   readonly hash: string
 }
 
-function parse(bytes: Uint8Array, path: string): Promise<RegoBundle> | RegoBundle {
+/** A compiled policy, or the archive that it was packed in, unpacked. */
+export interface UnpackedBundle {
+  readonly form: 'bare' | 'packed'
+  readonly bytes: Uint8Array
+}
+
+/** Reads what was unpacked, on the calling thread. Throws as `parseRegoBundle`. */
+export function parseUnpacked({ form, bytes }: UnpackedBundle): RegoBundle {
+  return form === 'bare' ? parseBarePolicy(bytes) : parseRegoBundle(bytes)
+}
+
+/** How a file is read and parsed. */
+export interface BundleReading {
+  /** Default: as a file that an operator names. At most 8 MiB; whoever reads bounds it. */
+  readonly read?: (path: string) => Promise<Uint8Array>
+  /** Default: on the calling thread, up to a quarter of a second for what is made to take long. */
+  readonly parse?: (unpacked: UnpackedBundle) => Promise<RegoBundle> | RegoBundle
+}
+
+async function unpackedForm(bytes: Uint8Array, path: string): Promise<UnpackedBundle> {
   const form = formOfBundle(bytes, path)
-  if (form === 'bare') return parseBarePolicy(bytes)
-  if (form === 'packed') return unpacked(bytes).then(parseRegoBundle)
+  if (form === 'bare') return { form, bytes }
+  if (form === 'packed') return { form, bytes: await unpacked(bytes) }
   if (form === 'source') throw regoErrors.error('REGO_SOURCE', `${path} is Rego source`)
   throw regoErrors.error('REGO_BUNDLE_UNREADABLE', `${path} is neither a packed bundle nor a compiled policy`)
 }
+
+const asInput = (path: string) => readInput(path, bundleLimits.file)
 
 /**
  * Reads a bundle of at most 8 MiB. Its hash is compared before anything of it is parsed, sources excepted: whoever names a
  * source gets to hear how to compile it. Nothing of the policy runs. Throws `INPUT_UNREADABLE` and the codes of `regoErrors`.
  */
-export async function readBundleFile(path: string, sha256: string): Promise<PinnedBundle> {
-  const bytes = await readInput(path, bundleLimits.file)
-  const hash = createHash('sha256').update(bytes).digest('hex')
+export async function readBundleFile(path: string, sha256: string, reading: BundleReading = {}): Promise<PinnedBundle> {
+  const { read = asInput, parse = parseUnpacked } = reading
+  const bytes = await read(path)
+  const hash = policyDigest(bytes)
   if (hash !== sha256.toLowerCase() && formOfBundle(bytes, path) !== 'source') {
     throw regoErrors.error('REGO_BUNDLE_HASH', `${path} has the SHA-256 ${hash}, and ${sha256} is pinned`)
   }
-  return { bundle: await parse(bytes, path), hash }
+  return { bundle: await parse(await unpackedForm(bytes, path)), hash }
 }

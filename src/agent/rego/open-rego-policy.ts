@@ -11,7 +11,7 @@ import { type RegoEvidence, regoInputs } from '../../policies/rego/rego-input.ts
 import { longestResult, type RegoEntrypoint, readRegoResults } from '../../policies/rego/rego-results.ts'
 import { type RegoClass, type TrustName, usuallyRequired } from '../../policies/rego/trust-claims.ts'
 import type { PolicyProfile } from '../../policies/reserved-claims.ts'
-import { readBundleFile } from './bundle-file.ts'
+import { type BundleReading, readBundleFile } from './bundle-file.ts'
 import { RegoThread } from './rego-thread.ts'
 import type { RegoInventory, RegoSetup } from './rego-worker.ts'
 
@@ -33,10 +33,10 @@ export interface RegoPolicyConfig {
   readonly entrypoints?: readonly RegoEntrypoint[]
 }
 
-/** Where the engine comes from. */
-export interface RegoEngine {
-  /** Path of the library; throws where it is not installed. */
-  readonly locate: () => string
+/** Where the engine comes from, and how bundles are read. */
+export interface RegoEngine extends BundleReading {
+  /** Path of the library; throws where it is not installed. Default: as this package finds it. */
+  readonly locate?: () => string
   /** The compiled `rego-worker`. */
   readonly entry?: URL
 }
@@ -47,22 +47,28 @@ export interface RegoPolicy extends AsyncDisposable {
   readonly revision: string | null
   /** Built-ins that the policy was compiled with and does not get; with any, every verdict is *error* (POL-963). */
   readonly notOffered: readonly string[]
+  /** What it is asked for at each evaluation. */
+  readonly entrypoints: readonly RegoEntrypoint[]
+  /** What must be affirming. */
+  readonly required: readonly TrustName[]
   /**
    * What the policy says about verified evidence. `now` is the time of the appraisal, in milliseconds since the epoch.
    * Never rejects for what the policy does: an exception, a missing result or no answer within a second is verdict
    * *error* (POL-961). The evidence is believed; extensions are what the policy says, and cannot have reserved names.
    */
   evaluate(evidence: RegoEvidence, now: number): Promise<RegoEvaluation>
+  /** The same about input documents that were made and encoded elsewhere (`encodeInput`); at least one. */
+  evaluateInputs(inputs: readonly Uint8Array[], now: number): Promise<RegoEvaluation>
 }
 
 const require = createRequire(import.meta.url)
 
 /** Asked for when a policy is opened, and not before: the package is optional. */
-const installed: RegoEngine = { locate: () => require.resolve('@open-policy-agent/opa-wasm') }
+const installed = () => require.resolve('@open-policy-agent/opa-wasm')
 
-function locate(engine: RegoEngine): string {
+function locate({ locate: library = installed }: RegoEngine): string {
   try {
-    return pathToFileURL(engine.locate()).href
+    return pathToFileURL(library()).href
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw cause
     throw regoErrors.error('REGO_ENGINE_ABSENT', '@open-policy-agent/opa-wasm is not installed', { cause })
@@ -120,21 +126,28 @@ class OpenedRegoPolicy implements RegoPolicy {
   readonly hash: string
   readonly revision: string | null
   readonly notOffered: readonly string[]
+  readonly entrypoints: readonly RegoEntrypoint[]
+  readonly required: readonly TrustName[]
   #parts: OpenedParts
 
   constructor(parts: OpenedParts) {
     this.hash = parts.hash
     this.revision = parts.revision
     this.notOffered = parts.notOffered
+    this.entrypoints = parts.entrypoints
+    this.required = parts.required
     this.#parts = parts
   }
 
   async evaluate(evidence: RegoEvidence, now: number): Promise<RegoEvaluation> {
+    const inputs = this.#inputs(evidence)
+    return 'verdict' in inputs ? inputs : this.evaluateInputs(inputs, now)
+  }
+
+  async evaluateInputs(inputs: readonly Uint8Array[], now: number): Promise<RegoEvaluation> {
     if (this.notOffered.length > 0) {
       return regoError('POL-963', `the policy needs built-ins that are not offered: ${this.notOffered.join(', ')}`)
     }
-    const inputs = this.#inputs(evidence)
-    if ('verdict' in inputs) return inputs
     const evaluations: RegoEvaluation[] = []
     for (const input of inputs) evaluations.push(await this.#evaluateOne(input, now))
     return joinEvaluations(evaluations)
@@ -170,8 +183,8 @@ class OpenedRegoPolicy implements RegoPolicy {
  * Throws `REGO_SOURCE`, `REGO_BUNDLE_HASH`, `REGO_BUNDLE_UNREADABLE`, `REGO_ENTRYPOINT_MISSING`, `REGO_ENGINE_ABSENT`,
  * `INPUT_UNREADABLE` and `MalformedError`, each before any evidence is judged.
  */
-export async function openRegoPolicy(config: RegoPolicyConfig, engine = installed): Promise<RegoPolicy> {
-  const { bundle, hash } = await readBundleFile(config.bundle, config.sha256)
+export async function openRegoPolicy(config: RegoPolicyConfig, engine: RegoEngine = {}): Promise<RegoPolicy> {
+  const { bundle, hash } = await readBundleFile(config.bundle, config.sha256, engine)
   const thread = new RegoThread(await setUp(bundle, config, engine), engine.entry)
   try {
     const { entrypoints: declared, builtIns } = await inspect(thread)

@@ -1,5 +1,5 @@
 import type { AgentCore, AgentService } from '../core.ts'
-import type { AppraisalPolicies } from '../embedded/appraisal-policies.ts'
+import { type AppraisalPolicies, isBundled } from '../embedded/appraisal-policies.ts'
 import { policiesFor } from './policies-of-guest.ts'
 import type { Settings } from './settings.ts'
 
@@ -7,6 +7,7 @@ const shown = (policies: AppraisalPolicies | null) =>
   policies?.configured.map((policy) => ({
     id: policy.id,
     hash: policy.hash,
+    engine: isBundled(policy) ? 'rego-wasm' : 'text',
     usual: policies.usual.includes(policy),
   })) ?? []
 

@@ -101,7 +101,7 @@ describe('the section `policies`', () => {
     const policies = await readPolicySettings(loaded(`[policies]\n${site(file(marked))}`))
     const [policy] = policies?.configured ?? []
     expect(policy?.hash).toBe(policyDigest(utf8.encode(marked)))
-    expect(parsePolicy(policy?.text ?? '').policy).toBeDefined()
+    expect(parsePolicy(policy !== undefined && 'text' in policy ? policy.text : '').policy).toBeDefined()
   })
 
   it('takes with trusted signers what they signed, and nothing else (POL-704, POL-705, POL-706)', async () => {

@@ -3,7 +3,7 @@ import { AttestdError } from '../../base/errors.ts'
 import { canonicalJson } from '../../base/json.ts'
 import { readConfiguration } from '../configuration/read.ts'
 import type { Configuration } from '../configuration/schema.ts'
-import type { AppraisalPolicy } from '../embedded/appraisal-policies.ts'
+import { type AppraisalPolicy, isBundled } from '../embedded/appraisal-policies.ts'
 import { agentErrors } from '../errors.ts'
 import { composeSettings, type Settings } from './settings.ts'
 
@@ -52,10 +52,16 @@ function authoritiesOf({ trust: { anchors, intermediates }, tdRequirements }: Se
   }
 }
 
+/** Of a bundle also what it is given: under other references it decides otherwise. */
+function identityOf(policy: AppraisalPolicy): object {
+  const { id, hash } = policy
+  return isBundled(policy) ? { id, hash, settings: policy.settings } : { id, hash }
+}
+
 /** What policies say, not how their files are called: another text is another policy (POL-710, BRK-01). */
 function policiesOf({ policies }: Settings): object | null {
   if (policies === null) return null
-  const named = (list: readonly AppraisalPolicy[] | null) => list?.map(({ id, hash }) => `${id} ${hash}`) ?? null
+  const named = (list: readonly AppraisalPolicy[] | null) => list?.map(identityOf) ?? null
   return { configured: named(policies.configured), tdx: named(policies.tdx), tpm: named(policies.tpm) }
 }
 

@@ -5,8 +5,10 @@ import { Challenges } from '../../issuer/challenges.ts'
 import type { TokenSource } from '../../passport/token-source.ts'
 import { TpmRegistry } from '../../registry/tpm-registry.ts'
 import { acceptOwnToken, type OwnTokens, recogniseOwnToken } from '../embedded/accept-own-token.ts'
+import type { AppraisalPolicies } from '../embedded/appraisal-policies.ts'
 import { type Appraiser, createWorkerAppraiser } from '../embedded/appraiser.ts'
 import type { BatchLedger } from '../embedded/batch-ledger.ts'
+import { reportedPolicies } from '../embedded/builtin-policy.ts'
 import { dailyRecheck } from '../embedded/daily-recheck.ts'
 import { createEmbeddedSource } from '../embedded/embedded-source.ts'
 import { enrolmentInputs } from '../embedded/enrolment-inputs.ts'
@@ -58,7 +60,12 @@ function guestTd({ watchedTd, collateral }: GuestWiring, settings: Settings): Gu
   }
 }
 
-function ownTokens(guest: Guest, settings: Settings, { issuing, host }: SourceParts): OwnTokens {
+function ownTokens(
+  guest: Guest,
+  policies: AppraisalPolicies | null,
+  settings: Settings,
+  { issuing, host }: SourceParts,
+): OwnTokens {
   const { verifier } = settings.configuration
   return {
     issuer: issuing.url,
@@ -67,7 +74,7 @@ function ownTokens(guest: Guest, settings: Settings, { issuing, host }: SourcePa
     tee: guest.td === null ? 'tpm' : 'tdx',
     tcbStatuses: guest.td === null ? null : verifier.tcb_statuses,
     allowDebug: verifier.debug,
-    policies: policiesFor(settings, guest),
+    reported: (request) => reportedPolicies(guest, policies, request),
     clock: host.clock,
   }
 }
@@ -108,14 +115,15 @@ export function wireSources(parts: SourceParts): SourceFactory {
   }
   const localSource = (settings: Settings, generation: number): TokenSource => {
     const guest: Guest = { tpm: guestTpm(settings), td: guestTd(wired, settings) }
-    const own = ownTokens(guest, settings, parts)
+    const policies = policiesFor(settings, guest)
+    const own = ownTokens(guest, policies, settings, parts)
     const source = createEmbeddedSource({
       name: localIssuer,
       generation,
       issuerUrl: issuing.url,
       usualLifetimeS: settings.usualLifetimeS,
       guest,
-      policies: own.policies,
+      policies,
       appraiser,
       challenges,
       issuer: issuing.issuerFor(settings),

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { assembleOpaPolicy } from '../../../test/support/opa-policies.ts'
 import { packTar, type TarMember } from '../../../test/support/rego-bundles.ts'
 import { AttestdError } from '../../base/errors.ts'
-import { bundleLimits, formOfBundle, parseRegoBundle } from './bundle.ts'
+import { bundleLimits, parseRegoBundle } from './bundle.ts'
+import { formOfBundle } from './bundle-form.ts'
 
 const wasm = assembleOpaPolicy({ entrypoints: { 'policy/trust_claims': ['[]'] } })
 const policy: TarMember = { name: '/policy.wasm', content: wasm }

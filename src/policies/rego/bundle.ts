@@ -1,4 +1,4 @@
-import { concatBytes, toLatin1 } from '../../base/bytes.ts'
+import { concatBytes } from '../../base/bytes.ts'
 import { isJsonObject, type JsonObject, type JsonValue, parseJsonObject } from '../../base/json.ts'
 import { type TarFile, TarReader, type TarSink } from '../../base/tar-reader.ts'
 import { regoErrors } from './errors.ts'
@@ -119,17 +119,4 @@ export function parseRegoBundle(archive: Uint8Array): RegoBundle {
 /** Reads a bare `policy.wasm`, which has no data. Throws as `parseRegoBundle`. */
 export function parseBarePolicy(wasm: Uint8Array): RegoBundle {
   return { wasm, module: requireOpaModule(wasm), data: noData, revision: null, entrypoints: null }
-}
-
-/** What a file begins with decides, and not its name. */
-export type BundleForm = 'packed' | 'bare' | 'source' | 'unknown'
-
-/** Says what the bytes of a file are. Rego begins with its package, after comments. */
-export function formOfBundle(bytes: Uint8Array, path: string): BundleForm {
-  const start = toLatin1(bytes.subarray(0, 4))
-  if (start === '\0asm') return 'bare'
-  if (start.startsWith('\x1f\x8b')) return 'packed'
-  const text = toLatin1(bytes.subarray(0, 65_536))
-  const isSource = path.endsWith('.rego') || /^(?:\s|#[^\n]*\n)*package\s/.test(text)
-  return isSource ? 'source' : 'unknown'
 }

@@ -24,6 +24,11 @@ export const regoErrors = declareErrors({
     remedy:
       'name it when you build the bundle: opa build -t wasm -e policy/trust_claims -e policy/extensions FILE.rego',
   },
+  REGO_FUNCTION_ABSENT: {
+    kind: 'configuration',
+    title: 'a Rego bundle needs functions that no policy gets',
+    remedy: 'write the policy without them and build it anew; docs/policy-rego.md lists the functions that are offered',
+  },
   REGO_ENGINE_ABSENT: {
     kind: 'configuration',
     title: 'a policy is a Rego bundle, and no engine for such that works is installed',

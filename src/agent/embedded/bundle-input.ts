@@ -1,0 +1,18 @@
+import type { VerifiedTrees } from '../../policies/index.ts'
+import { encodeInput, UnfitInput } from '../../policies/rego/input-text.ts'
+import { regoInputs } from '../../policies/rego/rego-input.ts'
+
+/** The input document of bundles about one appraisal, as JSON text; or why no policy can be given it (POL-606). */
+export type BundleInput = { readonly document: Uint8Array } | { readonly unfit: string }
+
+/** Made where the appraisal is: an event log of megabytes is no work for the event loop. */
+export function bundleInputOf(trees: VerifiedTrees): BundleInput {
+  const [input] = regoInputs('cpu', { trees })
+  if (input === undefined) throw new TypeError('a guest has one input document')
+  try {
+    return { document: encodeInput(input) }
+  } catch (error) {
+    if (error instanceof UnfitInput) return { unfit: error.message }
+    throw error
+  }
+}
