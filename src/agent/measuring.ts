@@ -33,7 +33,10 @@ const nothingMeasured = new Set([
 
 const unsupported = (says: string) => agentErrors.error('REGISTER_UNSUPPORTED', says)
 
-type SharedRequest = MeasureRequest & { readonly share: MeasureShare }
+/** A measurement, and how much of the log its domain may take. */
+export type SharedRequest = MeasureRequest & { readonly share: MeasureShare }
+
+type Devices = Pick<MeasuringParts, 'guest' | 'settings'>
 
 async function extendRtmr({ td }: MeasuringParts['guest'], { register, ...event }: SharedRequest): Promise<Measured> {
   if (td === null) throw unsupported('this guest is no TD')
@@ -42,7 +45,7 @@ async function extendRtmr({ td }: MeasuringParts['guest'], { register, ...event 
 }
 
 async function extendPcr(
-  { guest: { tpm }, settings }: MeasuringParts,
+  { guest: { tpm }, settings }: Devices,
   { register, ...event }: SharedRequest,
 ): Promise<Measured> {
   if (tpm === null) throw unsupported('this guest has no TPM')
@@ -54,20 +57,26 @@ async function extendPcr(
 }
 
 /**
+ * Extends a register of whichever device has it, in turns with quotes (BRK-84), and appends the record to its log. Throws
+ * `REGISTER_UNSUPPORTED` where this guest has no such device, and what its attester throws.
+ */
+export function extendRegister(devices: Devices, request: SharedRequest): Promise<Measured> {
+  return request.register.startsWith('pcr') ? extendPcr(devices, request) : extendRtmr(devices.guest, request)
+}
+
+/**
  * Extends registers for callers, in turns with quotes (BRK-84). The signal of the caller is not passed on: what waits for
  * its turn is made also for one that has gone, so that what became of it is always known here.
  */
 export function createMeasurer(parts: MeasuringParts): Measurer {
-  const { guest, settings, measured } = parts
+  const { settings, measured } = parts
   return async (request, signal, share) => {
     signal.throwIfAborted()
     const { register } = request
     const allowed: readonly string[] = settings().configuration.measure.registers
     if (!allowed.includes(register)) throw unsupported(`measure.registers does not name ${register}`)
     try {
-      const extension = await (register.startsWith('pcr')
-        ? extendPcr(parts, { ...request, share })
-        : extendRtmr(guest, { ...request, share }))
+      const extension = await extendRegister(parts, { ...request, share })
       measured({ register, certain: true })
       return extension
     } catch (error) {

@@ -271,6 +271,10 @@ describe('what a rule allows (API-61 to API-66)', () => {
       expect(measured(policy, domain)).toBe('policy_denied domain')
     }
     expect(measured(policy, null)).toBe('allowed by r')
+    // What the agent measures itself (BRK-123).
+    for (const own of [measuring('attestd/journal'), measuring({ prefix: 'attestd/' })]) {
+      expect(measured(own, 'attestd/journal')).toBe('policy_denied domain')
+    }
     expect(measured(measuring(), null)).toBe('policy_denied domain')
     expect(measured(measuring(), 'app')).toBe('policy_denied domain')
     for (const prefix of ['app', '', 'app.', 'app:', 'a b/']) expect(() => measuring({ prefix })).toThrow(/prefix/)

@@ -129,9 +129,12 @@ function allowsNonces({ nonce }: CallerGrant, { method, nonces }: CallerRequest)
   return nonces ? nonce !== 'forbid' : nonce !== 'require'
 }
 
-/** Whether a grant is about measurements of this domain. */
+/** What the agent itself measures, such as the head of its journal (BRK-123): no workload may pass for it. */
+export const ownDomains = 'attestd/'
+
+/** Whether a grant is about measurements of this domain; never of the agent's own. */
 export function coversDomain({ domains }: CallerGrant, domain: string): boolean {
-  return domains.some((pattern) => coversAudience(pattern, domain))
+  return !domain.startsWith(ownDomains) && domains.some((pattern) => coversAudience(pattern, domain))
 }
 
 function allowsDomain(grant: CallerGrant, { method, domain }: CallerRequest): boolean {

@@ -3,6 +3,8 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { journalCommand } from '../../src/agent/commands/journal.ts'
+import { toHex } from '../../src/base/bytes.ts'
+import { encodeAaelRecord } from '../../src/evidence/tdx/aael.ts'
 import { type AgentProcess, audience, type ConfigurationLines, partOf, problemOf } from '../support/agent-process.ts'
 import { runInProcess } from '../support/recorded-io.ts'
 import { startEager } from '../support/td-agent.ts'
@@ -131,6 +133,52 @@ describe('an agent with a journal', () => {
     expect((await running.askToken({ audience: `${audience}/again` })).status).toBe(200)
     expect((await journalAt(running, 'verify')).error).toBeNull()
   }
+
+  /** Records come with tokens: one for its issue, one for who had it. A caller has no more than 16 at once. */
+  const causeRecords = async (running: AgentProcess) => {
+    for (let round = 0; round < 3; round++) {
+      const asking = Array.from({ length: 14 }, (_, at) => running.token({ audience: `${audience}/${round}/${at}` }))
+      await Promise.all(asking)
+    }
+  }
+
+  it('puts its head into RTMR 3 after so many records, where quote and event log show it (BRK-123)', async () => {
+    const running = await start({ tables: [table('anchor_every = 64')] })
+    await causeRecords(running)
+    await running.until(async () => (await records()).some(({ event }) => event === 'anchor'), 'an anchor')
+    const all = await records()
+    const anchor = all.find(({ event }) => event === 'anchor')
+    const head = all.find(({ seq }) => seq === anchor?.['head_seq'])
+    expect(anchor).toMatchObject({ register: 'rtmr3', head_hash: head?.['hash'] })
+    const log = await machine().kernel.runtimeLog.read(1 << 20)
+    const content = `${anchor?.['head_seq']} ${anchor?.['head_hash']}`
+    const { entry, digest } = encodeAaelRecord(3, { domain: 'attestd/journal', operation: 'anchor', content })
+    expect(log?.slice(-entry.length)).toEqual(entry)
+    expect(anchor?.['digest']).toBe(toHex(digest))
+    const [rtmr3 = new Uint8Array()] = machine().kernel.rtmrs.values.slice(3)
+    expect(partOf(await running.token({ fresh: true }), 'payload')).toMatchObject({
+      tdx: { rtmr_replayed: [0, 1, 2, 3], quote: { body: { rtmr_3: toHex(rtmr3) } } },
+    })
+    const { out, error } = await journal('verify')
+    expect(error).toBeNull()
+    expect(out).toContain(`anchored 1 times, last in rtmr3: record ${content}\n`)
+    expect(await running.status()).toMatchObject({ journal: { anchor: { seq: anchor?.['head_seq'], failing: null } } })
+  })
+
+  it.each([false, true])('whose anchors fail serves unless it is required: %s (BRK-123, BRK-124)', async (required) => {
+    const running = await start({ tables: [table('anchor_every = 64', `required = ${required}`)] })
+    machine().kernel.faults.inject('extendRegister', ...Array.from({ length: 100 }, () => 'EIO'))
+    await causeRecords(running)
+    await running.until(() => running.log.includes('journal_anchor_failed'), 'a failure')
+    const answer = await running.askToken({ audience: `${audience}/after` })
+    const told = answer.status === 200 ? [200] : [answer.status, problemOf(answer)['code']]
+    expect(told).toEqual(required ? [503, 'journal_unavailable'] : [200])
+    const { reasons = [] } = JSON.parse((await running.ask('/readyz')).body)
+    expect(reasons).toEqual(required ? ['journal:rtmr_not_extended'] : [])
+    await running.until(async () => (await records()).some(({ event }) => event === 'anchor_failed'), 'a record')
+    expect((await journal('verify')).error).toBeNull()
+    await machine().reboot()
+  })
 
   it('gives support what it needs, and none of the secrets that lie everywhere (API-110)', async () => {
     const secret = (name: string) => `secret${name}0123456789abcdef`

@@ -26,11 +26,18 @@ async function filesOf({ config }: JournalOptions) {
   return journalFolder(path, isFileName, { owners: [owner.uid] })
 }
 
-function renderVerdict({ records, first, head, broken, tornBytes }: JournalVerdict): string {
+function renderAnchors({ anchors, anchored }: JournalVerdict): string {
+  if (anchored === null) return ''
+  const { register, headSeq, headHash } = anchored
+  return escaped(`anchored ${anchors} times, last in ${register}: record ${headSeq} ${headHash}`).concat('\n')
+}
+
+function renderVerdict(verdict: JournalVerdict): string {
+  const { records, first, head, broken, tornBytes } = verdict
   const range = head === null ? 'no records' : `${records} records, ${first} to ${head.seq}\nhead ${head.hash}`
   const torn = tornBytes > 0 ? `\n${tornBytes} bytes of a record that is not whole yet stand behind it` : ''
-  if (broken === null) return `${range}${torn}\n`
-  return `${range}\nBROKEN ${broken.file} line ${broken.line}: the record ${broken.says}\n`
+  if (broken === null) return `${range}${torn}\n${renderAnchors(verdict)}`
+  return `${range}\n${renderAnchors(verdict)}BROKEN ${broken.file} line ${broken.line}: the record ${broken.says}\n`
 }
 
 async function verify(io: CommandIo, options: JournalOptions): Promise<void> {

@@ -2,14 +2,17 @@ import { join } from 'node:path'
 import { AttestdError } from '../../base/errors.ts'
 import { runTogether } from '../../base/tasks.ts'
 import { Journal } from '../../passport/journal/journal.ts'
+import { JournalAnchor } from '../../passport/journal/journal-anchor.ts'
 import { isFileName, type JournalFiles } from '../../passport/journal/journal-files.ts'
 import { readJournal } from '../../passport/journal/read-journal.ts'
 import { Sampler } from '../../passport/journal/sampler.ts'
 import { readBootId } from '../../platform/boot-id.ts'
 import { journalFolder } from '../../platform/journal-folder.ts'
+import { ownDomains } from '../../policies/caller-policy.ts'
 import { workloadApiErrors } from '../../workload-api/errors.ts'
 import type { AgentCore, AgentService } from '../core.ts'
 import { brokerNote, isSampled, workloadNote } from '../journal-entries.ts'
+import { extendRegister } from '../measuring.ts'
 import { version } from '../version.ts'
 
 /** How often counts of what callers repeat are written. */
@@ -23,6 +26,8 @@ interface OpenJournal {
   readonly journal: Journal
   readonly sampler: Sampler
   readonly files: JournalFiles
+  /** Null: nothing is anchored. */
+  readonly anchor: JournalAnchor | null
 }
 
 function observe({ brokerEvents, workloadEvents, measurements }: AgentCore, { journal, sampler }: OpenJournal): void {
@@ -41,22 +46,30 @@ function observe({ brokerEvents, workloadEvents, measurements }: AgentCore, { jo
   measurements.add(({ register, certain }) => journal.note('measure', { register, certain }))
 }
 
-async function keepJournal({ journal, sampler }: OpenJournal, { host }: AgentCore, signal: AbortSignal): Promise<void> {
+async function keepJournal(
+  { journal, sampler, anchor }: OpenJournal,
+  { host }: AgentCore,
+  signal: AbortSignal,
+): Promise<void> {
   const keepCounting = async (running: AbortSignal) => {
     while (!running.aborted) {
       await host.clock.sleep(countsMs, running)
       sampler.flush()
     }
   }
-  await runTogether(signal, (running) => journal.keepWriting(running), keepCounting)
+  const keepAnchored = async (running: AbortSignal) => anchor?.keepAnchored(running)
+  await runTogether(signal, (running) => journal.keepWriting(running), keepCounting, keepAnchored)
   sampler.flush()
   journal.note('stop', {})
   await journal.flush()
 }
 
-/** BRK-124. */
-function requireWritable({ journal }: OpenJournal): void {
-  const { failing } = journal.state
+/** Why the journal does not do what is wanted of it; null: it does. */
+const failingOf = ({ journal, anchor }: OpenJournal) => journal.state.failing ?? anchor?.state.failing ?? null
+
+/** BRK-123, BRK-124. */
+function requireJournal(opened: OpenJournal): void {
+  const failing = failingOf(opened)
   if (failing !== null) throw workloadApiErrors.error('journal_unavailable', `the journal: ${failing}`)
 }
 
@@ -65,7 +78,32 @@ async function pageOf({ files }: OpenJournal, since: number): Promise<string> {
   return `{"records":[${lines.join(',')}],"next":${next},"broken":${broken}}`
 }
 
-async function open({ host, log, loaded, metrics }: AgentCore): Promise<OpenJournal> {
+/** Of the log of this boot: some hundred anchors, and room for what workloads measure. */
+const anchorBytes = 131_072
+const anchorDomain = `${ownDomains}journal`
+
+/**
+ * Anchors do not make tokens old, as measurements of workloads do: they say nothing new of the guest, and each renewal would be
+ * records that want the next anchor.
+ */
+function anchorOf({ loaded, host, log, guest, settings, metrics }: AgentCore, journal: Journal): JournalAnchor | null {
+  const { anchor_every: every, anchor_register: register } = loaded.configuration.journal
+  if (every === 0) return null
+  const share = { bytes: anchorBytes, covers: (domain: string) => domain === anchorDomain }
+  const extend = (content: string) =>
+    extendRegister({ guest, settings }, { register, domain: anchorDomain, operation: 'anchor', content, share })
+  const report = (failing: string | null) => {
+    if (failing === null) log.info({ event: 'journal_anchored', register }, 'the journal is anchored again')
+    else {
+      metrics.journalFailed()
+      log.error({ event: 'journal_anchor_failed', register, code: failing }, 'the journal cannot be anchored')
+    }
+  }
+  return new JournalAnchor({ journal, clock: host.clock, every, register, extend, report })
+}
+
+async function open(core: AgentCore): Promise<OpenJournal> {
+  const { host, log, loaded, metrics } = core
   const { agent, journal: settings } = loaded.configuration
   const files = journalFolder(journalPath(agent.state_directory), isFileName)
   const report = (failing: string | null) => {
@@ -80,8 +118,10 @@ async function open({ host, log, loaded, metrics }: AgentCore): Promise<OpenJour
     keep: settings.keep,
     report,
     failed: metrics.journalFailed,
+    written: (head) => anchor?.written(head),
   })
-  return { files, journal, sampler: new Sampler(journal) }
+  const anchor = anchorOf(core, journal)
+  return { files, journal, sampler: new Sampler(journal), anchor }
 }
 
 /** A journal that cannot be read is part of what support is asked about. */
@@ -106,12 +146,15 @@ export async function wireJournal(core: AgentCore): Promise<AgentService> {
   const { journal } = opened
   observe(core, opened)
   journal.note('start', { version })
-  if (required) core.gates.add(() => requireWritable(opened))
+  if (required) core.gates.add(() => requireJournal(opened))
   return {
     tasks: [(signal) => keepJournal(opened, core, signal)],
     adopt: () => journal.note('reload', {}),
-    failing: () => (required && journal.state.failing !== null ? [`journal:${journal.state.failing}`] : []),
-    describe: () => ({ journal: journal.state }),
+    failing: () => {
+      const failing = required ? failingOf(opened) : null
+      return failing === null ? [] : [`journal:${failing}`]
+    },
+    describe: () => ({ journal: { ...journal.state, anchor: opened.anchor?.state ?? null } }),
     admin: { journal: (since) => pageOf(opened, since) },
     support: async () => ({ journal: await recentRecords(opened) }),
   }

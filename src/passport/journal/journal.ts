@@ -17,6 +17,8 @@ export interface JournalOptions {
   readonly rotateAt?: number
   /** Hears when writing begins to fail, with the code, and with null when it works again. */
   readonly report?: (failing: string | null) => void
+  /** Hears of the newest record after every write. */
+  readonly written?: (head: JournalHead) => void
   /** Hears of every write that failed and of every entry that found no room. */
   readonly failed?: () => void
 }
@@ -96,6 +98,7 @@ export class Journal {
       try {
         await this.#writeBatch()
         this.#tell(null)
+        this.#options.written?.(this.#head)
       } catch (error) {
         if (!(error instanceof AttestdError)) throw error
         this.#errors++

@@ -50,9 +50,17 @@ export function encodeRecord(
   return { line, head: { seq: place.seq, hash } }
 }
 
+/** An earlier record whose hash was put into a register, as the record `seq` tells (BRK-123). */
+export interface AnchoredHead {
+  readonly seq: number
+  readonly register: string
+  readonly headSeq: number
+  readonly headHash: string
+}
+
 /** One line of a journal as far as it can be judged by itself. */
 export type ReadRecord =
-  | { readonly ok: true; readonly head: JournalHead; readonly prev: string }
+  | { readonly ok: true; readonly head: JournalHead; readonly prev: string; readonly anchored: AnchoredHead | null }
   | { readonly ok: false; readonly says: string }
 
 /** Reads one line, without its line feed: whatever is not exactly what was written is broken. Never throws. */
@@ -65,7 +73,14 @@ export function readRecord(line: Uint8Array): ReadRecord {
   const { seq, prev } = rest
   if (hash !== hashOf(rest)) return { ok: false, says: 'does not have the hash that it states' }
   if (typeof seq !== 'number' || seq < 1 || typeof prev !== 'string') return { ok: false, says: 'has no place' }
-  return { ok: true, head: { seq, hash }, prev }
+  return { ok: true, head: { seq, hash }, prev, anchored: anchoredIn(seq, rest) }
+}
+
+/** What an entry of this name says that is not one of ours is no anchor. */
+function anchoredIn(seq: number, { event, register, head_seq, head_hash }: JsonObject): AnchoredHead | null {
+  if (event !== 'anchor' || typeof register !== 'string') return null
+  if (typeof head_seq !== 'number' || typeof head_hash !== 'string') return null
+  return { seq, register, headSeq: head_seq, headHash: head_hash }
 }
 
 function parsed(line: Uint8Array): JsonObject | null {

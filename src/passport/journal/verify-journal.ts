@@ -1,5 +1,5 @@
 import { firstSeqOf, isFileName, type JournalFiles, longestFile } from './journal-files.ts'
-import { beginning, type JournalHead, readRecord } from './record.ts'
+import { type AnchoredHead, beginning, type JournalHead, readRecord } from './record.ts'
 
 /** The first record that is not what was written, or does not follow the one before. */
 export interface BrokenRecord {
@@ -17,6 +17,9 @@ export interface JournalVerdict {
   /** The last good record. */
   readonly head: JournalHead | null
   readonly broken: BrokenRecord | null
+  /** Good records that tell of an anchor, and the last of them (BRK-123). */
+  readonly anchors: number
+  readonly anchored: AnchoredHead | null
   /** Bytes behind the last line of the last file: the agent was killed while it wrote, or writes now. */
   readonly tornBytes: number
 }
@@ -30,6 +33,8 @@ const lineFeed = 0x0a
  */
 export class JournalVerifier {
   #records = 0
+  #anchors = 0
+  #anchored: AnchoredHead | null = null
   #first: number | null = null
   #head: JournalHead | null = null
   #broken: BrokenRecord | null = null
@@ -45,7 +50,8 @@ export class JournalVerifier {
 
   get verdict(): JournalVerdict {
     const tornBytes = this.#broken === null ? this.#tornBytes : 0
-    return { records: this.#records, first: this.#first, head: this.#head, broken: this.#broken, tornBytes }
+    const anchors = { anchors: this.#anchors, anchored: this.#anchored }
+    return { records: this.#records, first: this.#first, head: this.#head, broken: this.#broken, ...anchors, tornBytes }
   }
 
   #follow(file: string, bytes: Uint8Array): void {
@@ -73,6 +79,10 @@ export class JournalVerifier {
     this.#first ??= seq
     this.#head = read.head
     this.#records++
+    if (read.anchored !== null) {
+      this.#anchors++
+      this.#anchored = read.anchored
+    }
     return null
   }
 
