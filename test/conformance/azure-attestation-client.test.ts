@@ -40,7 +40,7 @@ describe('the administration client', () => {
       const ca = join(folder, 'ca.pem')
       writeFileSync(ca, facade.ca)
       const environment = { ATTESTATION_URL: facade.issuer, ATTESTATION_TOKEN: token, NODE_EXTRA_CA_CERTS: ca }
-      return new ClientProcess('azure-attestation', environment)
+      return ClientProcess.start('azure-attestation', environment)
     }
     const line = (call: string, given: unknown[]) => JSON.stringify({ call, arguments: given })
     const obtain = (call: string, ...given: unknown[]) => client.obtain(line(call, given))
@@ -53,7 +53,7 @@ describe('the administration client', () => {
       facade = await makeAzureFacade({ algorithms: algorithm === 'RS256' ? ['RS256'] : ['RS256', 'ES256'] })
       if (algorithm === 'ES256') await leaveOnlyEs256(facade)
       await facade.listen()
-      client = clientWith(administratorToken)
+      client = await clientWith(administratorToken)
     })
     afterAll(async () => {
       await client?.stop()
@@ -196,7 +196,7 @@ describe('the administration client', () => {
         status: 400,
         code: 'InvalidParameter',
       })
-      const other = clientWith('somebody-else')
+      const other = await clientWith('somebody-else')
       try {
         expect(await other.ask(line('setPolicy', ['TdxVm', policyNumbered(9)]))).toMatchObject({
           ok: false,
@@ -249,7 +249,10 @@ describe('the attestation client', () => {
     await app.listen({ host: '127.0.0.1', port: Number(new URL(options.issuer).port) })
     const ca = join(folder, 'ca.pem')
     writeFileSync(ca, tls.ca)
-    client = new ClientProcess('azure-attestation', { ATTESTATION_URL: options.issuer, NODE_EXTRA_CA_CERTS: ca })
+    client = await ClientProcess.start('azure-attestation', {
+      ATTESTATION_URL: options.issuer,
+      NODE_EXTRA_CA_CERTS: ca,
+    })
   })
   afterAll(async () => {
     await client?.stop()

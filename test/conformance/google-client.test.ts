@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type GoogleSts, openGoogleSts } from '../../mocks/sts/google.ts'
 import { partOf } from '../support/agent-process.ts'
 import { builtProgram } from '../support/built-program.ts'
-import { withClient } from '../support/client-process.ts'
+import { type ClientProcess, withClient } from '../support/client-process.ts'
 import { useCloudAgent } from '../support/cloud-agent.ts'
 import { provedByClient } from '../support/proved-by-client.ts'
 import { haveSwtpm } from '../support/swtpm.ts'
@@ -39,17 +39,20 @@ describe.skipIf(!haveSwtpm)('google-auth-library', () => {
       }),
     ),
   })
+  /** Its environment names a file, and that the double. */
+  const withGoogle = <T>(own: Readonly<Record<string, string>>, use: (client: ClientProcess) => Promise<T>) =>
+    withClient('google', own, use, { ports: [Number(new URL(sts.url).port)] })
   const sent = (at: number) => new URLSearchParams(Buffer.from(sts.received.at(at)?.body ?? []).toString())
   const refusal = async (text: string) => {
     const file = cloud.place('refused', text)
-    const answer = await withClient('google', environment({ file }), (client) => client.ask())
+    const answer = await withGoogle(environment({ file }), (client) => client.ask())
     return answer.ok ? 'accepted' : answer.message
   }
 
   it('exchanges the bytes of our token file for an access token', async () => {
     const file = await cloud.tokenFile()
     const token = readFileSync(file, 'utf8')
-    const value = await withClient('google', environment({ file }), (client) => client.obtain())
+    const value = await withGoogle(environment({ file }), (client) => client.obtain())
     expect(value).toEqual({ token: sts.issued.at(-1) })
     expect(sts.received.at(-1)?.headers.authorization).toBeUndefined()
     expect(Object.fromEntries(sent(-1))).toMatchObject({
@@ -64,7 +67,7 @@ describe.skipIf(!haveSwtpm)('google-auth-library', () => {
   it('exchanges the new token after the agent has replaced the file, while it lives', async () => {
     const file = await cloud.tokenFile()
     lifeS = 60
-    const renewed = await withClient('google', environment({ file }), async (client) => {
+    const renewed = await withGoogle(environment({ file }), async (client) => {
       await client.obtain()
       const second = await cloud.renewTokenFile()
       await client.obtain()
@@ -79,7 +82,7 @@ describe.skipIf(!haveSwtpm)('google-auth-library', () => {
     const token = await cloud.token()
     const file = cloud.place('good.json', JSON.stringify({ id_token: token, expires_at: 1 }))
     const format = { type: 'json', subject_token_field_name: 'id_token' }
-    await withClient('google', environment({ file, format }), (client) => client.obtain())
+    await withGoogle(environment({ file, format }), (client) => client.obtain())
     expect(sent(-1).get('subject_token')).toBe(token)
   })
 
@@ -95,7 +98,7 @@ describe.skipIf(!haveSwtpm)('google-auth-library', () => {
     })()
     const before = sts.issued.length
     lifeS = 60
-    await withClient('google', environment({ file }), async (client) => {
+    await withGoogle(environment({ file }), async (client) => {
       for (let turn = 0; turn < exchanges; turn++) await client.obtain()
     }).finally(() => {
       lifeS = 3600
@@ -148,30 +151,30 @@ describe.skipIf(!haveSwtpm)('google-auth-library', () => {
     it('exchanges the token for the audience that the library names', async () => {
       const token = await cloud.token()
       const own = executable(await builtProgram(), api())
-      const value = await withClient('google', own, (client) => client.obtain())
+      const value = await withGoogle(own, (client) => client.obtain())
       expect([value, sent(-1).get('subject_token')]).toEqual([{ token: sts.issued.at(-1) }, token])
     })
 
     it('reads the output file in place of running it again', async () => {
       const file = cloud.path('answer.json')
       const own = executable(await builtProgram(), api(), { output_file: file })
-      await withClient('google', own, (client) => client.obtain())
+      await withGoogle(own, (client) => client.obtain())
       const { success, id_token: kept, expiration_time: until } = JSON.parse(readFileSync(file, 'utf8'))
       expect([success, kept, until]).toEqual([true, sent(-1).get('subject_token'), partOf(kept, 'payload')['exp']])
       const absent = executable(await builtProgram(), cloud.path('nobody.sock'), { output_file: file })
-      await withClient('google', absent, (client) => client.obtain())
+      await withGoogle(absent, (client) => client.obtain())
       expect(sent(-1).get('subject_token')).toBe(kept)
     })
 
     it('passes on why there is no token', async () => {
       const absent = executable(await builtProgram(), cloud.path('nobody.sock'))
-      const answer = await withClient('google', absent, (client) => client.ask())
+      const answer = await withGoogle(absent, (client) => client.ask())
       expect(answer).toMatchObject({ ok: false, code: '1', message: expect.stringContaining('AGENT_NOT_REACHED') })
     })
   })
 
   it('reads only regular files', async () => {
-    const answer = await withClient('google', environment({ file: cloud.path('missing') }), (client) => client.ask())
+    const answer = await withGoogle(environment({ file: cloud.path('missing') }), (client) => client.ask())
     expect(answer).toMatchObject({ ok: false, message: expect.stringContaining('is not a file') })
   })
 })

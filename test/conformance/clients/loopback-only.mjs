@@ -1,8 +1,9 @@
-// Loaded before a client: a connection to any host but this one is refused and told (RC-05). What is refused here would
-// otherwise be a look-up of a cloud's address, with the token behind it.
+// Loaded before a client: a connection to any host but this one, and those that its URL names, is refused and told (RC-05).
+// What is refused here would otherwise be a look-up of a cloud's address, with the token behind it.
 import { Socket } from 'node:net'
 
-const local = new Set(['127.0.0.1', 'localhost', '::1'])
+const named = new URL(import.meta.url).searchParams.getAll('also')
+const local = new Set(['127.0.0.1', 'localhost', '::1', ...named])
 const connect = Socket.prototype.connect
 Socket.prototype.connect = function guarded(...args) {
   const [first] = Array.isArray(args[0]) ? args[0] : args
