@@ -236,6 +236,19 @@ describe('calls', () => {
     expect(() => libc.poke(0n, Buffer.alloc(1))).toThrow('null pointer')
   })
 
+  it('memory that was freed goes back to the system', () => {
+    const filled = new Uint8Array(65_536).fill(1)
+    const blocks = Array.from({ length: 1000 }, () => libc.calloc(1, filled.length))
+    for (const block of blocks) libc.poke(block, filled)
+    // Above the others, it keeps free() from giving them back by itself.
+    const last = libc.calloc(1, 65_536)
+    for (const block of blocks) libc.free(block)
+    const before = process.memoryUsage.rss()
+    libc.trimMemory()
+    expect(before - process.memoryUsage.rss()).toBeGreaterThan(30_000_000)
+    libc.free(last)
+  })
+
   it('peek refuses a null pointer and no bytes (NAT-05)', () => {
     expect(() => libc.peek(0n, 8)).toThrow('null pointer')
     expect(() => libc.peek(4096n, 0)).toThrow(TypeError)

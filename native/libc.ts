@@ -1,3 +1,4 @@
+import { AttestdError } from '../src/base/errors.ts'
 import { type CArguments, type CType, type NativeFunction, type NativeLibrary, openLibrary } from './ffi.ts'
 
 /**
@@ -124,6 +125,17 @@ function foreignMemory(library: NativeLibrary) {
   }
 }
 
+/** `malloc_trim`; other C libraries than glibc give freed memory back by themselves. */
+function trimming(library: NativeLibrary): () => void {
+  try {
+    const trim = library.bind('malloc_trim', 'i32', ['size'])
+    return () => void trim(0)
+  } catch (error) {
+    if (error instanceof AttestdError && error.code === 'NATIVE_SYMBOL_MISSING') return () => undefined
+    throw error
+  }
+}
+
 /**
  * Binds the functions of the running process's C library. Throws `NATIVE_UNAVAILABLE` where native code cannot
  * be called. Functions that end in `Later` may block; every other returns at once, and is used in no way in which it
@@ -148,6 +160,8 @@ export function loadLibc() {
     /** Ends the process: no handler runs, and no thread is waited for that hangs in a call. */
     exitNow: library.bind('_exit', 'void', ['i32']),
     prctl: reporting(library.bind('prctl', 'i32', ['i32', 'u64', 'u64', 'u64', 'u64'])),
+    /** Gives memory that C has freed back to the system; takes some milliseconds. */
+    trimMemory: trimming(library),
     ...foreignMemory(library),
   }
 }

@@ -1,7 +1,7 @@
 import { MalformedError } from '../base/errors.ts'
 import type { HistoryEntry } from '../registry/appraisal-history.ts'
 import type { EnrolmentRecord } from '../registry/enrolment-record.ts'
-import { parseImaCheckpoint } from '../verifier/index.ts'
+import { parseImaCheckpoint } from '../verifier/ima/checkpoint.ts'
 import type { TpmCounters } from '../verifier/tpm/inputs.ts'
 
 /** Counters as the admin socket tells them; `clock` in decimal digits, for it has 64 bits. */

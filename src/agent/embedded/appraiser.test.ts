@@ -33,8 +33,8 @@ const answering = threadThat('port.postMessage({ id: job.id, value: { evidence: 
 const silent = threadThat('')
 const opened: Appraiser[] = []
 
-function open(entry: URL): Appraiser {
-  const appraiser = createWorkerAppraiser(entry)
+function open(entry: URL, rested?: () => void): Appraiser {
+  const appraiser = createWorkerAppraiser({ entry, ...(rested && { rested }) })
   opened.push(appraiser)
   return appraiser
 }
@@ -105,13 +105,16 @@ describe('an appraiser in a thread', () => {
 
   it('ends its thread after 20 seconds without a job, and takes the next one with a new thread', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
-    const appraiser = open(answering)
+    const rested = vi.fn()
+    const appraiser = open(answering, rested)
     expect(await appraiser.appraise(evidence, inputs)).toMatchObject({ jobs: 1 })
     vi.advanceTimersByTime(19_999)
     expect(await appraiser.appraise(evidence, inputs)).toMatchObject({ jobs: 2 })
     vi.advanceTimersByTime(19_999)
     expect(await appraiser.appraise(evidence, inputs)).toMatchObject({ jobs: 3 })
+    expect(rested).not.toHaveBeenCalled()
     vi.advanceTimersByTime(20_000)
+    await expect.poll(() => rested.mock.calls.length).toBe(1)
     expect(await appraiser.appraise(evidence, inputs)).toMatchObject({ jobs: 1 })
   })
 

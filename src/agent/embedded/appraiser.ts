@@ -78,15 +78,24 @@ interface Waiting {
   readonly timer: NodeJS.Timeout
 }
 
+export interface WorkerAppraiserOptions {
+  /** The compiled `appraisal-worker`. */
+  readonly entry?: URL
+  /** Called when the thread has ended because there was nothing to do. */
+  readonly rested?: () => void
+}
+
 class WorkerAppraiser implements Appraiser {
   #entry: URL
+  #rested: () => void
   #worker: Worker | undefined
   #waiting = new Map<number, Waiting>()
   #next = 1
   #idle: NodeJS.Timeout | undefined
 
-  constructor(entry: URL) {
+  constructor({ entry, rested }: Required<WorkerAppraiserOptions>) {
     this.#entry = entry
+    this.#rested = rested
   }
 
   appraise(evidence: GuestEvidence, inputs: GuestInputs, question?: PolicyQuestion): Promise<JudgedGuest> {
@@ -169,7 +178,7 @@ class WorkerAppraiser implements Appraiser {
     this.#idle = setTimeout(() => {
       const worker = this.#worker
       this.#worker = undefined
-      void worker?.terminate()
+      void worker?.terminate().then(this.#rested)
     }, longestIdleMs).unref()
   }
 
@@ -186,7 +195,10 @@ class WorkerAppraiser implements Appraiser {
   }
 }
 
-/** Appraises in a worker thread. `entry` is the compiled `appraisal-worker`; the thread starts with the first job and ends when there is none for long. */
-export function createWorkerAppraiser(entry = new URL('./appraisal-worker.js', import.meta.url)): Appraiser {
-  return new WorkerAppraiser(entry)
+/** Appraises in a worker thread, which starts with the first job and ends when there is none for long. */
+export function createWorkerAppraiser({
+  entry = new URL('./appraisal-worker.js', import.meta.url),
+  rested = () => undefined,
+}: WorkerAppraiserOptions = {}): Appraiser {
+  return new WorkerAppraiser({ entry, rested })
 }

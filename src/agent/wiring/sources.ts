@@ -92,7 +92,7 @@ const mostDeviceJobs = 64
 export function wireSources(parts: SourceParts): SourceFactory {
   const { host, log, guest: wired, issuing, appraisals, ledger, store } = parts
   const { clock, random } = host
-  const appraiser = createWorkerAppraiser()
+  const appraiser = createWorkerAppraiser({ rested: () => host.libc?.trimMemory() })
   const challenges = new Challenges({ clock, random })
   const stop = new AbortController()
   const turns = new FairTurns({
