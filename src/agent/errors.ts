@@ -144,6 +144,12 @@ export const agentErrors = declareErrors({
     remedy:
       'compare what was expected with what was found; attestd policy explain shows why a policy answers as it does',
   },
+  POLICY_COMPILED: {
+    kind: 'configuration',
+    title: 'this command works on the text of a policy, and a Rego bundle has none',
+    remedy:
+      'attestd policy check, test, run, explain, hash and inspect take bundles; lay out and review the Rego source with opa',
+  },
   POLICY_UNFORMATTED: {
     kind: 'distrusted',
     title: 'a policy is not in the one layout',

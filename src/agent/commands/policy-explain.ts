@@ -6,22 +6,29 @@ import { parseEvidenceDocument } from '../evidence-document.ts'
 import { readInput } from '../input-file.ts'
 import { readClaimsFile, readCustomClaims } from '../policy-tools/claims-file.ts'
 import { type PresentedEvidence, presentEvidence } from '../policy-tools/claims-of-evidence.ts'
-import { readPolicySource, requireOneStandardInput, requirePolicy } from '../policy-tools/policy-source.ts'
+import {
+  type PolicySource,
+  readPolicyFile,
+  requireOneStandardInput,
+  requirePolicy,
+} from '../policy-tools/policy-source.ts'
 import { explanationDocument, renderExplanation } from '../presentation/policy-explanation.ts'
 import { exactJson } from '../presentation/policy-values.ts'
 import type { CommandIo } from '../presentation/terminal.ts'
 import { withQuestionOptions } from './appraise-options.ts'
 import { type AppraiseOptions, questionOf } from './appraise-question.ts'
-import { profileOption } from './policy-options.ts'
+import { explainBundle } from './policy-bundle.ts'
+import { type BundleOptions, profileOption, withBundleOptions } from './policy-options.ts'
 
 export interface EvidenceOptions extends AppraiseOptions {
   readonly evidence: string
   readonly customClaims?: string
 }
 
-interface ExplainOptions extends Omit<EvidenceOptions, 'evidence'> {
+export interface ExplainOptions extends Omit<EvidenceOptions, 'evidence'>, BundleOptions {
   readonly evidence?: string
   readonly claims?: string
+  readonly input?: string
   readonly profile: PolicyProfile
   readonly lenient?: boolean
 }
@@ -33,7 +40,8 @@ export async function presentedEvidence(options: EvidenceOptions): Promise<Prese
   return presentEvidence(evidence, await questionOf(options, evidence), custom)
 }
 
-async function claimsOf({ claims, evidence, ...options }: ExplainOptions): Promise<readonly GivenClaim[]> {
+async function claimsOf({ claims, evidence, input, ...options }: ExplainOptions): Promise<readonly GivenClaim[]> {
+  if (input !== undefined) throw agentErrors.error('USAGE', '--input is for Rego bundles: a text is asked about claims')
   if (claims !== undefined && evidence !== undefined) {
     throw agentErrors.error('USAGE', '--claims and --evidence contradict each other: what is the policy asked about?')
   }
@@ -48,24 +56,31 @@ function acceptedClaims(given: readonly GivenClaim[]): readonly Claim[] {
   return 'claims' in accepted ? accepted.claims : []
 }
 
+async function explainText(source: PolicySource, options: ExplainOptions, io: CommandIo): Promise<void> {
+  const policy = requirePolicy(source, options)
+  const given = await claimsOf(options)
+  const evaluation = evaluatePolicy(policy, given, { profile: options.profile, trace: true })
+  if (options.json) io.out(exactJson(explanationDocument(evaluation)))
+  else io.out(renderExplanation({ source, policy, evaluation, claims: acceptedClaims(given) }, io))
+}
+
 /** `attestd policy explain FILE`: which rule matched which claim, and what a denial would take (POL-820). */
 export function policyExplainCommand(io: CommandIo): Command {
   const command = new Command('explain')
     .description('evaluate a policy on claims or evidence, and say on one page why it answers as it does')
-    .argument('<file>', 'the policy, - for standard input')
+    .argument('<file>', 'the policy, text or Rego bundle, - for standard input')
     .option('--claims <file>', 'JSON array of claims {type, value, issuer}, as in test files')
     .option('--evidence <file>', 'evidence to be appraised as by `attestd appraise`, with its options')
+    .option('--input <file>', 'bundles: an input document, a JSON object, in place of evidence')
     .option('--custom-claims <file>', 'with --evidence: what the guest says of itself, a JSON array of {name, value}')
     .addOption(profileOption())
     .option('--lenient', 'accept words in the wrong case')
     .option('--json', 'print the trace as a JSON object')
-  return withQuestionOptions(command).action(async (file: string, options: ExplainOptions) => {
-    requireOneStandardInput([file, options.claims, options.evidence, options.customClaims])
-    const source = await readPolicySource(file)
-    const policy = requirePolicy(source, options)
-    const given = await claimsOf(options)
-    const evaluation = evaluatePolicy(policy, given, { profile: options.profile, trace: true })
-    if (options.json) io.out(exactJson(explanationDocument(evaluation)))
-    else io.out(renderExplanation({ source, policy, evaluation, claims: acceptedClaims(given) }, io))
+  return withQuestionOptions(withBundleOptions(command)).action(async (file: string, options: ExplainOptions) => {
+    const { claims, evidence, input, customClaims, regoReferences } = options
+    requireOneStandardInput([file, claims, evidence, input, customClaims, regoReferences])
+    const source = await readPolicyFile(file)
+    const present = (path: string) => presentedEvidence({ ...options, evidence: path })
+    await (source.compiled ? explainBundle(source, options, present, io) : explainText(source, options, io))
   })
 }

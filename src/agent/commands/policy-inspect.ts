@@ -2,7 +2,8 @@ import { Command } from 'commander'
 import { AttestdError } from '../../base/errors.ts'
 import { acceptPolicy, inspectPolicyUpload, parsePolicy } from '../../policies/index.ts'
 import { agentErrors } from '../errors.ts'
-import { readPolicySource } from '../policy-tools/policy-source.ts'
+import { type PolicySource, readPolicyFile } from '../policy-tools/policy-source.ts'
+import { bundleDocument, renderBundleParts } from '../presentation/policy-bundle.ts'
 import { inspectionDocument, type JudgedUpload, renderInspection } from '../presentation/policy-inspection.ts'
 import type { CommandIo } from '../presentation/terminal.ts'
 import { readCertificates } from '../wiring/trust-files.ts'
@@ -36,15 +37,29 @@ async function judge(upload: Uint8Array, { signer }: InspectOptions): Promise<Ju
   return { ...inspection, problems, diagnostics: policy === null ? [] : (parsePolicy(policy).diagnostics ?? []) }
 }
 
+async function inspectCompiled(source: PolicySource, { signer, json }: InspectOptions, io: CommandIo): Promise<void> {
+  if (signer !== undefined) throw agentErrors.error('USAGE', `--signer is for texts: ${source.file} is a Rego bundle`)
+  const { inspectBundle } = await import('../policy-tools/examine-bundle.ts')
+  const inspected = await inspectBundle(source)
+  io.out(json ? `${JSON.stringify(bundleDocument(inspected))}\n` : renderBundleParts(inspected, io))
+  const { problem } = inspected
+  if (problem !== null) {
+    throw agentErrors.error('POLICY_REFUSED', `${source.file}: ${problem.code}`, { remedy: problem.remedy })
+  }
+}
+
 /** `attestd policy inspect FILE`: what is in a policy JWS, of which nothing is trusted (POL-701 to POL-707). */
 export function policyInspectCommand(io: CommandIo): Command {
   return new Command('inspect')
-    .description('decode a policy JWS without trusting it, and say what a strict verifier would refuse')
-    .argument('<file>', 'the JWS, or policy text, - for standard input')
+    .description(
+      'decode a policy JWS or a Rego bundle without trusting it, and say what a strict verifier would refuse',
+    )
+    .argument('<file>', 'the JWS, policy text or Rego bundle, - for standard input')
     .option('--signer <file...>', 'certificates of trusted signers: judge it as a verifier does that has these')
     .option('--json', 'print it as a JSON object')
     .action(async (file: string, options: InspectOptions) => {
-      const source = await readPolicySource(file)
+      const source = await readPolicyFile(file)
+      if (source.compiled) return inspectCompiled(source, options, io)
       const judged = await judge(source.bytes, options)
       if (options.json) io.out(`${JSON.stringify(inspectionDocument(judged))}\n`)
       else io.out(renderInspection(judged, source.file, io))

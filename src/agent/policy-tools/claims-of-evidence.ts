@@ -1,4 +1,10 @@
-import { type Claim, type CustomClaim, type EvidenceKind, presentClaims } from '../../policies/index.ts'
+import {
+  type Claim,
+  type CustomClaim,
+  type EvidenceKind,
+  presentClaims,
+  type VerifiedTrees,
+} from '../../policies/index.ts'
 import { verifiedClaims } from '../../verifier/index.ts'
 import { agentErrors } from '../errors.ts'
 import type { EvidenceDocument } from '../evidence-document.ts'
@@ -9,6 +15,9 @@ import type { OfflineQuestion } from '../offline/question.ts'
 export interface PresentedEvidence {
   readonly appraisal: OfflineAppraisal
   readonly claims: readonly Claim[]
+  /** What bundles are given, and when: milliseconds since the epoch. */
+  readonly trees: VerifiedTrees
+  readonly at: number
   /** `ima` is among them if its log was compared with reference values: a default policy asks that of it. */
   readonly kinds: readonly EvidenceKind[]
 }
@@ -52,5 +61,6 @@ export function presentEvidence(
     simulator: false,
     documents: true,
   })
-  return { appraisal, claims: presentClaims(trees, { custom }), kinds: kindsOf(appraisal, question) }
+  const claims = presentClaims(trees, { custom })
+  return { appraisal, claims, trees, at: question.now, kinds: kindsOf(appraisal, question) }
 }

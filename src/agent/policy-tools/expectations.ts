@@ -1,5 +1,6 @@
 import { acceptIncomingClaims, type Claim, type Evaluation, type PolicyDiagnostic } from '../../policies/index.ts'
 import { type ExactJson, isExactObject } from './claims-file.ts'
+import type { BundleProblem } from './examine-bundle.ts'
 import type { ExpectedEvaluation, ExpectedLints, ExpectedLoad } from './test-file.ts'
 
 /** Something that is not as expected. */
@@ -45,6 +46,18 @@ export function loadMismatches(expected: ExpectedLoad, [first]: readonly PolicyD
     ...lacking('load.expectedIncludes', expected.expectedIncludes, first.expected),
     ...lacking('load.hintIncludes', expected.hintIncludes, first.hint ?? ''),
     ...lacking('load.messageIncludes', expected.messageIncludes, first.message),
+  ]
+}
+
+/** The same of a bundle: `id` is the code of an error, and there are no lines. */
+export function bundleLoadMismatches(expected: ExpectedLoad, problem: BundleProblem | null): readonly Mismatch[] {
+  const found = problem === null ? 'ok' : 'rejected'
+  const says = problem === null ? '' : ` (${problem.code}: ${problem.message})`
+  if (found !== expected.status) return [{ what: 'load.status', expected: expected.status, found: found + says }]
+  if (problem === null) return []
+  return [
+    ...differing('load.id', expected.id, problem.code),
+    ...lacking('load.messageIncludes', expected.messageIncludes, problem.message),
   ]
 }
 

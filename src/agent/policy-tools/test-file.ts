@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { MalformedError } from '../../base/errors.ts'
 import { type EvidenceKind, evidenceKinds } from '../../policies/index.ts'
+import { trustNames } from '../../policies/rego/trust-claims.ts'
 import type { PolicyProfile } from '../../policies/reserved-claims.ts'
 import { readInput } from '../input-file.ts'
 import { type ExactJson, parseExactJson } from './claims-file.ts'
@@ -95,6 +96,8 @@ const run = z.strictObject({
   evidence: z.string().optional(),
   appraise: question.optional(),
   customClaims: exact.optional(),
+  /** In place of evidence, for a Rego bundle: its input document. */
+  input: exact.optional(),
   expect: expectedEvaluation,
 })
 
@@ -112,6 +115,13 @@ const test = z
     mode: z.enum(['strict', 'lenient']).default('strict'),
     profile: z.enum(profiles).default('attestd'),
     kinds: z.array(z.enum(evidenceKinds)).default([]),
+    /** As in the configuration beside a bundle. */
+    rego: z
+      .strictObject({
+        require: z.array(z.enum(trustNames)).min(1).optional(),
+        references: z.record(z.string(), z.json()).optional(),
+      })
+      .optional(),
     expect: z
       .strictObject({
         load: load.default({ status: 'ok' }),

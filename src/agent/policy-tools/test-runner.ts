@@ -3,6 +3,7 @@ import { parseText, samePublicBytes } from '../../base/bytes.ts'
 import { AttestdError, MalformedError } from '../../base/errors.ts'
 import {
   defaultPolicies,
+  type Evaluation,
   type GivenClaim,
   lintPolicy,
   type ParsedPolicy,
@@ -12,13 +13,14 @@ import {
   policyHash,
 } from '../../policies/index.ts'
 import type { Policy } from '../../policies/language/syntax.ts'
+import { isCompiledPolicy } from '../../policies/rego/bundle-form.ts'
 import { type AppraiseOptions, questionOf } from '../commands/appraise-question.ts'
 import { parseEvidenceDocument } from '../evidence-document.ts'
 import { readInput } from '../input-file.ts'
 import { requireClaim } from './claims-file.ts'
-import { presentEvidence } from './claims-of-evidence.ts'
+import { type PresentedEvidence, presentEvidence } from './claims-of-evidence.ts'
 import { evaluationMismatches, lintMismatches, loadMismatches, type Mismatch } from './expectations.ts'
-import { readPolicySource } from './policy-source.ts'
+import { inputInvalid, readPolicyFile } from './policy-source.ts'
 import type { PolicyTest, PolicyTestFile, PolicyTestRun, RunQuestion } from './test-file.ts'
 
 /** A mismatch and where: `run` counts from 1; null for what is expected of the policy itself. */
@@ -63,7 +65,7 @@ function shippedText(name: string): Uint8Array {
 
 async function policyBytes(test: PolicyTest, place: Place): Promise<Uint8Array> {
   const { policy, policyText, policyBase64, generate, shippedPolicy } = test
-  if (policy !== undefined) return (await readPolicySource(place.beside(policy, 'policy'))).bytes
+  if (policy !== undefined) return (await readPolicyFile(place.beside(policy, 'policy'))).bytes
   if (policyBase64 !== undefined) return parseText(policyBase64, 'base64', 'policyBase64')
   if (shippedPolicy !== undefined) return shippedText(shippedPolicy)
   return new TextEncoder().encode(policyText ?? (generate === undefined ? '' : generatedText(generate)))
@@ -99,12 +101,15 @@ function appraiseOptions(question: RunQuestion, place: Place): AppraiseOptions {
   return { ...Object.fromEntries(given), ...Object.fromEntries(lists), ...one }
 }
 
-async function evidenceClaims(run: PolicyTestRun, place: Place): Promise<readonly GivenClaim[]> {
-  if (run.evidence === undefined) return []
-  const evidence = parseEvidenceDocument(await readInput(place.beside(run.evidence, 'evidence')))
+async function presentedOf(run: PolicyTestRun, evidenceFile: string, place: Place): Promise<PresentedEvidence> {
+  const evidence = parseEvidenceDocument(await readInput(place.beside(evidenceFile, 'evidence')))
   const question = await questionOf(appraiseOptions(run.appraise ?? {}, place), evidence)
   const custom = run.customClaims === undefined ? [] : parseCustomClaims(JSON.parse(JSON.stringify(run.customClaims)))
-  return presentEvidence(evidence, question, custom).claims
+  return presentEvidence(evidence, question, custom)
+}
+
+async function evidenceClaims(run: PolicyTestRun, place: Place): Promise<readonly GivenClaim[]> {
+  return run.evidence === undefined ? [] : (await presentedOf(run, run.evidence, place)).claims
 }
 
 /** A generated claim stands in front, then those of evidence, then those that are written out. */
@@ -118,32 +123,56 @@ async function claimsOf(run: PolicyTestRun, place: Place): Promise<readonly Give
   return [...generated, ...(await evidenceClaims(run, place)), ...written]
 }
 
-async function runMismatches(run: PolicyTestRun, prepared: PreparedPolicy, place: Place): Promise<readonly Mismatch[]> {
+/** Mismatches of one run; evidence that is not affirmed is one, for no policy is asked about it. */
+async function mismatchesOf(run: PolicyTestRun, evaluate: () => Promise<Evaluation>): Promise<readonly Mismatch[]> {
   try {
-    const claims = await claimsOf(run, place)
-    return evaluationMismatches(run.expect, prepared.evaluate(claims))
+    return evaluationMismatches(run.expect, await evaluate())
   } catch (error) {
     if (!(error instanceof AttestdError) || error.code !== 'NOT_AFFIRMED') throw error
     return [{ what: 'evidence', expected: 'affirmed', found: error.message }]
   }
 }
 
-async function runProblems(test: PolicyTest, policy: Policy, place: Place): Promise<TestProblem[]> {
-  const prepared = new PreparedPolicy(policy, { profile: test.profile })
+async function problemsOfRuns(
+  test: PolicyTest,
+  evaluate: (run: PolicyTestRun) => Promise<Evaluation>,
+): Promise<TestProblem[]> {
   const problems: TestProblem[] = []
   for (const [at, run] of test.runs.entries()) {
-    const found = await runMismatches(run, prepared, place)
+    const found = await mismatchesOf(run, () => evaluate(run))
     problems.push(...found.map((each) => ({ ...each, run: at + 1, note: run.note ?? null })))
   }
   return problems
 }
 
+function runProblems(test: PolicyTest, policy: Policy, place: Place): Promise<TestProblem[]> {
+  const prepared = new PreparedPolicy(policy, { profile: test.profile })
+  return problemsOfRuns(test, async (run) => {
+    if (run.input !== undefined) throw inputInvalid(`${place.label}: input`, 'is for Rego bundles')
+    return prepared.evaluate(await claimsOf(run, place))
+  })
+}
+
+const ofThePolicy = (found: readonly Mismatch[]): TestProblem[] =>
+  found.map((each) => ({ ...each, run: null, note: null }))
+
+async function bundleProblems(test: PolicyTest, bytes: Uint8Array, place: Place): Promise<readonly TestProblem[]> {
+  const { openTestedBundle } = await import('./bundle-tests.ts')
+  const present = (run: PolicyTestRun, evidence: string) => presentedOf(run, evidence, place)
+  await using tested = await openTestedBundle(test, { file: place.label, bytes }, present)
+  const { evaluate } = tested
+  return [...ofThePolicy(tested.mismatches), ...(evaluate === null ? [] : await problemsOfRuns(test, evaluate))]
+}
+
 async function runTest(test: PolicyTest, place: Place): Promise<Omit<TestResult, 'file'>> {
   const bytes = await policyBytes(test, place)
+  const head = { name: test.name, runs: test.runs.length }
+  if (isCompiledPolicy(bytes)) return { ...head, problems: await bundleProblems(test, bytes, place) }
+  if (test.rego !== undefined) throw inputInvalid(`${place.label}: rego`, 'is for Rego bundles')
   const parsed = parsePolicy(bytes, { lenient: test.mode === 'lenient' })
-  const own = policyMismatches(test, bytes, parsed).map((each) => ({ ...each, run: null, note: null }))
+  const own = ofThePolicy(policyMismatches(test, bytes, parsed))
   const ofRuns = parsed.policy === undefined ? [] : await runProblems(test, parsed.policy, place)
-  return { name: test.name, runs: test.runs.length, problems: [...own, ...ofRuns] }
+  return { ...head, problems: [...own, ...ofRuns] }
 }
 
 /**

@@ -45,7 +45,8 @@ export interface BundleReading {
   readonly parse?: (unpacked: UnpackedBundle) => Promise<RegoBundle> | RegoBundle
 }
 
-async function unpackedForm(bytes: Uint8Array, path: string): Promise<UnpackedBundle> {
+/** Says what a file is and unpacks it. Throws `REGO_SOURCE` and `REGO_BUNDLE_UNREADABLE`. */
+export async function unpackedForm(bytes: Uint8Array, path: string): Promise<UnpackedBundle> {
   const form = formOfBundle(bytes, path)
   if (form === 'bare') return { form, bytes }
   if (form === 'packed') return { form, bytes: await unpacked(bytes) }

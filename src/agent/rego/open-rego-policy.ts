@@ -202,3 +202,14 @@ export async function openRegoPolicy(config: RegoPolicyConfig, engine: RegoEngin
     throw error
   }
 }
+
+/**
+ * Refuses a policy that needs functions which no policy gets: every verdict of it would be *error* (POL-963). Throws
+ * `REGO_FUNCTION_ABSENT`, and closes it.
+ */
+export async function requireOffered(policy: RegoPolicy): Promise<RegoPolicy> {
+  const { notOffered } = policy
+  if (notOffered.length === 0) return policy
+  await policy[Symbol.asyncDispose]()
+  throw regoErrors.error('REGO_FUNCTION_ABSENT', `the policy needs ${notOffered.join(', ')}`)
+}

@@ -1,11 +1,10 @@
 import { AttestdError } from '../../base/errors.ts'
 import type { JsonObject } from '../../base/json.ts'
 import { bundleLimits } from '../../policies/rego/bundle.ts'
-import { regoErrors } from '../../policies/rego/errors.ts'
 import { readGuardedFile } from '../configuration/read.ts'
 import type { Configuration } from '../configuration/schema.ts'
 import type { BundledPolicy } from '../embedded/appraisal-policies.ts'
-import { openRegoPolicy, type RegoEngine, type RegoPolicy } from '../rego/open-rego-policy.ts'
+import { openRegoPolicy, type RegoEngine, type RegoPolicy, requireOffered } from '../rego/open-rego-policy.ts'
 import { parseInThread } from '../rego/parse-in-thread.ts'
 
 /** One entry of `policies.files`. */
@@ -15,13 +14,6 @@ export type PolicyFile = NonNullable<Configuration['policies']>['files'][number]
 export type BundleEngine = Pick<RegoEngine, 'locate' | 'entry'>
 
 const read = (path: string) => readGuardedFile(path, bundleLimits.file)
-
-async function requireOffered(policy: RegoPolicy): Promise<RegoPolicy> {
-  const { notOffered } = policy
-  if (notOffered.length === 0) return policy
-  await policy[Symbol.asyncDispose]()
-  throw regoErrors.error('REGO_FUNCTION_ABSENT', `the policy needs ${notOffered.join(', ')}`)
-}
 
 /** What decides beside the bundle, as it is opened. */
 function settingsOf({ references = {} }: PolicyFile, { required, entrypoints }: RegoPolicy): JsonObject {
