@@ -21,6 +21,9 @@ const lintTitles: Readonly<Record<string, string>> = {
   L19: 'condition that cannot hold, or rule that stands twice',
   L20: 'claim or property that does not exist for this evidence',
   L21: 'query built from text of the evidence',
+  L22: 'property set where it has no effect any more',
+  L23: 'line that ends elsewhere than it is shown to',
+  L24: 'character that changes the order in which text is shown',
 }
 
 const groups: readonly (readonly [below: number, title: string])[] = [

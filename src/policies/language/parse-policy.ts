@@ -17,6 +17,8 @@ export interface ParsePolicyOptions {
 export type ParsedPolicy =
   | {
       readonly policy: Policy
+      /** As it was decoded, a byte order mark included. */
+      readonly text: string
       /** In text order. */
       readonly comments: readonly PolicyComment[]
       /** L18, in lenient mode. */
@@ -25,6 +27,7 @@ export type ParsedPolicy =
     }
   | {
       readonly policy?: never
+      readonly text?: never
       readonly comments?: never
       readonly warnings?: never
       /** At least one, in text order; the first is the one that the specification fixes (POL-804). */
@@ -53,5 +56,5 @@ export function parsePolicy(input: string | Uint8Array, options: ParsePolicyOpti
   const policy = policyOf(reader, limits)
   const { errors, warnings } = reader.findings
   if (errors.length > 0 || policy === null) return { diagnostics: errors }
-  return { policy, comments: reader.comments, warnings }
+  return { policy, text: source.text, comments: reader.comments, warnings }
 }

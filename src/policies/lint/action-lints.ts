@@ -79,10 +79,22 @@ function* lintProperty({ rule: { action }, facts: { kinds }, bound }: RuleView):
   }
 }
 
+/** They are looked at behind configurationrules, before any other rule runs (POL-428). */
+const earlyProperties: ReadonlySet<string> = new Set(['required_pcr_mask', 'require_valid_aik_cert'])
+
+/** L22: whoever wrote it believes that registers or keys are asked for, and nothing is. */
+function* lintLateProperty({ section, rule: { action }, bound }: RuleView): Generator<LintFinding> {
+  const name = action.kind === 'issueproperty' && section === 'issuancerules' ? writtenType(action, bound) : null
+  if (name === null || !earlyProperties.has(name)) return
+  const message = `the property ${shownName(name)} has no effect here: evidence was compared with it before this rule runs`
+  yield { id: 'L22', span: action.span, message, hint: 'move the rule to configurationrules', found: name }
+}
+
 export const actionLints: readonly RuleLint[] = [
   lintReadOnly,
   lintIssueInAuthorization,
   lintUnconditional,
   lintReserved,
   lintProperty,
+  lintLateProperty,
 ]

@@ -34,6 +34,16 @@ export const lintRules = {
     title: 'a claim or property does not exist for the evidence that the policy is about, or has no effect',
   },
   L21: { severity: 'warning', title: 'a query is built from text that the guest or the attester chooses' },
+  // Beyond the list of section 11.
+  L22: {
+    severity: 'warning',
+    title: 'a property is set in issuancerules, where it is too late for it to have an effect',
+  },
+  L23: {
+    severity: 'warning',
+    title: 'a line ends where programs do not show an end, or seems to end where it does not',
+  },
+  L24: { severity: 'warning', title: 'a character changes the order in which programs show the text' },
 } as const satisfies Readonly<Record<string, { readonly severity: Severity; readonly title: string }>>
 
 export type LintId = keyof typeof lintRules

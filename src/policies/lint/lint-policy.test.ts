@@ -271,6 +271,15 @@ const issuanceCases: Readonly<Record<string, readonly Case[]>> = {
     [`=> issueproperty(type="x-ms-sgx-tcbidentifier", value="a");`, true, { kinds: ['tdx'] }],
     [`=> issueproperty(type="omit_x5c", value=true);`, false, { kinds: ['tdx'] }],
   ],
+  L22: [
+    [`=> issueproperty(type="required_pcr_mask", value=255);`, true],
+    [`=> issueproperty(type="required_pcr_mask", value=255);`, true, { kinds: ['tpm'] }],
+    [`=> issueproperty(value=false, type="require_valid_aik_cert");`, true],
+    [`c:[type=="required_pcr_mask", ${service}] => issueproperty(claim=c);`, true],
+    [`=> issueproperty(type="omit_x5c", value=true);`, false],
+    [`=> issueproperty(type="report_validity_in_minutes", value=5);`, false],
+    [`=> issue(type="required_pcr_mask", value=255);`, false],
+  ],
   L21: [
     [
       `${events} && n:[type=="runtime.data"] => add(type="x", value=JmesPath(c.value, AppendString("a", n.value)));`,
@@ -325,6 +334,53 @@ describe('each rule of section 11', () => {
     '%s %s: %s',
     (id, said, _rules, text, options) => expect(found(text, id, options)).toBe(said === 'is told'),
   )
+})
+
+describe('a text that reads other than it evaluates', () => {
+  const safe = `[${debug}, value==true, ${service}] => deny();`
+  const lexical = (rules: string) =>
+    lintText(authorization(rules))
+      .filter(({ id }) => id === 'L23' || id === 'L24')
+      .map(({ id, line, column, length }) => `${id} ${line}:${column}+${length}`)
+
+  it('ends lines with a lone CR: what is shown as one comment is a rule (L23)', () => {
+    const hidden = lintText(authorization(`// checked by two\r${safe} // of us`))
+    expect(
+      hidden.filter(({ id }) => id === 'L23').map(({ line, column, length }) => `${line}:${column}+${length}`),
+    ).toEqual(['3:18+0'])
+    expect(lexical(`${safe}\r\n${safe.replace('debug', 'perfmon')}\n`)).toEqual([])
+    expect(lexical(`//\r//\r//\r\n`)).toEqual(['L23 3:3+0'])
+    const classic = authorization(safe).replaceAll('\n', '\r')
+    expect(places(classic, 'L23')).toEqual(['1:13+0'])
+  })
+
+  it.each(['\u2028', '\u2029', '\u0085', '\u000b', '\u000c'])('seems to end a comment with %j (L23)', (end) => {
+    expect(lexical(`// old${end}${safe}`)).toEqual(['L23 3:7+1'])
+  })
+
+  it.each(Array.from('\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069'))(
+    'is shown in another order by %j, in comments and strings (L24)',
+    (mark) => {
+      expect(lexical(`// 漢😀 ${mark} ${mark}`)).toEqual(['L24 3:7+1'])
+      expect(lexical(`${safe}\n[type=="a${mark}b", ${service}] => deny();`)).toEqual(['L24 4:10+1'])
+    },
+  )
+
+  it('is told by name, once a line, whatever its length (L24)', () => {
+    const [finding] = lintText(authorization(`// \u202e`)).filter(({ id }) => id === 'L24')
+    expect(finding).toMatchObject({
+      severity: 'warning',
+      path: 'lexer',
+      found: 'U+202E RIGHT-TO-LEFT OVERRIDE',
+      hint: 'delete it',
+    })
+    expect(lexical(`// ${'\u2066'.repeat(9000)}`)).toHaveLength(1)
+    expect(places(`\ufeffversion=1.2; // \u202e\nauthorizationrules {};`, 'L24')).toEqual(['1:17+1'])
+  })
+
+  it('is none for letters of any script', () => {
+    expect(lexical('// שלום مرحبا 漢字 naïve \u{1f600} \u00a0\t')).toEqual([])
+  })
 })
 
 describe('where it is told', () => {

@@ -5,6 +5,7 @@ import type { ParsedPolicy } from '../language/parse-policy.ts'
 import type { Condition, Policy, Rule, SectionName } from '../language/syntax.ts'
 import type { PolicyProfile } from '../reserved-claims.ts'
 import { actionLints } from './action-lints.ts'
+import { lintCharacters } from './character-lints.ts'
 import { lintComment } from './comment-lints.ts'
 import { argumentOf, literalOf } from './condition-facts.ts'
 import { lintConditions } from './condition-lints.ts'
@@ -109,11 +110,12 @@ const order = (left: PolicyDiagnostic, right: PolicyDiagnostic) =>
   comparePlaces(left, right) || (left.id < right.id ? -1 : left.id > right.id ? 1 : 0)
 
 /**
- * What is doubtful in a policy that parses (section 11, L01 to L21), in text order. Says nothing about any evidence: a
+ * What is doubtful in a policy that parses (section 11, and ours beyond it: L22 to L24), in text order. Says nothing about any evidence: a
  * policy without findings can still permit what it should not. Pure.
  */
 export function lintPolicy(parsed: LoadedPolicy, options: LintOptions = {}): readonly PolicyDiagnostic[] {
   const comments = parsed.comments.flatMap((comment) => lintComment(comment) ?? [])
-  const found = [...parsed.warnings, ...comments.map((one) => diagnosticOf(one, 'lexer'))]
+  const lexical = [...comments, ...lintCharacters(parsed.text)]
+  const found = [...parsed.warnings, ...lexical.map((one) => diagnosticOf(one, 'lexer'))]
   return once([...found, ...lintRules(parsed.policy, options)]).toSorted(order)
 }

@@ -26,9 +26,10 @@ describe.skipIf(!haveVectors)('the recorded lints (section 11)', () => {
     for (const { id, severity } of found) expect(severity).toBe(lintRules[id as keyof typeof lintRules].severity)
   })
 
-  it('are of every rule', () => {
+  it('are of every rule of section 11', () => {
     const ids = new Set(linted.flatMap(({ expect: { lints } }) => lints?.must ?? []).map(({ id }) => id))
-    expect([...ids].sort()).toEqual(Object.keys(lintRules))
+    // L22 and what follows is ours.
+    expect([...ids].sort()).toEqual(Object.keys(lintRules).filter((id) => id <= 'L21'))
   })
 
   it('are made for every recorded policy that loads, without an exception', () => {
