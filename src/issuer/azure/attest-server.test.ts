@@ -189,6 +189,19 @@ describe('a TD whose report data are over its runtime data (POL-910, POL-911)', 
     expect(claims).not.toHaveProperty('nonce')
   })
 
+  it('tells policies what any verifier of ours tells them of a quote alone (POL-430, POL-431)', async () => {
+    const told = ['evidence.kinds', 'tdx.eventlog_present', 'attestation.freshness', 'attestation.type', 'report_data']
+    const rules = told.map(
+      (type) => `c:[type=="${type}",issuer=="AttestationService"]=>issue(type="saw.${type}",value=c.value);`,
+    )
+    await withPolicy(`${permitAll}${rules.join('')}};`, async () => {
+      expect((await claimsOf(goodBody()))['x-ms-policy']).toEqual({
+        ...{ 'saw.evidence.kinds': 'tdx', 'saw.tdx.eventlog_present': false, 'saw.attestation.freshness': 'unbound' },
+        ...{ 'saw.attestation.type': 'tdx', 'saw.report_data': toHex(reportDataOver(data)) },
+      })
+    })
+  })
+
   it('is known by the version of the interface that published guest tools send', async () => {
     expect((await post(goodBody(), '/attest/TdxVm?api-version=2023-04-01-preview')).status).toBe(200)
     for (const query of ['', '?api-version=2020-10-01', '?api-version=2025-06-01&api-version=2025-06-01']) {

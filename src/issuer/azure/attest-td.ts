@@ -14,7 +14,7 @@ import {
   presentClaims,
 } from '../../policies/index.ts'
 import type { Appraisal } from '../../results/appraisal.ts'
-import type { QuoteAppraisal } from '../../verifier/index.ts'
+import { type QuoteAppraisal, verifiedClaims } from '../../verifier/index.ts'
 import { requireAffirmed } from '../affirmed.ts'
 import { decideExpiry, type LifetimeBound } from '../token-lifetime.ts'
 import { type AttestRequest, parseAttestRequest, reportDataFor } from './attest-request.ts'
@@ -152,24 +152,17 @@ function isTree(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Runtime data are claims only when the quote was shown to carry their hash (POL-435, POL-911). */
-function claimsFor({ claims, simulated }: TdAppraisal, { runtimeData }: AttestRequest, now: number): readonly Claim[] {
-  const tree = claims['tdx']
-  if (!isTree(tree)) throw new TypeError('only what is about a TD comes here')
-  const isBound = runtimeData !== null && tree['report_data_bound'] === true
+/**
+ * Runtime data are claims only when the quote was shown to carry their hash (POL-435, POL-911). Nobody knows here whether
+ * they are fresh (POL-912).
+ */
+function claimsFor(appraisal: TdAppraisal, { runtimeData }: AttestRequest, now: number): readonly Claim[] {
+  const alone = { ...appraisal, tdx: null, tpm: null }
+  const facts = { tee: 'tdx', freshness: 'unbound', now, simulator: false, documents: false } as const
+  const trees = verifiedClaims(alone, { tdx: null, tpm: null }, facts)
+  const isBound = runtimeData !== null && trees.tdx?.['report_data_bound'] === true
   if (runtimeData !== null && !isBound) throw new TypeError('report data were asked for and are not bound')
-  const { report_data: reportData, init_data: initData } = claims
-  return presentClaims(
-    {
-      // Nobody knows here whether the runtime data are fresh (POL-912).
-      attestation: { type: 'tdx', time: Math.floor(now / 1000), simulated: simulated !== false, freshness: 'unbound' },
-      evidence: { kinds: ['tdx'] },
-      tdx: { ...tree, eventlog_present: false },
-      ...(typeof reportData === 'string' ? { report_data: reportData } : {}),
-      ...(typeof initData === 'string' ? { init_data: initData } : {}),
-    },
-    isBound ? { runtimeData: runtimeData.bytes } : {},
-  )
+  return presentClaims(trees, isBound ? { runtimeData: runtimeData.bytes } : {})
 }
 
 function denied(why: string): Error {

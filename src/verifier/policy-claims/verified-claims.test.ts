@@ -340,6 +340,7 @@ describe.skipIf(!haveVectors)('claims of recorded machines', () => {
     expect(oneValueOf(claims, 'attester_tcb_status')).toBe('UpToDate')
     // Nothing was expected of the report data, so that they are bound to nothing.
     expect(oneValueOf(claims, 'tdx.report_data_bound')).toBe(false)
+    expect(ofQuoteAlone(quote, { collateral, trustAnchors, now, policy, reportData: 'any' })).toEqual(claims)
   })
 
   const enclaves = recordedCases().filter(({ name, expected }) => /sgx/.test(name) && expected['status'] !== undefined)
@@ -386,6 +387,13 @@ function ofTd(evidence: TdxEvidence, inputs: TdxInputs): readonly Claim[] {
   const { affirmed, findings, claims, simulated } = tdx
   const appraisal: GuestAppraisal = { ...alone, affirmed, findings, claims, simulated, tee: 'tdx', tdx }
   return presentClaims(verifiedClaims(appraisal, { tdx: evidence, tpm: null }, facts))
+}
+
+/** Of the quote of a TD that is appraised alone, as verifiers do that are sent nothing else. */
+function ofQuoteAlone(quote: Uint8Array, inputs: TdxInputs): readonly Claim[] {
+  const appraisal = appraiseQuote(quote, inputs)
+  expect(appraisal.affirmed).toBe(true)
+  return presentClaims(verifiedClaims({ ...appraisal, ...alone }, { tdx: null, tpm: null }, facts))
 }
 
 /** Of a TD in the simulator, whose registers are those to which a log leads, unless others are given. */

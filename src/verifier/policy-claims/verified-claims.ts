@@ -6,7 +6,7 @@ import type { GuestAppraisal } from '../composite/appraise-guest.ts'
 import { tdxEventsDocument, tpmEventsDocument } from './event-documents.ts'
 import { imaDocument, pcrsDocument } from './tpm-documents.ts'
 
-/** As much of an appraisal as policies are told: that of a guest, or that of the quote of an enclave with `tdx` and `tpm` null. */
+/** As much of an appraisal as policies are told: that of a guest, or that of a quote alone with `tdx` and `tpm` null. */
 export type AppraisedEvidence = Pick<GuestAppraisal, 'affirmed' | 'claims' | 'simulated' | 'tdx' | 'tpm'>
 
 /** What a policy is told of the request beside the evidence. */
@@ -31,8 +31,12 @@ const treeOf = (claims: GuestAppraisal['claims'], name: string): ClaimTree | nul
   return isTree(tree) ? tree : null
 }
 
-/** Content is named by the document of the log; here is what policies ask for most, in a form that trees have (POL-431). */
-function tdxTree({ eventlog, ...tree }: ClaimTree): ClaimTree {
+/**
+ * Content is named by the document of the log; here is what policies ask for most, in a form that trees have (POL-431). A
+ * quote that was appraised alone came without a log.
+ */
+function tdxTree({ eventlog, ...given }: ClaimTree): ClaimTree {
+  const tree = { eventlog_present: false, ...given }
   if (!isTree(eventlog)) return tree
   if (eventlog['too_long'] === true) return { ...tree, eventlog_too_long: true }
   return { ...tree, kernel_cmdline: eventlog['kernel_cmdline'] }
@@ -45,10 +49,10 @@ function tpmTree({ eventlog, ...tree }: ClaimTree): ClaimTree {
   return { ...tree, eventlog: content }
 }
 
-function kindsOf({ tdx, tpm, claims }: AppraisedEvidence): readonly EvidenceKind[] {
+function kindsOf({ claims }: AppraisedEvidence): readonly EvidenceKind[] {
   return [
-    ...(tdx === null ? [] : ['tdx' as const]),
-    ...(tpm === null ? [] : ['tpm' as const]),
+    ...(treeOf(claims, 'tdx') === null ? [] : ['tdx' as const]),
+    ...(treeOf(claims, 'tpm') === null ? [] : ['tpm' as const]),
     ...(treeOf(claims, 'ima')?.['verified'] === true ? ['ima' as const] : []),
   ]
 }
