@@ -30,7 +30,7 @@ describe('what happened between two readings (BRK-61)', () => {
     expect(compareInstants(zero, after)).toEqual(events)
   })
 
-  it('compares differences only: any offset between the clocks is fine', () => {
+  it('compares differences only: any offset between the clocks is fine (BRK-60)', () => {
     expect(compareInstants(at(1e12, 900_000, 5), at(1e12 + 10, 900_010, 15))).toEqual([])
   })
 })
@@ -57,7 +57,7 @@ describe('the watch', () => {
     expect(seen[2]).toEqual([{ kind: 'snapshot' }])
   })
 
-  it('compares with a sample at most 5 s old, so that a slow slew is no step', async () => {
+  it('compares with a sample at most 5 s old, so that a slow slew is no step (BRK-60)', async () => {
     const { clock, watch, seen } = watching()
     for (let turn = 0; turn < 10; turn++) {
       await clock.advance(5_000)

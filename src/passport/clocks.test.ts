@@ -52,6 +52,27 @@ describe('suspend (BRK-63, F13)', () => {
   })
 })
 
+describe('the sampler (BRK-60)', () => {
+  it('reads all three clocks every 5 s though nobody asks and nothing is due', async () => {
+    const rig = new BrokerRig().keepFresh()
+    await rig.clock.advance(60_000)
+    for (let turn = 1; turn <= 5; turn++) {
+      rig.clock.suspend(10_000)
+      await rig.clock.advance(5_000)
+      expect(rig.eventsOf('clock')).toHaveLength(turn)
+    }
+    await rig.stop()
+  })
+
+  it('is not waited for by who asks: the decision to serve reads them itself', async () => {
+    const rig = new BrokerRig()
+    await rig.ask()
+    rig.clock.suspend(3_600_000)
+    expect((await rig.ask({}, { timeoutMs: 1 })).served?.generation).not.toBe(1)
+    expect(rig.eventsOf('clock')).toHaveLength(1)
+  })
+})
+
 describe('steps of the wall clock (BRK-62, BRK-64, F14)', () => {
   it.each([-hour, -day, -50 * 365 * day])('set back by %i ms does not lengthen a life (I16)', async (ms) => {
     const rig = new BrokerRig()

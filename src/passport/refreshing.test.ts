@@ -138,6 +138,27 @@ describe('demand (BRK-70 to BRK-73)', () => {
     await rig.stop()
   })
 
+  it('counts uses of the key, whoever they come from: callers that live for a moment are as good as a daemon (BRK-72)', async () => {
+    const rig = new BrokerRig().keepFresh()
+    for (let turn = 0; turn < 20; turn++) {
+      const { served } = await rig.ask({}, { caller: `pid-of-its-own:${turn}` })
+      expect(served?.source).toBe(turn === 0 ? 'issued' : 'cache')
+      await rig.clock.advance(800_000)
+    }
+    await rig.stop()
+  })
+
+  it('of a caller that is gone counts once, however often it had the token (BRK-72)', async () => {
+    const refreshes = async (uses: number) => {
+      const rig = new BrokerRig().keepFresh()
+      for (let use = 0; use < uses; use++) (await rig.ask({}, { caller: 'unit:gone.service' })).leave()
+      await rig.clock.advance(3_600_000)
+      await rig.stop()
+      return rig.source.calls.length
+    }
+    expect([await refreshes(1), await refreshes(50)]).toEqual([3, 3])
+  })
+
   it('is there while somebody uses the token, however rarely within its life', async () => {
     const rig = new BrokerRig().keepFresh()
     await rig.ask()

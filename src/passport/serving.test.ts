@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { BrokerRig } from '../../test/support/broker-rig.ts'
-import { upstreamErrors } from '../../test/support/fake-token-source.ts'
+import { tokenRequest, upstreamErrors } from '../../test/support/fake-token-source.ts'
 import { passportErrors } from './errors.ts'
 
 describe('from the cache (API-90, API-91)', () => {
@@ -23,7 +23,16 @@ describe('from the cache (API-90, API-91)', () => {
     expect(served?.refreshAt).toBeLessThanOrEqual(now + 540)
   })
 
-  it('serves while a refresh hangs, and says so', async () => {
+  it('has one token for callers of any kind, and tells no source who they are (BRK-02, BRK-03)', async () => {
+    const rig = new BrokerRig()
+    const callers = ['uid:0', 'unit:a.service', 'unit:b.service', 'tcp-uid:1001']
+    const served = await Promise.all(callers.map(async (caller) => (await rig.ask({}, { caller })).served?.token))
+    expect(new Set(served).size).toBe(1)
+    // What a source is not told it cannot put into claims: the key has no caller in it.
+    expect(rig.source.calls.map(({ request }) => request)).toEqual([tokenRequest()])
+  })
+
+  it('serves while a refresh hangs, and says so (BRK-166)', async () => {
     const rig = new BrokerRig().keepFresh()
     await rig.ask()
     rig.source.behaviour = { kind: 'hang' }
@@ -45,7 +54,7 @@ describe('from the cache (API-90, API-91)', () => {
     expect((await rig.ask({}, { minValidS })).served).toBeUndefined()
   })
 
-  it('never serves below the floor: 5 s, or 1 s where the caller takes anything', async () => {
+  it('never serves below the floor: 5 s, or 1 s where the caller takes anything (BRK-12)', async () => {
     const rig = new BrokerRig()
     await rig.ask()
     rig.source.behaviour = { kind: 'hang' }
@@ -58,6 +67,23 @@ describe('from the cache (API-90, API-91)', () => {
     expect((await rig.ask({}, { minValidS: 0 })).served).toBeUndefined()
   })
 })
+
+it.each([false, true])(
+  'decides on clocks that are read after all waiting: what ended meanwhile is not handed over, fresh: %s (BRK-35)',
+  async (fresh) => {
+    let landed = 0
+    const rig: BrokerRig = new BrokerRig({
+      // The machine sleeps between the arrival of the first token and the answer to who waits for it.
+      observe: (told) => {
+        if (told.event === 'attempt_ended' && told.result === 'landed' && landed++ === 0) rig.clock.suspend(3_600_000)
+      },
+    })
+    const asked = rig.send({ fresh })
+    await rig.clock.advance(10_000)
+    expect([landed, rig.source.calls.length]).toEqual([2, 2])
+    expect(asked.served?.token).toBe(rig.source.calls[1]?.token)
+  },
+)
 
 describe('a demand that the token at hand does not meet (API-92, API-93, BRK-25)', () => {
   it('is met by a new token where it can be, which is then everybody’s', async () => {

@@ -149,8 +149,14 @@ export class TokenDesk {
     if (entry === null || entry.held === null || errand.landed === 0) return
     if (generationIn(entry.state) !== errand.landed) return
     // It was issued while this caller waited: another one would be no longer.
-    const left = Math.floor(leftMs(entry.held, instant) / 1000)
-    throw unattainable(requiredMs(errand.demand, entry.held.accepted, this.#ports.limits) / 1000, left)
+    this.#requireLongLife(errand, entry.held, instant)
+  }
+
+  /** A token that came with too little left is as good as the issuer's tokens get; one that aged since is no measure of them. */
+  #requireLongLife({ demand }: Errand, held: HeldToken, instant: Instant): void {
+    const required = requiredMs(demand, held.accepted, this.#ports.limits)
+    if (held.lifeMs >= required + attainableMarginS * 1000) return
+    throw unattainable(required / 1000, Math.floor(leftMs(held, instant) / 1000))
   }
 
   #nextStep(errand: Errand, issuer: Issuer, entry: CacheEntry, instant: Instant): Step {
@@ -219,9 +225,9 @@ export class TokenDesk {
       this.#requireOpen(issuer, false, instant, {})
       const held = await this.#flyAlone(errand, issuer, instant)
       if (held === null) continue
-      const [left, required] = [leftMs(held, watch.read()), requiredMs(errand.demand, held.accepted, limits)]
-      if (left < required) throw unattainable(required / 1000, Math.floor(left / 1000))
-      return servedToken(held, 'issued', 0)
+      const now = watch.read()
+      if (leftMs(held, now) >= requiredMs(errand.demand, held.accepted, limits)) return servedToken(held, 'issued', 0)
+      this.#requireLongLife(errand, held, now)
     }
   }
 
@@ -260,9 +266,7 @@ export class TokenDesk {
   }
 }
 
-function standingOf({ demand }: Errand): Standing {
-  return { caller: demand.caller, background: false }
-}
+const standingOf = ({ demand }: Errand): Standing => ({ caller: demand.caller, background: false })
 
 /** BRK-81: who cannot be served in time is told so at once, and when to come again; nothing starts for it. */
 function requireTimely({ source }: Issuer, errand: Errand): void {

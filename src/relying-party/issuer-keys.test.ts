@@ -184,7 +184,7 @@ describe('keys by discovery', () => {
 
 const big = (bytes: number) => '{"keys":[]}'.padEnd(bytes, ' ')
 
-describe('an issuer that answers badly', () => {
+describe('an issuer that answers badly, or for another one (BRK-103)', () => {
   const discoveryFaults: [string, Answer, string][] = [
     [
       'another issuer',

@@ -20,7 +20,7 @@ const rsaOf = (bits: number, e = 'AQAB') => ({
 })
 const b64 = (length: number, fill = 1) => Buffer.alloc(length, fill).toString('base64url')
 
-describe('what a key set must not hold is dropped and reported', () => {
+describe('what a key set must not hold is dropped and reported (BRK-103)', () => {
   it.each<[string, unknown, string]>([
     ['an oct key', { kty: 'oct', k: 'AAAA', kid: 'k' }, 'secret key'],
     ['a private RSA key', { ...rsa, d: 'AAAA' }, 'private key'],
@@ -101,9 +101,12 @@ describe('the key that a header means', () => {
     [{ ...ec, key_ops: [] }, 'ES256', 'refused'],
     [ed, 'EdDSA', 'key'],
     [{ ...ed, alg: 'Ed25519' }, 'EdDSA', 'key'],
-  ])('allows only what it was published for: %#', (jwk, algorithm, outcome) => {
-    expect(found([jwk], 'key-1', algorithm)).toBe(outcome)
-  })
+  ])(
+    'allows only what it was published for, by type, curve, use and algorithm: %# (BRK-103)',
+    (jwk, algorithm, outcome) => {
+      expect(found([jwk], 'key-1', algorithm)).toBe(outcome)
+    },
+  )
 
   it('is no X25519 key in place of Ed25519', () => {
     const x25519 = generateKeyPairSync('x25519').publicKey.export({ format: 'jwk' })

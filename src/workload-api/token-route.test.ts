@@ -500,7 +500,7 @@ describe('the last look at a token (API-90)', () => {
     expect((await rawRequest(path, post('/v1/token', { min_valid_s: 5 }))).status).toBe(500)
   })
 
-  it('is taken after all waiting: a token that grew old behind a slow answer is obtained again', async () => {
+  it('is taken after all waiting: a token that grew old behind a slow answer is obtained again (BRK-35)', async () => {
     const fake = clock()
     const { path, provider } = await openRoom({ clock: fake })
     let release: () => void = () => undefined

@@ -24,7 +24,7 @@ const errorOf = (outcome: QuoteOutcome | undefined): AttestdError | undefined =>
   outcome !== undefined && outcome.kind !== 'quote' ? outcome.error : undefined
 
 describe('a quote by configfs-tsm', () => {
-  it('is over the 64 bytes that were written, and leaves no entry', async () => {
+  it('is over the 64 bytes that were written, and leaves no entry (BRK-83)', async () => {
     const { outcome, left, tookMs } = await attempt(tdxGuestRig())
     if (outcome?.kind !== 'quote') throw new Error(said(outcome))
     expect(reportDataOf(parseQuote(outcome.quote))).toEqual(reportData)
@@ -36,7 +36,7 @@ describe('a quote by configfs-tsm', () => {
     await expect(tdxGuestRig().path.attempt(new Uint8Array(size), never)).rejects.toThrow(TypeError)
   })
 
-  it('writes exactly once, all 64 bytes, into its own entry', async () => {
+  it('writes exactly once, all 64 bytes, into its own entry with a random name (BRK-83)', async () => {
     const rig = tdxGuestRig()
     const writes: [string, number][] = []
     const { writeOnce } = rig.kernel.files
@@ -75,7 +75,7 @@ describe('a quote by configfs-tsm', () => {
     expect(said((await attempt(rig)).outcome)).toBe('failed tsm_wrong_provider')
   })
 
-  it('that has no bytes is a failure, and names the quoting service (TDX-006)', async () => {
+  it('that has no bytes is a failure, and names the quoting service (TDX-006, BRK-83)', async () => {
     const rig = tdxGuestRig()
     rig.kernel.emptyQuotes = 1
     const { outcome, left } = await attempt(rig)
@@ -89,7 +89,7 @@ describe('somebody who writes into our entry', () => {
   const others = new Uint8Array(64).fill(0xee)
 
   it.each(['written', 'quoted'] as const)(
-    'is noticed when it was %s, and left behind (TDX-004, 007)',
+    'is noticed when it was %s, and left behind (TDX-004, 007, BRK-83)',
     async (moment) => {
       const rig = tdxGuestRig()
       let times = 3

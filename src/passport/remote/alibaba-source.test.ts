@@ -110,6 +110,26 @@ describe('a token of the attestation service', () => {
     expect(service.heads.at(-1)).not.toHaveProperty('authorization')
   })
 
+  it('is asked for with nothing of another issuer: what is added to one request is in no other one (BRK-49)', async () => {
+    const usual = createAttestationTransport()
+    const withKey: typeof usual = {
+      post: (post, signal) => {
+        // The key of one issuer, in the way in which it would be easiest to add.
+        const headers = post.headers as Record<string, string>
+        headers['x-api-key'] = 'of one issuer'
+        return usual.post({ ...post, headers }, signal)
+      },
+    }
+    const one = source({ name: 'one', transport: withKey })
+    const other = source({ name: 'other' })
+    const keys = []
+    for (const asked of [one, other, one, other]) {
+      await asked.obtainToken(request(), quiet())
+      keys.push(service.heads.at(-1)?.['x-api-key'])
+    }
+    expect(keys).toEqual(['of one issuer', undefined, 'of one issuer', undefined])
+  })
+
   it('is asked for without the event log unless that is configured (SVC-20)', async () => {
     await source().obtainToken(request(), quiet())
     const sent = JSON.parse(Buffer.from(service.received.at(-1) ?? []).toString())

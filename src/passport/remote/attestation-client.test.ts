@@ -104,6 +104,24 @@ async function failure(work: Promise<unknown>) {
 
 const quiet = () => new AbortController().signal
 
+describe('the time of the peer', () => {
+  const hour = 3_600_000
+  it.each([-24 * hour, 24 * hour])(
+    'is no time of ours: a Date that is %i ms off changes nothing (BRK-66)',
+    async (offMs) => {
+      const clock = new FakeClock()
+      const before = clock.now()
+      const stamp = (ms: number) => new Date(before + ms).toUTCString()
+      const good = await peer(answering(200, token, `date: ${stamp(offMs)}\r\n`))
+      await expect(client([good.url], clock).obtainToken(body, quiet())).resolves.toBe(token)
+      // A date to come back at is of the wall clock of this machine, not of the Date beside it.
+      const busy = await peer(answering(429, 'no', `date: ${stamp(offMs)}\r\nretry-after: ${stamp(60_000)}\r\n`))
+      const { facts } = await failure(client([busy.url], clock).obtainToken(body, quiet()))
+      expect([facts['retry_after_ms'], clock.now() - before]).toEqual([60_000, 0])
+    },
+  )
+})
+
 describe('the request', () => {
   it('is one POST with the members as they were given and nothing that tells who asks (SVC-02, SVC-17)', async () => {
     const server = await peer(answering(200, token))

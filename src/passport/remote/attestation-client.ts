@@ -24,11 +24,12 @@ export interface AttestationClient {
 
 /** BRK-48. */
 const maxBytes = 1_048_576
-const headers = {
+/** A transport may add to those of its request; what it adds must be in no other one, least of all of another issuer (BRK-49). */
+const commonHeaders = Object.freeze({
   'content-type': 'application/json',
   accept: 'application/jwt, application/problem+json, */*;q=0.1',
   'accept-encoding': 'identity',
-}
+})
 
 /** The exchange took longer than it may. */
 class ExchangeTimeout extends Error {
@@ -77,6 +78,7 @@ class EndpointList implements AttestationClient {
   async #exchange(url: URL, body: Uint8Array, outer: AbortSignal): Promise<AttestationAnswer> {
     const { transport, clock, exchangeMs = 15_000 } = this.#options
     outer.throwIfAborted()
+    const headers = { ...commonHeaders }
     const [limit, ended] = [new AbortController(), new AbortController()]
     const abort = () => limit.abort(outer.reason)
     outer.addEventListener('abort', abort, { once: true })

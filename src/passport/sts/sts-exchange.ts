@@ -20,7 +20,11 @@ export interface StsRequest {
 
 /** An answer has a few kilobytes. */
 const maxBytes = 65_536
-const headers = { 'content-type': 'application/x-www-form-urlencoded', 'accept-encoding': 'identity' }
+/** Each request has a copy: what a transport adds to one must be in no other one (BRK-49). */
+const commonHeaders = Object.freeze({
+  'content-type': 'application/x-www-form-urlencoded',
+  'accept-encoding': 'identity',
+})
 const codeForm = /^[A-Za-z0-9.]{1,64}$/
 
 function networkCode(error: unknown): string {
@@ -41,7 +45,10 @@ async function exchange({ url, form }: StsRequest, parts: StsParts, outer: Abort
   )
   const body = new TextEncoder().encode(form.toString())
   try {
-    return await abandonable(transport.post({ url, headers, body, maxBytes }, limit.signal), limit.signal)
+    return await abandonable(
+      transport.post({ url, headers: { ...commonHeaders }, body, maxBytes }, limit.signal),
+      limit.signal,
+    )
   } finally {
     ended.abort()
     outer.removeEventListener('abort', abort)
