@@ -53,6 +53,8 @@ describe('the facts of a host', () => {
     ['proc /proc proc rw,hidepid=invisible 0 0\n', 'hidepid=invisible'],
     ['proc /proc proc rw,hidepid=2,gid=5 0 0\n', 'hidepid=2'],
     ['proc /proc proc rw,hidepid=0 0 0\n', null],
+    ['proc /proc proc rw,hidepid=2 0 0\nproc /proc proc rw 0 0\n', null],
+    ['proc /proc proc rw 0 0\nproc /proc proc rw,hidepid=2 0 0\n', 'hidepid=2'],
     ['proc /chroot/proc proc rw,hidepid=2 0 0\n', null],
     ['', null],
   ])('with mounts %j', async (mounts, hidepid) => {

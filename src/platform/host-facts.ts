@@ -105,12 +105,12 @@ function libraryFact([soname, what]: readonly [string, string]): LibraryFact {
 /** The option with which `/proc` below `root` hides the processes of other users (API-56); null where it hides nothing. */
 export async function hidepidOption(root: string): Promise<string | null> {
   const mounts = await readFile(join(root, 'proc/mounts'), 'utf8').catch(() => '')
+  // Of several mounts on one place the last one is seen.
   const options = mounts
     .split('\n')
     .map((line) => line.split(' '))
-    .filter(([, path, type]) => path === '/proc' && type === 'proc')
-    .flatMap(([, , , list = '']) => list.split(','))
-  const last = options.filter((option) => option.startsWith('hidepid=')).at(-1)
+    .findLast(([, path, type]) => path === '/proc' && type === 'proc')?.[3]
+  const last = options?.split(',').findLast((option) => option.startsWith('hidepid='))
   return last === undefined || ['hidepid=0', 'hidepid=off'].includes(last) ? null : last
 }
 
