@@ -15,7 +15,7 @@ import { canChangeUser } from '../support/unix-caller.ts'
 
 const socketGroup = 65_530
 const asInstalled = {
-  nodeOptions: ['--optimize-for-size', '--max-semi-space-size=2', '--max-old-space-size=128'],
+  nodeOptions: ['--optimize-for-size', '--max-semi-space-size=2', '--single-threaded-gc', '--max-old-space-size=128'],
   environment: { MALLOC_ARENA_MAX: '1' },
 }
 const target = `/v1/token?audience=${encodeURIComponent(audience)}`

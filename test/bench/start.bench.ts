@@ -74,7 +74,7 @@ comparison(
 
 /** How the unit starts it (systemd/attestd.service): what is measured is what is installed. */
 const asInstalled = {
-  nodeOptions: ['--optimize-for-size', '--max-semi-space-size=2', '--max-old-space-size=128'],
+  nodeOptions: ['--optimize-for-size', '--max-semi-space-size=2', '--single-threaded-gc', '--max-old-space-size=128'],
   environment: { MALLOC_ARENA_MAX: '1' },
 }
 

@@ -11,7 +11,12 @@ import { canChangeUser } from '../support/unix-caller.ts'
 
 const mostResident = 130e6
 /** Without bounds V8 lets garbage grow with the memory of the machine. */
-const nodeOptions = ['--optimize-for-size', '--max-semi-space-size=2', '--max-old-space-size=96']
+const nodeOptions = [
+  '--optimize-for-size',
+  '--max-semi-space-size=2',
+  '--single-threaded-gc',
+  '--max-old-space-size=96',
+]
 
 describe.skipIf(!haveSwtpm)('an agent under load', () => {
   const { machine, folder } = useTpmMachine()
