@@ -289,6 +289,23 @@ describe.skipIf(!haveVectors)('a Rego bundle and a recorded quote', () => {
     expect((await attestd('explain', denying, ...asked)).out).toContain('97  contraindicated, required')
   })
 
+  it('is asked beside texts, and all must permit (POL-429)', async () => {
+    const named = file(
+      'named.policy',
+      'version=1.0; authorizationrules { => permit(); }; issuancerules { => issue(type="a", value=1); };',
+    )
+    const { code, out } = await attestd('run', named, judging, ...asked, '--json')
+    const { verdict, token, policies } = JSON.parse(out)
+    expect([code, verdict, token]).toEqual([0, 'permit', { a: 1, level: expect.any(String) }])
+    expect(policies).toMatchObject([
+      { policy: named },
+      { policy: judging, engine: 'rego-wasm', sha256: sha256Of(readFileSync(judging)) },
+    ])
+    const { code: denied, out: shown } = await attestd('run', named, denying, ...asked)
+    expect([denied, shown]).toEqual([1, expect.stringContaining(`together: DENY: ${denying}: deny-rule\n`)])
+    expect((await attestd('explain', named, denying, ...asked)).code).toBe(2)
+  })
+
   it('are a test, if the evidence is affirmed (POL-430)', async () => {
     const beside = (name: string) => relative(folder, name)
     const appraise = { nonce, at, collateral: beside(collateral) }

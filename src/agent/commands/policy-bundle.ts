@@ -53,6 +53,13 @@ export async function runBundle(
   if (denial !== null) throw agentErrors.error('POLICY_DENIED', `${source.file}: ${denial}`)
 }
 
+/** The verdict of a bundle that is asked beside other policies. */
+export async function askBundle(source: PolicySource, { trees, at }: PresentedEvidence, options: RunOptions) {
+  await using policy = await (await tools()).openBundleSource(source, await settingsOf(options))
+  // Awaited here: the thread ends with this function.
+  return await policy.evaluate({ trees }, at)
+}
+
 /** What a bundle is asked about; `present` appraises evidence. */
 async function inputOf(options: ExplainOptions, present: (evidence: string) => Promise<PresentedEvidence>) {
   const { claims, input, evidence, at } = options

@@ -120,6 +120,33 @@ describe('attestd policy explain', () => {
     expect((await policy('explain', file('p.policy', site([])), '--claims', claims)).error?.code).toBe(code)
   })
 
+  it('of several policies gives a page for each, and what they say together (POL-429)', async () => {
+    const one = file(
+      'one.policy',
+      site(['[type=="debug", value==false] => permit();'], ['=> issue(type="a", value=1);']),
+    )
+    const other = (value: string) =>
+      file('other.policy', site(['=> permit();'], [`=> issue(type="${value}", value=2);`]))
+    const claims = file('both.json', JSON.stringify([service('debug', false)]))
+    const { out } = await policy('explain', one, other('b'), '--claims', claims)
+    expect(out).toContain('one.policy: PERMIT\n')
+    expect(out).toContain('other.policy: PERMIT\n')
+    expect(out).toMatch(/\n\nall 2 policies together: PERMIT\nclaims for the token:\n {4}a {2}1\n {4}b {2}2\n$/)
+    const { out: contrary } = await policy('explain', one, other('a'), '--claims', claims)
+    expect(contrary).toMatch(/all 2 policies together: DENY: POL-429: two policies give different values to a\n$/)
+    const denied = file('none.json', '[]')
+    const { out: json } = await policy('explain', other('b'), one, '--claims', denied, '--json')
+    expect(JSON.parse(json)).toMatchObject({
+      verdict: 'deny',
+      policy: one,
+      reason: `${one}: no-permit`,
+      policies: [
+        { policy: expect.stringMatching(/other\.policy$/), verdict: 'permit' },
+        { policy: one, trace: expect.anything() },
+      ],
+    })
+  })
+
   it('needs to know what the policy is asked about', async () => {
     const path = file('p.policy', site([]))
     expect((await policy('explain', path)).error?.code).toBe('USAGE')
@@ -172,6 +199,27 @@ describe.skipIf(!haveVectors)('a recorded quote', () => {
       expect.stringContaining('DENY: no-permit'),
       expect.stringContaining('POLICY_DENIED'),
     ])
+  })
+
+  it('is asked about by several policies, which must all permit (POL-429)', async () => {
+    const [good, bad] = [file('good.policy', pinned('!="00"')), file('bad.policy', pinned('=="00"'))]
+    const named = file('named.policy', site(['=> permit();'], ['=> issue(type="zone", value="a");']))
+    const { out, error } = await policy('run', good, named, ...asked)
+    expect([error, out]).toEqual([
+      null,
+      expect.stringMatching(/all 2 policies together: PERMIT\n(?:.*\n)* {4}zone {2}"a"\n$/),
+    ])
+    const { out: json, error: denial } = await policy('run', named, bad, ...asked, '--json')
+    expect(denial).toMatchObject({ code: 'POLICY_DENIED', message: `${bad}: no-permit` })
+    expect(JSON.parse(json)).toMatchObject({
+      verdict: 'deny',
+      policy: bad,
+      kinds: ['tdx'],
+      policies: [
+        { policy: named, verdict: 'permit', token: { zone: 'a' } },
+        { policy: bad, verdict: 'deny' },
+      ],
+    })
   })
 
   it('is explained, with what the guest says of itself (POL-434)', async () => {

@@ -7,12 +7,14 @@ import { readInput } from '../input-file.ts'
 import { readClaimsFile, readCustomClaims } from '../policy-tools/claims-file.ts'
 import { type PresentedEvidence, presentEvidence } from '../policy-tools/claims-of-evidence.ts'
 import {
+  type PolicyFile,
   type PolicySource,
   readPolicyFile,
   requireOneStandardInput,
   requirePolicy,
 } from '../policy-tools/policy-source.ts'
 import { explanationDocument, renderExplanation } from '../presentation/policy-explanation.ts'
+import { askedTogether, renderTogether, togetherDocument } from '../presentation/policy-together.ts'
 import { exactJson } from '../presentation/policy-values.ts'
 import type { CommandIo } from '../presentation/terminal.ts'
 import { withQuestionOptions } from './appraise-options.ts'
@@ -64,11 +66,35 @@ async function explainText(source: PolicySource, options: ExplainOptions, io: Co
   else io.out(renderExplanation({ source, policy, evaluation, claims: acceptedClaims(given) }, io))
 }
 
-/** `attestd policy explain FILE`: which rule matched which claim, and what a denial would take (POL-820). */
+/** A page for each, and what they say together (POL-429). */
+async function explainSeveral(sources: readonly PolicyFile[], options: ExplainOptions, io: CommandIo): Promise<void> {
+  const bundle = sources.find(({ compiled }) => compiled)
+  if (bundle !== undefined) {
+    throw agentErrors.error('USAGE', `${bundle.file}: a bundle is explained by itself; attestd policy run asks several`)
+  }
+  const policies = sources.map((source) => ({ source, policy: requirePolicy(source, options) }))
+  const given = await claimsOf(options)
+  const claims = acceptedClaims(given)
+  const asked = { profile: options.profile, trace: true }
+  const explained = policies.map((each) => ({ ...each, claims, evaluation: evaluatePolicy(each.policy, given, asked) }))
+  const together = askedTogether(explained.map(({ source, evaluation }) => ({ id: source.file, evaluation })))
+  if (options.json) {
+    const said = explained.map(({ source, evaluation }) => ({
+      policy: source.file,
+      ...explanationDocument(evaluation),
+    }))
+    io.out(exactJson({ ...togetherDocument(together), policies: said }))
+  } else {
+    for (const each of explained) io.out(`${renderExplanation(each, io)}\n`)
+    io.out(renderTogether(together, io))
+  }
+}
+
+/** `attestd policy explain FILE…`: which rule matched which claim, and what a denial would take (POL-820). */
 export function policyExplainCommand(io: CommandIo): Command {
   const command = new Command('explain')
-    .description('evaluate a policy on claims or evidence, and say on one page why it answers as it does')
-    .argument('<file>', 'the policy, text or Rego bundle, - for standard input')
+    .description('evaluate policies on claims or evidence, and say on a page for each why it answers as it does')
+    .argument('<file...>', 'the policies, texts or one Rego bundle, - for standard input; several must all permit')
     .option('--claims <file>', 'JSON array of claims {type, value, issuer}, as in test files')
     .option('--evidence <file>', 'evidence to be appraised as by `attestd appraise`, with its options')
     .option('--input <file>', 'bundles: an input document, a JSON object, in place of evidence')
@@ -76,11 +102,15 @@ export function policyExplainCommand(io: CommandIo): Command {
     .addOption(profileOption())
     .option('--lenient', 'accept words in the wrong case')
     .option('--json', 'print the trace as a JSON object')
-  return withQuestionOptions(withBundleOptions(command)).action(async (file: string, options: ExplainOptions) => {
-    const { claims, evidence, input, customClaims, regoReferences } = options
-    requireOneStandardInput([file, claims, evidence, input, customClaims, regoReferences])
-    const source = await readPolicyFile(file)
-    const present = (path: string) => presentedEvidence({ ...options, evidence: path })
-    await (source.compiled ? explainBundle(source, options, present, io) : explainText(source, options, io))
-  })
+  return withQuestionOptions(withBundleOptions(command)).action(
+    async (files: readonly string[], options: ExplainOptions) => {
+      const { claims, evidence, input, customClaims, regoReferences } = options
+      requireOneStandardInput([...files, claims, evidence, input, customClaims, regoReferences])
+      const sources = await Promise.all(files.map(readPolicyFile))
+      const [source] = sources
+      if (source === undefined || sources.length > 1) return explainSeveral(sources, options, io)
+      const present = (path: string) => presentedEvidence({ ...options, evidence: path })
+      await (source.compiled ? explainBundle(source, options, present, io) : explainText(source, options, io))
+    },
+  )
 }

@@ -181,6 +181,16 @@ describe('attestd policy hash, sign and inspect', () => {
     expect([error?.message, out.includes('\u001b')]).toEqual([expect.stringContaining('POL-104'), false])
     expect((await policy('hash', file('half.jws', 'eyJhbGciOiJub25lIn0.e30.'))).error?.code).toBe('POLICY_REFUSED')
   })
+
+  it('says that nobody signed a plain text, and who would refuse it (POL-704)', async () => {
+    const plain = file('plain.policy', 'version=1.0; authorizationrules { => permit(); };')
+    const { out, error } = await policy('inspect', plain)
+    expect(error).toBeNull()
+    expect(out).toContain('  signed by  nobody: plain text has no place for a signature\n')
+    expect(out).toContain('  note: a verifier with trusted signers refuses it (POL-704)\n')
+    const broken = file('broken.policy', 'version=1.0; authorizationrules { => permit() };')
+    expect((await policy('inspect', broken)).out).toContain('signed by  nobody: plain text')
+  })
 })
 
 describe.skipIf(!haveVectors)('attestd policy inspect and the recorded JWS files', () => {

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { defaultPolicyFor, type Evaluation, evaluatePolicy, policyDigest } from '../../policies/index.ts'
+import { type Claim, defaultPolicyFor, type Evaluation, evaluatePolicy, policyDigest } from '../../policies/index.ts'
 import type { PolicyProfile } from '../../policies/reserved-claims.ts'
 import { agentErrors } from '../errors.ts'
 import type { PresentedEvidence } from '../policy-tools/claims-of-evidence.ts'
@@ -10,11 +10,12 @@ import {
   requireOneStandardInput,
   requirePolicy,
 } from '../policy-tools/policy-source.ts'
+import { askedTogether, jointDenial, renderTogether, togetherDocument } from '../presentation/policy-together.ts'
 import { exactJson } from '../presentation/policy-values.ts'
 import { denialOf, renderClaims, renderPolicyVerdict } from '../presentation/policy-verdict.ts'
 import type { CommandIo } from '../presentation/terminal.ts'
 import { withQuestionOptions } from './appraise-options.ts'
-import { runBundle } from './policy-bundle.ts'
+import { askBundle, runBundle } from './policy-bundle.ts'
 import { type EvidenceOptions, presentedEvidence } from './policy-explain.ts'
 import { type BundleOptions, profileOption, withBundleOptions } from './policy-options.ts'
 
@@ -24,16 +25,25 @@ export interface RunOptions extends EvidenceOptions, BundleOptions {
 }
 
 /** Without a policy of one's own the shipped one for this evidence, as an agent does (POL-441). */
-async function sourceOf(file: string | undefined, { kinds }: PresentedEvidence): Promise<PolicyFile> {
-  if (file !== undefined) return readPolicyFile(file)
+async function sourcesOf(files: readonly string[], { kinds }: PresentedEvidence): Promise<readonly PolicyFile[]> {
+  if (files.length > 0) return Promise.all(files.map(readPolicyFile))
   const { name, text } = defaultPolicyFor(kinds)
-  return { file: name, bytes: new TextEncoder().encode(text), compiled: false }
+  return [{ file: name, bytes: new TextEncoder().encode(text), compiled: false }]
 }
 
-function documentOf(source: PolicySource, { kinds, claims }: PresentedEvidence, evaluation: Evaluation) {
+interface Said extends Pick<PresentedEvidence, 'kinds'> {
+  readonly claims: readonly Claim[]
+}
+
+function documentOf(
+  source: PolicySource & { compiled?: boolean },
+  evaluation: Evaluation,
+  { kinds, claims }: Partial<Said> = {},
+) {
   const { verdict, decidedBy, steps } = evaluation
   return {
     policy: source.file,
+    ...(source.compiled ? { engine: 'rego-wasm' } : {}),
     sha256: policyDigest(source.bytes),
     kinds,
     verdict,
@@ -46,25 +56,57 @@ function documentOf(source: PolicySource, { kinds, claims }: PresentedEvidence, 
   }
 }
 
+function showPresented(presented: PresentedEvidence, { showClaims }: RunOptions, io: CommandIo): void {
+  if (showClaims) io.out(renderClaims(presented))
+  for (const note of presented.appraisal.notes) io.out(`note: ${note}\n`)
+}
+
 function runText(source: PolicySource, presented: PresentedEvidence, options: RunOptions, io: CommandIo): void {
   const evaluation = evaluatePolicy(requirePolicy(source), presented.claims, { profile: options.profile })
-  if (options.json) io.out(exactJson(documentOf(source, presented, evaluation)))
+  if (options.json) io.out(exactJson(documentOf(source, evaluation, presented)))
   else {
-    if (options.showClaims) io.out(renderClaims(presented))
-    for (const note of presented.appraisal.notes) io.out(`note: ${note}\n`)
+    showPresented(presented, options, io)
     io.out(renderPolicyVerdict(source.file, evaluation, io))
   }
   const denial = denialOf(evaluation)
   if (denial !== null) throw agentErrors.error('POLICY_DENIED', `${source.file}: ${denial}`)
 }
 
-/** `attestd policy run [FILE] --evidence E`: what a verifier with this policy would put into its token. */
+/** All must permit, each on claims of its own (POL-429). */
+async function runSeveral(
+  sources: readonly PolicyFile[],
+  presented: PresentedEvidence,
+  options: RunOptions,
+  io: CommandIo,
+): Promise<void> {
+  const said: { readonly source: PolicyFile; readonly evaluation: Evaluation }[] = []
+  for (const source of sources) {
+    const evaluation = source.compiled
+      ? await askBundle(source, presented, options)
+      : evaluatePolicy(requirePolicy(source), presented.claims, { profile: options.profile })
+    said.push({ source, evaluation })
+  }
+  const together = askedTogether(said.map(({ source, evaluation }) => ({ id: source.file, evaluation })))
+  if (options.json) {
+    const policies = said.map(({ source, evaluation }) => documentOf(source, evaluation))
+    const { kinds, claims } = presented
+    io.out(exactJson({ ...togetherDocument(together), kinds, policies, claims }))
+  } else {
+    showPresented(presented, options, io)
+    for (const { source, evaluation } of said) io.out(renderPolicyVerdict(source.file, evaluation, io))
+    io.out(renderTogether(together, io))
+  }
+  const denial = jointDenial(together)
+  if (denial !== null) throw agentErrors.error('POLICY_DENIED', denial)
+}
+
+/** `attestd policy run [FILE…] --evidence E`: what a verifier with these policies would put into its token. */
 export function policyRunCommand(io: CommandIo): Command {
   const command = new Command('run')
-    .description('appraise evidence as `attestd appraise` does, ask a policy, and show what it puts into the token')
+    .description('appraise evidence as `attestd appraise` does, ask policies, and show what they put into the token')
     .argument(
-      '[file]',
-      'the policy, text or Rego bundle, - for standard input; without it the shipped one for this evidence',
+      '[file...]',
+      'the policies, texts or Rego bundles, - for standard input; all must permit; without any the shipped one for this evidence',
     )
     .requiredOption('--evidence <file>', 'the evidence')
     .option('--custom-claims <file>', 'what the guest says of itself, a JSON array of {name, value}')
@@ -72,10 +114,12 @@ export function policyRunCommand(io: CommandIo): Command {
     .addOption(profileOption())
     .option('--json', 'print verdict, token and claims as a JSON object')
   return withQuestionOptions(withBundleOptions(command)).action(
-    async (file: string | undefined, options: RunOptions) => {
-      requireOneStandardInput([file, options.evidence, options.customClaims, options.regoReferences])
+    async (files: readonly string[], options: RunOptions) => {
+      requireOneStandardInput([...files, options.evidence, options.customClaims, options.regoReferences])
       const presented = await presentedEvidence(options)
-      const source = await sourceOf(file, presented)
+      const sources = await sourcesOf(files, presented)
+      const [source] = sources
+      if (source === undefined || sources.length > 1) return runSeveral(sources, presented, options, io)
       if (source.compiled) return runBundle(source, presented, options, io)
       runText(source, presented, options, io)
     },

@@ -1,4 +1,4 @@
-import type { Claim, Evaluation } from '../../policies/index.ts'
+import type { Claim, Evaluation, JointVerdict } from '../../policies/index.ts'
 import type { Policy } from '../../policies/language/syntax.ts'
 import type { PolicySource } from '../policy-tools/policy-source.ts'
 import { stoppedAt, type TracedRule, tracedRules } from '../policy-tools/rule-places.ts'
@@ -90,7 +90,7 @@ function verdictLine({ evaluation, source }: Explained, io: CommandIo): string {
 }
 
 /** What a permit gives: the claims that the policy puts into the token, and properties. */
-export function grantedLines(evaluation: Evaluation): string[] {
+export function grantedLines(evaluation: Evaluation | JointVerdict): string[] {
   if (evaluation.verdict !== 'permit') return []
   const token = Object.entries(evaluation.token).map(([name, value]) => `${escaped(name)}  ${shownTokenValue(value)}`)
   const properties = Object.entries(evaluation.properties).map(([name, value]) => `${name}  ${shownValue(value)}`)

@@ -27,7 +27,8 @@ function headerLines({ header }: JudgedUpload): string[] {
 function signerLines({ signer, form, problems }: JudgedUpload): string[] {
   if (signer === null) {
     const isBroken = problems.length > 0
-    const says = form === 'text' ? 'policy text' : isBroken ? 'nobody that can be shown' : 'nobody: the unsigned form'
+    const plain = form === 'text' ? 'nobody: plain text has no place for a signature' : 'nobody: the unsigned form'
+    const says = isBroken && form !== 'text' ? 'nobody that can be shown' : plain
     return [
       `  signed by  ${says}`,
       ...(isBroken ? [] : ['  note: a verifier with trusted signers refuses it (POL-704)']),
