@@ -31,6 +31,8 @@ export const op = {
   memorySize: [0x3f, 0],
   memoryGrow: [0x40, 0],
   memoryCopy: [0xfc, 0x0a, 0, 0],
+  noFunction: [0xd0, 0x70],
+  tableGrow: [0xfc, 0x0f, 0],
   isZero: [0x45],
   equal: [0x46],
   unequal: [0x47],

@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
 import { compiledWorker } from '../../../test/support/compiled-worker.ts'
 import { assembleOpaPolicy, type Piece, type PolicyForm } from '../../../test/support/opa-policies.ts'
 import { packBundle, sha256Of } from '../../../test/support/rego-bundles.ts'
@@ -303,6 +303,18 @@ describe('a hostile policy in a hand-written module is verdict error (POL-961)',
     expect(await messageOf(grown)).toBe('POL-961: the policy was stopped: unreachable')
   })
 
+  it('a table of nine million entries, which would be beside the memory and beside every limit', async () => {
+    const grown = coded(() => [
+      ...[...op.noFunction, ...op.constant(9_000_000), ...op.tableGrow],
+      ...[...op.constant(-1), ...op.equal],
+      ...op.when([...op.unreachable]),
+      ...looping,
+      ...op.unreachable,
+    ])
+    const evaluation = await messageOf({ ...grown, change: (form) => ({ ...form, tables: [{ minimum: 1 }] }) })
+    expect(evaluation).toBe('POL-961: the policy was stopped: unreachable')
+  })
+
   it('a text of two mebibytes', async () => {
     const filled = coded(() => [
       ...[...op.constant(40), ...op.memoryGrow, ...op.drop],
@@ -441,6 +453,28 @@ describe('a hostile policy in a hand-written module is verdict error (POL-961)',
     )
     expect(evaluations.filter(({ verdict }) => verdict === 'permit')).toHaveLength(longestRegoQueue)
     expect(evaluations.at(-1)).toMatchObject({ error: { message: '64 evaluations are waiting' } })
+  })
+
+  it('holds no thread while it rests: reloads one after another would add them up', async () => {
+    const threads = () => readdirSync('/proc/self/task').length
+    const wasm = assembleOpaPolicy(trust(good))
+    const policies = await Promise.all(Array.from({ length: 8 }, () => open(wasm)))
+    const before = threads()
+    for (const policy of policies) policy.rest()
+    await vi.waitFor(() => expect(threads()).toBeLessThanOrEqual(before - 6), { timeout: 8000 })
+  })
+
+  it('takes another thread for the next evaluation once it rested, and rests not while it is asked', async () => {
+    const policy = await assembled(trust(good))
+    policy.rest()
+    const asked = Array.from({ length: 6 }, () => policy.evaluate(evidence, now))
+    for (const evaluation of asked) {
+      expect(await evaluation).toMatchObject({ verdict: 'permit' })
+      // The thread has the next question by then, of all but the last.
+      await new Promise((resolve) => setImmediate(resolve))
+      policy.rest()
+    }
+    expect(await policy.evaluate(evidence, now)).toMatchObject({ verdict: 'permit' })
   })
 
   it('gives no verdict but error once it is closed', async () => {

@@ -59,6 +59,8 @@ export interface RegoPolicy extends AsyncDisposable {
   evaluate(evidence: RegoEvidence, now: number): Promise<RegoEvaluation>
   /** The same about input documents that were made and encoded elsewhere (`encodeInput`); at least one. */
   evaluateInputs(inputs: readonly Uint8Array[], now: number): Promise<RegoEvaluation>
+  /** Gives its thread back, if nobody waits for an answer; the next evaluation starts another. */
+  rest(): void
 }
 
 const require = createRequire(import.meta.url)
@@ -151,6 +153,10 @@ class OpenedRegoPolicy implements RegoPolicy {
     const evaluations: RegoEvaluation[] = []
     for (const input of inputs) evaluations.push(await this.#evaluateOne(input, now))
     return joinEvaluations(evaluations)
+  }
+
+  rest(): void {
+    this.#parts.thread.rest()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

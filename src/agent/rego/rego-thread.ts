@@ -74,6 +74,13 @@ export class RegoThread implements AsyncDisposable {
     }
   }
 
+  /** Ends the thread until there is a task again; without effect while there is one. */
+  rest(): void {
+    if (this.#waiting > 0) return
+    clearTimeout(this.#idle)
+    this.#end()
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true
     clearTimeout(this.#idle)

@@ -28,6 +28,8 @@ async function open(file: PolicyFile, sha256: string, engine: BundleEngine | und
     ...(references === undefined ? {} : { references }),
   }
   const policy = await requireOffered(await openRegoPolicy(config, { read, parse: parseInThread, ...engine }))
+  // Reloads one after another would else leave as many threads behind as they opened bundles.
+  policy.rest()
   return { id, hash: policy.hash, bundle: policy, settings: settingsOf(file, policy) }
 }
 

@@ -1,6 +1,7 @@
 import { concatBytes } from '../../base/bytes.ts'
 import { isJsonObject, type JsonObject, type JsonValue, parseJsonObject } from '../../base/json.ts'
 import { type TarFile, TarReader, type TarSink } from '../../base/tar-reader.ts'
+import { withBoundedTable } from './bounded-table.ts'
 import { regoErrors } from './errors.ts'
 import { type OpaModule, requireOpaModule } from './opa-module.ts'
 
@@ -17,6 +18,7 @@ export const bundleLimits = {
 
 /** A compiled policy with the data that it was built with; nothing of it has run. */
 export interface RegoBundle {
+  /** As it is compiled: its table has a maximum. */
   readonly wasm: Uint8Array
   readonly module: OpaModule
   /** The text of a JSON object. */
@@ -100,6 +102,11 @@ function requireData(bytes: Uint8Array | undefined): Uint8Array {
   return bytes
 }
 
+function boundPolicy(wasm: Uint8Array): Pick<RegoBundle, 'wasm' | 'module'> {
+  const module = requireOpaModule(wasm)
+  return { wasm: withBoundedTable(wasm, module.table), module }
+}
+
 /**
  * Reads an unpacked bundle as `opa build -t wasm` writes it (POL-960): `/policy.wasm`, and if they are there `/data.json` and
  * `/.manifest`; sources are passed over, anything else is an error. Throws `REGO_BUNDLE_UNREADABLE` or `MalformedError`.
@@ -113,10 +120,10 @@ export function parseRegoBundle(archive: Uint8Array): RegoBundle {
   const wasm = sink.files.get('/policy.wasm')
   if (wasm === undefined) throw unreadable('the bundle has no /policy.wasm; was it built with -t wasm?')
   const data = requireData(sink.files.get('/data.json'))
-  return { wasm, module: requireOpaModule(wasm), data, ...parseManifest(sink.files.get('/.manifest')) }
+  return { ...boundPolicy(wasm), data, ...parseManifest(sink.files.get('/.manifest')) }
 }
 
 /** Reads a bare `policy.wasm`, which has no data. Throws as `parseRegoBundle`. */
 export function parseBarePolicy(wasm: Uint8Array): RegoBundle {
-  return { wasm, module: requireOpaModule(wasm), data: noData, revision: null, entrypoints: null }
+  return { ...boundPolicy(wasm), data: noData, revision: null, entrypoints: null }
 }

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { assembleOpaPolicy, type PolicyForm } from '../../../test/support/opa-policies.ts'
 import type { MemoryForm, ModuleForm } from '../../../test/support/wasm-assembler.ts'
 import { AttestdError } from '../../base/errors.ts'
+import { parseBarePolicy } from './bundle.ts'
 import { requireOpaModule } from './opa-module.ts'
 import { readWasmInterface } from './wasm-module.ts'
 
@@ -139,6 +140,9 @@ describe('the memory of a policy (POL-961)', () => {
   it('has beside it one table of functions, and no objects of a collected heap', () => {
     expect(complaint(changed(() => ({ tables: [{ minimum: 74, maximum: 74 }] })))).toBe('taken')
     expect(complaint(changed(() => ({ tables: [{ minimum: 1 }, { minimum: 1 }] })))).toMatch(/has 2 tables$/)
+    expect(complaint(changed(() => ({ tables: [{ minimum: 65_536 }] })))).toBe('taken')
+    const says = /has a table of 65537 entries; 65536 are given/
+    expect(complaint(changed(() => ({ tables: [{ minimum: 65_537 }] })))).toMatch(says)
     const policy = assembled()
     const firstType = policy.indexOf(0x60)
     for (const form of [0x5f, 0x5e, 0x50, 0x4f, 0x4e]) {
@@ -156,6 +160,74 @@ describe('the memory of a policy (POL-961)', () => {
       )
     }
     expect(complaint(bytes.with(flags, 8))).toMatch(/has limits of form 8/)
+  })
+})
+
+describe('what an engine keeps more of than the module has', () => {
+  /** A section between the others, where the engine expects it; these policies have none of its kind. */
+  const withSection = (id: number, content: readonly number[], before: number) => {
+    const policy = assembled()
+    const at = sectionStart(policy, before)
+    const size = [0, 7, 14, 21].map((shift) => ((content.length >> shift) & 0x7f) | (shift < 21 ? 0x80 : 0))
+    const section = Buffer.concat([Buffer.from([id, ...size]), Buffer.from(content)])
+    return new Uint8Array(Buffer.concat([policy.subarray(0, at), section, policy.subarray(at)]))
+  }
+  const sectionStart = (policy: Uint8Array, wanted: number) => {
+    for (let at = 8; at < policy.length; ) {
+      if (policy[at] === wanted) return at
+      let [size, shift, next] = [0, 0, at + 1]
+      for (let byte = 0x80; byte >= 0x80; shift += 7) {
+        byte = policy[next++] ?? 0
+        size += (byte & 0x7f) * 2 ** shift
+      }
+      at = next + size
+    }
+    return expect.unreachable()
+  }
+
+  it('is bounded: entries for tables, functions, their code and data (POL-961)', () => {
+    const [code, elements] = [10, 9]
+    const filled = (length: number) => Array<number>(length).fill(0)
+    expect(complaint(withSection(elements, [0, ...filled(9)], code))).toMatch(/section that does not end|taken/)
+    expect(complaint(withSection(elements, filled((256 << 10) + 1), code))).toMatch(
+      /262145 bytes of entries for tables/,
+    )
+    for (const counted of [3, 10, 11]) {
+      const many = [0xa1, 0x8d, 6, ...filled(100_001)]
+      expect(complaint(withSection(counted, many, code))).toMatch(/has a section of 100001 entries/)
+    }
+  })
+})
+
+describe('the table of a policy, as it is compiled (POL-961)', () => {
+  const maximumOf = (table: MemoryForm) => {
+    const bytes = changed(() => ({ tables: [table] }))
+    const { wasm } = parseBarePolicy(bytes)
+    expect(engine.validate(wasm)).toBe(true)
+    const [bounded] = readWasmInterface(wasm, 'policy.wasm').ownTables
+    return [bounded?.minimum, bounded?.maximum]
+  }
+
+  it.each<[MemoryForm, number]>([
+    [{ minimum: 0 }, 65_536],
+    [{ minimum: 200 }, 65_536],
+    [{ minimum: 65_536 }, 65_536],
+    [{ minimum: 74, maximum: 74 }, 74],
+    [{ minimum: 74, maximum: 10_000_000 }, 65_536],
+  ])('of %j never grows above %j entries', (table, most) => {
+    expect(maximumOf(table)).toEqual([table.minimum, most])
+  })
+
+  it('is all that is changed of the module', () => {
+    const [before, after] = [changed(() => ({ tables: [{ minimum: 3, maximum: 3 }] })), assembled()]
+    expect(parseBarePolicy(before).wasm).toEqual(before)
+    expect(parseBarePolicy(after).wasm).toBe(after)
+  })
+
+  it('is not shared, and not of 64 bits', () => {
+    const bytes = changed(() => ({ tables: [{ minimum: 77, maximum: 78 }] }))
+    const flags = bytes.findIndex((byte, at) => byte === 1 && bytes[at + 1] === 77 && bytes[at + 2] === 78)
+    for (const odd of [3, 5, 7]) expect(complaint(bytes.with(flags, odd))).toMatch(/table that is shared or of 64 bits/)
   })
 })
 

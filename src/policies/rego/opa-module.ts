@@ -1,8 +1,11 @@
 import { regoErrors } from './errors.ts'
-import { type MemoryPages, readWasmInterface, type WasmInterface } from './wasm-module.ts'
+import { type MemoryPages, readWasmInterface, type WasmInterface, type WasmTable } from './wasm-module.ts'
 
 /** Pages of 64 KiB: no policy gets more (POL-961). */
 export const mostMemoryPages = 2048
+
+/** Entries of its table of functions: compiled policies have some thousands, and a table is beside the memory. */
+export const mostTableEntries = 65_536
 
 /** Pages that the library gives to policies that do not say. */
 const usualMemoryPages = 5
@@ -12,6 +15,8 @@ export interface OpaModule {
   readonly minorVersion: number
   /** Of the memory that it is to get. */
   readonly memory: { readonly initial: number; readonly maximum: number }
+  /** Null if it has none. */
+  readonly table: WasmTable | null
 }
 
 const abiVersion = 1
@@ -61,10 +66,18 @@ function requireExports({ exports }: WasmInterface, minorVersion: number): void 
   if (lacking.length > 0) throw unreadable(`does not export ${lacking.join(', ')}`)
 }
 
-/** A memory of its own would have no other limit than its address space, and tables are beside the memory. */
-function requireMemory({ importedMemories, ownMemories, ownTables }: WasmInterface): MemoryPages {
+/** What tables hold is beside the memory, and counts in no limit of the thread. */
+function requireTable({ ownTables }: WasmInterface): WasmTable | null {
+  const [table, ...others] = ownTables
+  if (others.length > 0) throw unreadable(`has ${others.length + 1} tables`)
+  if (table === undefined) return null
+  if (table.minimum <= mostTableEntries) return table
+  throw unreadable(`has a table of ${table.minimum} entries; ${mostTableEntries} are given (POL-961)`)
+}
+
+/** A memory of its own would have no other limit than its address space. */
+function requireMemory({ importedMemories, ownMemories }: WasmInterface): MemoryPages {
   const [memory, ...others] = importedMemories
-  if (ownTables > 1) throw unreadable(`has ${ownTables} tables`)
   if (memory === undefined || others.length > 0 || ownMemories > 0) throw unreadable('does not import its one memory')
   if (memory.minimum > mostMemoryPages) {
     throw unreadable(`needs ${memory.minimum} pages of memory; ${mostMemoryPages} are given (POL-961)`)
@@ -82,7 +95,9 @@ export function requireOpaModule(bytes: Uint8Array): OpaModule {
   const minorVersion = requireVersion(found)
   requireImports(found)
   requireExports(found, minorVersion)
+  const table = requireTable(found)
   const { minimum, maximum } = requireMemory(found)
   const most = Math.min(mostMemoryPages, maximum ?? mostMemoryPages)
-  return { minorVersion, memory: { initial: Math.min(Math.max(minimum, usualMemoryPages), most), maximum: most } }
+  const memory = { initial: Math.min(Math.max(minimum, usualMemoryPages), most), maximum: most }
+  return { minorVersion, memory, table }
 }

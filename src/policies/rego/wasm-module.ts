@@ -24,13 +24,23 @@ export interface WasmExport {
 const externKinds = ['function', 'table', 'memory', 'global'] as const
 type ExternKind = (typeof externKinds)[number]
 
+/** A table of functions, with its section: from the number of its kind to its end, in bytes of the module. */
+export interface WasmTable {
+  readonly type: number
+  /** In entries. */
+  readonly minimum: number
+  /** Null: as many as there can be. */
+  readonly maximum: number | null
+  readonly section: { readonly start: number; readonly end: number }
+}
+
 /** What a WebAssembly module asks for and offers, read without running any of it. */
 export interface WasmInterface {
   readonly imports: readonly WasmImport[]
   readonly importedMemories: readonly MemoryPages[]
   /** Memories and tables that the module brings itself. */
   readonly ownMemories: number
-  readonly ownTables: number
+  readonly ownTables: readonly WasmTable[]
   readonly exports: ReadonlyMap<string, WasmExport>
   /** Value of the global of this index if it is an `i32` that never changes; else undefined. */
   constantOf(global: number): number | undefined
@@ -40,7 +50,13 @@ export interface WasmInterface {
 const mostEntries = 100_000
 const longestName = 1024
 
-const sections = { type: 1, import: 2, table: 4, memory: 5, global: 6, export: 7 } as const
+const sections = { type: 1, import: 2, table: 4, memory: 5, global: 6, export: 7, element: 9 } as const
+/** Of functions, their code, and data: the engine keeps more of each entry than the module has. */
+const countedSections: ReadonlySet<number> = new Set([3, 10, 11])
+
+/** Bytes of what goes into tables: an entry of one byte takes sixteen and more where it is compiled. */
+const longestElements = 256 << 10
+
 /** Tags of exceptions have the section behind it, and compiled policies have none. */
 const lastSection = 12
 
@@ -63,6 +79,10 @@ class ModuleReader {
 
   malformed(problem: string): MalformedError {
     return this.#reader.malformed(problem)
+  }
+
+  get offset(): number {
+    return this.#reader.offset
   }
 
   header(): void {
@@ -137,9 +157,11 @@ class ModuleReader {
     for (const _ of ['parameters', 'results']) for (let left = this.count(); left > 0; left--) this.plainType()
   }
 
-  table(): void {
-    this.plainType()
-    this.limits()
+  table(): Omit<WasmTable, 'section'> {
+    const type = this.plainType()
+    const { isOdd, ...limits } = this.limits()
+    if (isOdd) throw this.malformed('has a table that is shared or of 64 bits')
+    return { type, ...limits }
   }
 
   memory(): MemoryPages {
@@ -152,15 +174,23 @@ class ModuleReader {
     this.#reader.bytes(size)
   }
 
+  /** Of a section that is read no further. */
+  countAndSkip(size: number): void {
+    const start = this.#reader.offset
+    this.count()
+    this.skip(start + size - this.#reader.offset)
+  }
+
   /** Gives the next section to `read`, which must take all of it; false at the end of the module. */
-  section(read: (id: number, size: number) => void): boolean {
+  section(read: (id: number, size: number, start: number) => void): boolean {
     if (this.#reader.remaining === 0) return false
+    const start = this.#reader.offset
     const id = this.byte()
     if (id > lastSection) throw this.malformed(`has a section of kind ${id}`)
     const size = this.unsigned()
     this.#reader.require(size)
     const end = this.#reader.offset + size
-    read(id, size)
+    read(id, size, start)
     if (this.#reader.offset !== end) throw this.malformed('has a section that does not end where it says')
     return true
   }
@@ -171,8 +201,8 @@ interface Collected {
   readonly importedMemories: MemoryPages[]
   readonly exports: Map<string, WasmExport>
   readonly globals: (number | undefined)[]
+  readonly ownTables: WasmTable[]
   ownMemories: number
-  ownTables: number
 }
 
 function readImport(reader: ModuleReader, { imports, importedMemories, globals }: Collected): void {
@@ -223,21 +253,27 @@ function readMemory(reader: ModuleReader, collected: Collected): void {
   collected.ownMemories++
 }
 
-function readTable(reader: ModuleReader, collected: Collected): void {
-  reader.table()
-  collected.ownTables++
+function readTables(reader: ModuleReader, { ownTables }: Collected, section: WasmTable['section']): void {
+  for (let left = reader.count(); left > 0; left--) ownTables.push({ ...reader.table(), section })
 }
 
-function readSection(reader: ModuleReader, collected: Collected, id: number, size: number): void {
+function skipElements(reader: ModuleReader, size: number): void {
+  if (size > longestElements) throw reader.malformed(`has ${size} bytes of entries for tables`)
+  reader.countAndSkip(size)
+}
+
+function readSection(reader: ModuleReader, collected: Collected, id: number, size: number, start: number): void {
   const each = (read: (reader: ModuleReader, collected: Collected) => void) => {
     for (let left = reader.count(); left > 0; left--) read(reader, collected)
   }
   if (id === sections.type) each((from) => from.functionType())
   else if (id === sections.import) each(readImport)
-  else if (id === sections.table) each(readTable)
+  else if (id === sections.table) readTables(reader, collected, { start, end: reader.offset + size })
   else if (id === sections.global) each(readGlobal)
   else if (id === sections.export) each(readExport)
   else if (id === sections.memory) each(readMemory)
+  else if (id === sections.element) skipElements(reader, size)
+  else if (countedSections.has(id)) reader.countAndSkip(size)
   else reader.skip(size)
 }
 
@@ -252,11 +288,11 @@ export function readWasmInterface(bytes: Uint8Array, name: string): WasmInterfac
     importedMemories: [],
     exports: new Map(),
     globals: [],
+    ownTables: [],
     ownMemories: 0,
-    ownTables: 0,
   }
   reader.header()
-  while (reader.section((id, size) => readSection(reader, collected, id, size)));
+  while (reader.section((id, size, start) => readSection(reader, collected, id, size, start)));
   const { globals, ...found } = collected
   return { ...found, constantOf: (global) => globals[global] }
 }
