@@ -3,8 +3,8 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Gauge, type OpenMetricsContentType, type Registry } from 'prom-client'
 import type { Clock } from '../../base/clock.ts'
 
-/** Between two looks of the event loop monitor: an idle agent must stay idle (BRK-165). */
-const resolutionMs = 20
+/** Between two looks of the event loop monitor: each wakes the process, and an idle agent must stay idle (BRK-165). */
+const resolutionMs = 100
 const windowMs = 10_000
 
 /** How late the event loop ran: the 99th percentile of the last window that is over, or of the present one if that is worse. */

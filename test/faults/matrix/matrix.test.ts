@@ -12,7 +12,7 @@ const ids = Array.from({ length: 30 }, (_, at) => `F${String(at + 1).padStart(2,
 const writing = process.env['ATTESTD_FAULT_MATRIX'] === 'write'
 
 /** Every fault of broker.md section 16; `npm run fault-matrix` writes the page from the same run. */
-describe('the fault matrix', () => {
+describe('the fault matrix, with no reader blocked and no expired token served (BRK-166, BRK-167)', () => {
   const rows: Row[] = []
   let folder = ''
   let machine: TdMachine
