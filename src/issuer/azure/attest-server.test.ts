@@ -189,6 +189,24 @@ describe('a TD whose report data are over its runtime data (POL-910, POL-911)', 
     expect(claims).not.toHaveProperty('nonce')
   })
 
+  it('copies a nonce into the token, of which no policy learns: it proves nothing (POL-912)', async () => {
+    for (const nonce of ['n-1', '', 'ünï ""', undefined]) {
+      const claims = await claimsOf({ ...goodBody(), nonce })
+      expect(claims['nonce']).toBe(nonce)
+    }
+    const rules = `c:[type=="attestation.freshness"]=>issue(type="fresh",value=c.value);
+      ![type=="nonce"]=>issue(type="told",value=false);`
+    const told = `version=1.2; authorizationrules { => permit(); }; issuancerules { ${rules} };`
+    await withPolicy(told, async () => {
+      for (const nonce of ['n-1', undefined]) {
+        expect((await claimsOf({ ...goodBody(), nonce }))['x-ms-policy']).toEqual({ fresh: 'unbound', told: false })
+      }
+    })
+    // Whoever brings a quote again may choose another nonce: only runtime data are bound to it.
+    const replayed = await claimsOf({ ...goodBody(), nonce: 'another' })
+    expect(replayed).toMatchObject({ nonce: 'another', 'x-ms-runtime': { key: 'value' } })
+  })
+
   it('tells policies what any verifier of ours tells them of a quote alone (POL-430, POL-431)', async () => {
     const told = ['evidence.kinds', 'tdx.eventlog_present', 'attestation.freshness', 'attestation.type', 'report_data']
     const rules = told.map(

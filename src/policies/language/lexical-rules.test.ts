@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { describeRules, policyOf, verdictOn } from '../../../test/support/policy-rules.ts'
+import { policyDigest, policyHash } from '../signed/policy-hashes.ts'
+import { formatPolicy } from './format-policy.ts'
 import { parsePolicy } from './parse-policy.ts'
 
 describeRules('section 1', {
@@ -215,5 +217,28 @@ describe('hints', () => {
     ['[type==\uff02a\uff02] => permit();', 'type the straight double quote "'],
   ])('%j: %s', (rule, hint) => {
     expect(hintOf(policyOf(rule))).toBe(hint)
+  })
+})
+
+describe('a byte order mark (POL-102)', () => {
+  const text = 'version=1.0;authorizationrules{=>permit();};'
+  const bytes = (of: string) => new TextEncoder().encode(of)
+
+  it('is skipped once at the very start, and counts for every hash', () => {
+    const marked = bytes(`\ufeff${text}`)
+    const { policy } = parsePolicy(marked)
+    expect(policy?.authorization[0]?.span).toMatchObject({ line: 1, column: 32 })
+    expect(policy).toEqual(parsePolicy(text).policy)
+    expect(policyHash(marked)).not.toBe(policyHash(bytes(text)))
+    expect(policyDigest(marked)).not.toBe(policyDigest(bytes(text)))
+    expect(formatPolicy(marked).text?.startsWith('\ufeffversion')).toBe(true)
+  })
+
+  it('is an error everywhere else, a second one too (POL-104)', () => {
+    for (let at = 1; at <= text.length; at++) {
+      const [first] = parsePolicy(`\ufeff${text.slice(0, at)}\ufeff${text.slice(at)}`).diagnostics ?? []
+      expect([at, first?.severity, first?.column]).toEqual([at, 'error', expect.any(Number)])
+    }
+    expect(parsePolicy(`\ufeff\ufeff${text}`).diagnostics?.[0]).toMatchObject({ id: 'POL-104', line: 1, column: 1 })
   })
 })
