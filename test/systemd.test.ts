@@ -93,6 +93,10 @@ describe('the service', () => {
     expect(execFileSync(process.execPath, [...flags, '-p', '1'], { encoding: 'utf8' })).toBe('1\n')
   })
 
+  it('starts with the machine, not with the first caller: token files have none', () => {
+    expect(service.get('WantedBy')).toEqual(['multi-user.target'])
+  })
+
   it('takes exactly the sockets whose names the agent knows (SYS-11)', () => {
     const own = service.get('Sockets')?.[0]?.split(' ') ?? []
     const names = own.map((name) => settingsOf(name).get('FileDescriptorName')?.[0])

@@ -80,6 +80,19 @@ describe('tasks that run together', () => {
     await together
   })
 
+  it('may all wait for their signal, without a warning of Node past the log', async () => {
+    const warnings: Error[] = []
+    const hear = (warning: Error) => void warnings.push(warning)
+    process.on('warning', hear)
+    onTestFinished(() => void process.off('warning', hear))
+    const stop = new AbortController()
+    const together = runTogether(stop.signal, ...Array.from({ length: 30 }, () => untilAborted))
+    stop.abort(new Error('stop'))
+    await together
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(warnings).toEqual([])
+  })
+
   it('one that fails stops the others, and its error is thrown when all have ended', async () => {
     const ended: string[] = []
     const slow: Task = async (signal) => {

@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events'
+
 /** What lives in time: runs until its signal aborts, then winds down and resolves. */
 export type Task = (signal: AbortSignal) => Promise<void>
 
@@ -7,6 +9,8 @@ export type Task = (signal: AbortSignal) => Promise<void>
  */
 export async function runTogether(signal: AbortSignal, ...tasks: readonly Task[]): Promise<void> {
   const inner = new AbortController()
+  // Every task waits for it at several places: Node would write a warning past the log.
+  setMaxListeners(0, inner.signal)
   const stop = () => inner.abort(signal.reason)
   if (signal.aborted) stop()
   signal.addEventListener('abort', stop, { once: true })
