@@ -138,18 +138,22 @@ describe('the state of an agent', () => {
         rule: 'POL-412',
         message: "'<' needs two Integers\u001b",
       },
+      { ...quiet, id: 'compiled', verdict: 'no-permit', opposed: [{ name: 'hardware', tier: 'absent' }] },
     ]
-    const policies = [...said.map(({ id }) => id), 'idle'].map((id) => ({ id, hash, usual: id !== 'idle' }))
+    const engineOf = (id: string) => (id === 'compiled' ? 'rego-wasm' : 'text')
+    const ids = [...said.map(({ id }) => id), 'idle']
+    const policies = ids.map((id) => ({ id, hash, engine: engineOf(id), usual: id !== 'idle' }))
     const evidence = { affirmed: true, at, findings: [], policies: said }
     await answering({ ...healthy, appraisals: { enrolment: null, evidence }, policies })
     const { out } = await show()
     expect(out).toContain(
       [
-        'policies   5 configured',
+        'policies   6 configured',
         `  site  permits, sha256 ${hash}`,
         `  strict  DENIES: deny-rule, line 3, 9, sha256 ${hash}`,
         `  silent  DENIES: no-permit; the rule of line 4 stops at line 6, sha256 ${hash}`,
         `  broken  ERROR POL-412: '<' needs two Integers\\x1b, line 5, sha256 ${hash}`,
+        `  compiled  DENIES: no-permit; hardware is absent, Rego bundle, sha256 ${hash}`,
         `  idle  not asked yet, sha256 ${hash}, only where it is named`,
         '',
       ].join('\n'),

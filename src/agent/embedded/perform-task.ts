@@ -62,8 +62,8 @@ function treesOf(appraisal: GuestAppraisal, { evidence, inputs, question }: Appr
   const { tee } = appraisal
   if (tee === null || question === undefined) throw new TypeError('an affirmed appraisal of no kind')
   const { policies, bundles, simulator } = question
-  // Bundles can always tell: what they read is not known beforehand.
-  const documents = bundles || policies.some((policy) => policy.documents)
+  // What a bundle reads is not known beforehand: it gets the events, and nothing of the other documents (POL-962).
+  const documents = policies.some((policy) => policy.documents) || (bundles && 'events')
   return verifiedClaims(appraisal, evidence, { tee, freshness: 'challenge', now: inputs.now, simulator, documents })
 }
 

@@ -68,7 +68,9 @@ const shownStatus = z.object({
   appraisals: z.object({ enrolment: appraisal.nullable(), evidence: appraisal.nullable() }),
   broker: z.object({ clock: z.string(), entries: z.array(entry) }),
   configurationError: z.string().nullable(),
-  policies: z.array(z.object({ id: z.string(), hash: z.string(), usual: z.boolean() })).default([]),
+  policies: z
+    .array(z.object({ id: z.string(), hash: z.string(), engine: z.string().default('text'), usual: z.boolean() }))
+    .default([]),
   /** Null: configured a moment ago. */
   sinks: z
     .array(
@@ -156,8 +158,13 @@ const placeOf = (lines: readonly number[]) => (lines.length === 0 ? '' : `, line
 function policyRows({ policies, appraisals }: ShownStatus): string[] {
   if (policies.length === 0) return []
   const said = new Map(appraisals.evidence?.policies.map((report) => [report.id, policyReason(report)]))
-  const lines = policies.map(({ id, hash, usual }) => {
-    const parts = [said.get(id) ?? 'not asked yet', `sha256 ${hash}`, ...(usual ? [] : ['only where it is named'])]
+  const lines = policies.map(({ id, hash, engine, usual }) => {
+    const parts = [
+      said.get(id) ?? 'not asked yet',
+      ...(engine === 'rego-wasm' ? ['Rego bundle'] : []),
+      `sha256 ${hash}`,
+      ...(usual ? [] : ['only where it is named']),
+    ]
     return `  ${escaped(`${id}  ${parts.join(', ')}`)}\n`
   })
   return [row('policies', `${policies.length} configured`), ...lines]

@@ -60,6 +60,14 @@ describe('the input of a policy about a simulated guest, by our verifier (POL-96
     }
   })
 
+  it('needs no documents but those of events', () => {
+    const events = verifiedClaims(appraiseGuest(evidence, guest.inputs(seed)), evidence, {
+      ...facts,
+      documents: 'events',
+    })
+    expect(regoInputs('cpu', { trees: events })).toEqual(regoInputs('cpu', { trees }))
+  })
+
   it('has what a workload wrote under names of its own, and nowhere else', () => {
     const forged = inputOf({ tdx: { tcb_status: 'forged' }, attestation: { simulated: false } })
     expect(forged['tdx']).toEqual(input['tdx'])

@@ -157,6 +157,16 @@ describe('claims of a TPM (POL-431)', () => {
     expect(() => verifiedClaims(refused, { tdx: null, tpm: null }, facts)).toThrow(TypeError)
   })
 
+  it('have the documents of events alone where nothing else is read', () => {
+    const tpm = new SoftwareTpm(keys)
+    const of = (documents: RequestFacts['documents']) => {
+      const types = typesOf(ofTpm(tpm.evidence(nonce), tpm.inputs(nonce), { documents }))
+      return [...types].filter((type) => claimEntryOf(type)?.document)
+    }
+    expect(of('events')).toEqual(['tpm.events', 'events'])
+    expect(of(true)).toEqual(expect.arrayContaining(['tpm.events', 'tpm.pcrs', 'ima.log']))
+  })
+
   it('have no documents where no policy asks for them', () => {
     const { evidence, inputs } = booted()
     const types = typesOf(ofTpm(evidence, inputs, { documents: false }))

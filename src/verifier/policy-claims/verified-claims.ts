@@ -18,8 +18,11 @@ export interface RequestFacts {
   readonly now: number
   /** The verifier itself runs in simulator mode: then nothing that it says is about real hardware (TOK-04). */
   readonly simulator: boolean
-  /** False: no policy asks for `tdx.events`, `tpm.events`, `tpm.pcrs` or `ima.log`, and they are not made. */
-  readonly documents: boolean
+  /**
+   * False: no policy asks for `tdx.events`, `tpm.events`, `tpm.pcrs` or `ima.log`, and they are not made. `events`: the first
+   * two are all that is asked for.
+   */
+  readonly documents: boolean | 'events'
 }
 
 function isTree(value: unknown): value is ClaimTree {
@@ -63,11 +66,16 @@ function tdxDocuments({ tdx, claims }: AppraisedEvidence): ClaimDocuments {
   return events === null ? {} : { 'tdx.events': events }
 }
 
-function tpmDocuments({ tpm, claims }: AppraisedEvidence, evidence: GuestEvidence): ClaimDocuments {
+function tpmDocuments(
+  { tpm, claims }: AppraisedEvidence,
+  evidence: GuestEvidence,
+  { documents }: RequestFacts,
+): ClaimDocuments {
   const given = evidence.tpm?.evidence
   if (tpm === null || tpm.pcrs === null || given === undefined) return {}
   const isVerified = treeOf(claims, 'tpm')?.['eventlog_verified'] === true
   const events = isVerified ? tpmEventsDocument(given, tpm.pcrs) : null
+  if (documents === 'events') return events === null ? {} : { 'tpm.events': events }
   const holds = treeOf(claims, 'ima')?.['verified'] === true
   const log = holds && tpm.ima && given.ima ? imaDocument(given.ima, tpm.ima.records, tpm.pcrs) : null
   return {
@@ -75,6 +83,11 @@ function tpmDocuments({ tpm, claims }: AppraisedEvidence, evidence: GuestEvidenc
     ...(events === null ? {} : { 'tpm.events': events }),
     ...(log === null ? {} : { 'ima.log': log }),
   }
+}
+
+function documentsOf(appraisal: AppraisedEvidence, evidence: GuestEvidence, facts: RequestFacts) {
+  if (facts.documents === false) return {}
+  return { documents: { ...tdxDocuments(appraisal), ...tpmDocuments(appraisal, evidence, facts) } }
 }
 
 function copiesOf(claims: GuestAppraisal['claims']): Pick<VerifiedTrees, 'report_data' | 'init_data'> {
@@ -114,6 +127,6 @@ export function verifiedClaims(
     ...(tpm === null ? {} : { tpm: tpmTree(tpm) }),
     ...(ima === null ? {} : { ima }),
     ...copiesOf(claims),
-    ...(facts.documents ? { documents: { ...tdxDocuments(appraisal), ...tpmDocuments(appraisal, evidence) } } : {}),
+    ...documentsOf(appraisal, evidence, facts),
   }
 }
