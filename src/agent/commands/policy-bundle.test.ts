@@ -301,6 +301,8 @@ describe.skipIf(!haveVectors)('a Rego bundle and a recorded quote', () => {
       { policy: named },
       { policy: judging, engine: 'rego-wasm', sha256: sha256Of(readFileSync(judging)) },
     ])
+    const { out: permitted } = await attestd('run', named, judging, ...asked)
+    expect(permitted).toContain(`${judging}: PERMIT\n`)
     const { code: denied, out: shown } = await attestd('run', named, denying, ...asked)
     expect([denied, shown]).toEqual([1, expect.stringContaining(`together: DENY: ${denying}: deny-rule\n`)])
     expect((await attestd('explain', named, denying, ...asked)).code).toBe(2)

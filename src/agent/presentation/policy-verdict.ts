@@ -22,13 +22,14 @@ export function renderClaims({ claims }: Pick<PresentedEvidence, 'claims'>): str
   return `${lines.join('\n')}\n`
 }
 
+/** A bundle has no lines. */
+const placeOf = (lines: readonly number[]) => (lines.length === 0 ? '' : `: line ${lines.join(', ')}`)
+
 /** The verdict, what decided, and what the policy gives to the token. */
 export function renderPolicyVerdict(policyName: string, evaluation: Evaluation, io: CommandIo): string {
   const denial = denialOf(evaluation)
   const verdict =
-    denial === null
-      ? `${painted(io, 'green', 'PERMIT')}: line ${evaluation.decidedBy.join(', ')}`
-      : painted(io, 'red', 'DENY')
+    denial === null ? `${painted(io, 'green', 'PERMIT')}${placeOf(evaluation.decidedBy)}` : painted(io, 'red', 'DENY')
   const head = `${escaped(policyName)}: ${verdict}${denial === null ? '' : `: ${escaped(denial)}`}`
   return `${[head, ...grantedLines(evaluation)].join('\n')}\n`
 }
