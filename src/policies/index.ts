@@ -39,6 +39,7 @@ export type {
   TraceEntry,
   Verdict,
 } from './evaluation/evaluation.ts'
+export { forToken } from './evaluation/exact-token.ts'
 export type { ExamplePolicy } from './examples/example-policies.ts'
 export { examplePolicies } from './examples/example-policies.ts'
 export type { PolicyDiagnostic, Severity } from './language/diagnostic.ts'

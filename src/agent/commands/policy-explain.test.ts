@@ -201,6 +201,15 @@ describe.skipIf(!haveVectors)('a recorded quote', () => {
     ])
   })
 
+  it('gives no token with an Integer that readers would round, as from an agent (POL-419)', async () => {
+    const issuing = (integer: string) =>
+      file('n.policy', site(['=> permit();'], [`=> issue(type="n", value=${integer});`]))
+    const { out, error } = await policy('run', issuing('9007199254740993'), ...asked)
+    expect(error?.code).toBe('POLICY_DENIED')
+    expect(out).toContain('DENY: error, line 4: POL-419: ')
+    expect((await policy('run', issuing('9007199254740991'), ...asked)).error).toBeNull()
+  })
+
   it('is asked about by several policies, which must all permit (POL-429)', async () => {
     const [good, bad] = [file('good.policy', pinned('!="00"')), file('bad.policy', pinned('=="00"'))]
     const named = file('named.policy', site(['=> permit();'], ['=> issue(type="zone", value="a");']))

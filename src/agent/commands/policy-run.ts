@@ -1,5 +1,12 @@
 import { Command } from 'commander'
-import { type Claim, defaultPolicyFor, type Evaluation, evaluatePolicy, policyDigest } from '../../policies/index.ts'
+import {
+  type Claim,
+  defaultPolicyFor,
+  type Evaluation,
+  evaluatePolicy,
+  forToken,
+  policyDigest,
+} from '../../policies/index.ts'
 import type { PolicyProfile } from '../../policies/reserved-claims.ts'
 import { agentErrors } from '../errors.ts'
 import type { PresentedEvidence } from '../policy-tools/claims-of-evidence.ts'
@@ -61,8 +68,13 @@ function showPresented(presented: PresentedEvidence, { showClaims }: RunOptions,
   for (const note of presented.appraisal.notes) io.out(`note: ${note}\n`)
 }
 
+/** As an agent hands it over to its token. */
+function evaluateFor(source: PolicySource, { claims }: PresentedEvidence, { profile }: RunOptions): Evaluation {
+  return forToken(evaluatePolicy(requirePolicy(source), claims, { profile }))
+}
+
 function runText(source: PolicySource, presented: PresentedEvidence, options: RunOptions, io: CommandIo): void {
-  const evaluation = evaluatePolicy(requirePolicy(source), presented.claims, { profile: options.profile })
+  const evaluation = evaluateFor(source, presented, options)
   if (options.json) io.out(exactJson(documentOf(source, evaluation, presented)))
   else {
     showPresented(presented, options, io)
@@ -83,7 +95,7 @@ async function runSeveral(
   for (const source of sources) {
     const evaluation = source.compiled
       ? await askBundle(source, presented, options)
-      : evaluatePolicy(requirePolicy(source), presented.claims, { profile: options.profile })
+      : evaluateFor(source, presented, options)
     said.push({ source, evaluation })
   }
   const together = askedTogether(said.map(({ source, evaluation }) => ({ id: source.file, evaluation })))

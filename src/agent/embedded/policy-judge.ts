@@ -2,11 +2,11 @@ import {
   type Claim,
   type Evaluation,
   evaluatePolicy,
+  forToken,
   type Policy,
   PreparedPolicy,
   parsePolicy,
   presentClaims,
-  type TokenValue,
   type Verdict,
   type VerifiedTrees,
 } from '../../policies/index.ts'
@@ -77,19 +77,12 @@ function missedPermits(policy: Policy, claims: readonly Claim[]): MissedPermit[]
     .map(({ line, conditions }) => ({ rule: line, condition: conditions.at(-1)?.line ?? line }))
 }
 
-/** Readers of JSON would round it, and it would be another claim than the one that was issued (POL-401, POL-419). */
-function isRounded(value: TokenValue): boolean {
-  return [value].flat().some((one) => typeof one === 'bigint' && !Number.isSafeInteger(Number(one)))
-}
-
-const rounded = { id: 'POL-419', message: 'an issued Integer is beyond 2^53', section: null, line: null } as const
-
 /** Without what only explains: the claims that a policy added are many and stay in the thread. */
-function verdictOf(evaluation: Evaluation): Verdict {
+function verdictOf(evaluated: Evaluation): Verdict {
+  const evaluation = forToken(evaluated)
   if (evaluation.verdict === 'deny') return { verdict: 'deny', reason: evaluation.reason }
   if (evaluation.verdict === 'error') return { verdict: 'error', error: evaluation.error }
   const { token, properties } = evaluation
-  if (Object.values(token).some(isRounded)) return { verdict: 'error', error: rounded }
   return { verdict: 'permit', token, properties }
 }
 
