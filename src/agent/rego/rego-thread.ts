@@ -2,8 +2,11 @@ import { Worker } from 'node:worker_threads'
 import { Turns } from '../../base/turns.ts'
 import type { RegoAnswer, RegoSetup, RegoTask } from './rego-worker.ts'
 
-/** In milliseconds. An evaluation that takes longer is an error (POL-961). */
-export const regoDeadlines = { start: 10_000, task: 1000, idle: 20_000 } as const
+/**
+ * In milliseconds. An evaluation that takes longer is an error (POL-961). Nobody waits for an inspection, and a start or a
+ * reload on a busy machine should not fail for it.
+ */
+export const regoDeadlines = { start: 10_000, inspect: 3000, evaluate: 1000, idle: 20_000 } as const
 
 /** Evaluations that wait, the running one included: with more of them the last would be answered after a minute. */
 export const longestRegoQueue = 64
@@ -93,7 +96,7 @@ export class RegoThread implements AsyncDisposable {
     const worker = this.#worker ?? (await this.#started())
     if ('failure' in worker) return worker
     worker.postMessage(task)
-    const heard = await hear(worker, regoDeadlines.task)
+    const heard = await hear(worker, regoDeadlines[task.do])
     if ('message' in heard) return heard.message as RegoAnswer
     this.#end()
     return { failure: heard.ended }
