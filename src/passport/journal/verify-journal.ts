@@ -17,7 +17,7 @@ export interface JournalVerdict {
   /** The last good record. */
   readonly head: JournalHead | null
   readonly broken: BrokenRecord | null
-  /** Good records that tell of an anchor, and the last of them (BRK-123). */
+  /** Good records that tell of an anchor of a record at hand, which has that hash, and the last of them (BRK-123). */
   readonly anchors: number
   readonly anchored: AnchoredHead | null
   /** Bytes behind the last line of the last file: the agent was killed while it wrote, or writes now. */
@@ -26,15 +26,45 @@ export interface JournalVerdict {
 
 const lineFeed = 0x0a
 
+/** Records from one that was anchored to the one that tells of it: far more than are written while a register is extended. */
+const anchorReach = 65_536
+
+/** Hashes of the newest records: what an anchor says of one is compared with what that one has. */
+class RecentHashes {
+  #hashes = new Map<number, string>()
+
+  add({ seq, hash }: JournalHead): void {
+    this.#hashes.set(seq, hash)
+    this.#hashes.delete(seq - anchorReach)
+  }
+
+  has(seq: number): boolean {
+    return this.#hashes.has(seq)
+  }
+
+  /**
+   * What is wrong with an anchor; null: nothing, or its record is not at hand. A chain that was written anew around the hash
+   * that a register holds would otherwise pass for the one that was anchored.
+   */
+  contradiction({ seq, headSeq, headHash }: AnchoredHead): string | null {
+    if (headSeq >= seq) return `tells of an anchor of record ${headSeq}, which does not stand before it`
+    const hash = this.#hashes.get(headSeq)
+    if (hash === undefined || hash === headHash) return null
+    return `tells of an anchor of record ${headSeq} with another hash than that has`
+  }
+}
+
 /**
  * Follows the chain of a journal, file by file in the order of their names, up to the first record that is broken
  * (BRK-122). Records that were cut off at the end leave no trace in it, and who writes the whole chain anew is not found
- * out: compare the head with one that was noted elsewhere. Never throws for bad files.
+ * out: compare the head with one that was noted elsewhere, or the last anchor with the log of a register (BRK-123). Never
+ * throws for bad files.
  */
 export class JournalVerifier {
   #records = 0
   #anchors = 0
   #anchored: AnchoredHead | null = null
+  #recent = new RecentHashes()
   #first: number | null = null
   #head: JournalHead | null = null
   #broken: BrokenRecord | null = null
@@ -76,14 +106,20 @@ export class JournalVerifier {
     const misplaced = this.#misplaced(seq, read.prev)
     if (misplaced !== null) return misplaced
     if (line === 1 && firstSeqOf(file) !== seq) return 'is in another file than its number says'
-    this.#first ??= seq
-    this.#head = read.head
-    this.#records++
-    if (read.anchored !== null) {
-      this.#anchors++
-      this.#anchored = read.anchored
-    }
+    const contradiction = read.anchored && this.#recent.contradiction(read.anchored)
+    if (contradiction !== null) return contradiction
+    this.#accept(read.head, read.anchored)
     return null
+  }
+
+  #accept(head: JournalHead, anchored: AnchoredHead | null): void {
+    this.#first ??= head.seq
+    this.#head = head
+    this.#records++
+    this.#recent.add(head)
+    if (anchored === null || !this.#recent.has(anchored.headSeq)) return
+    this.#anchors++
+    this.#anchored = anchored
   }
 
   /** The first record at hand follows one that was removed with its file, unless it is the very first. */
