@@ -41,6 +41,16 @@ describe('test mode', () => {
     expect(shown.out).toMatch(/^.*\nTEST MODE/)
   })
 
+  it.each([
+    [['--test-seed', '7'], 78, '--test-seed needs --test-mode'],
+    [['--test-mode', '--test-seed', '-1'], 64, 'must be a whole number'],
+    [['--test-mode', '--test-seed', '9007199254740992'], 64, 'must be a whole number'],
+    [['--test-mode', '--test-seed', '07'], 64, 'must be a whole number'],
+  ])('refuses a seed with %j', async (more, code, says) => {
+    const refused = await runAttestd(['run', '--config', agent.home.configurationFile, '--allow-root', ...more])
+    expect(refused).toMatchObject({ code, err: expect.stringContaining(says) })
+  })
+
   it('has clocks that administrators move: tokens end with either of them', async () => {
     const { iat, jti } = await payload()
     expect((await shift({ wall_ms: 3_600_000, mono_ms: 0, boot_ms: 3_600_000 })).status).toBe(200)

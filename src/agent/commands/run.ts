@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { Command } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import type { Logger } from 'pino'
 import type { Libc } from '../../platform/c-library.ts'
 import { forbidCoreDumps } from '../../platform/core-dumps.ts'
@@ -17,6 +17,7 @@ interface RunOptions {
   readonly config: string
   readonly allowRoot?: boolean
   readonly testMode?: boolean
+  readonly testSeed?: number
 }
 
 /** BRK-143: less than 10 s, whatever hangs. */
@@ -49,6 +50,11 @@ function handleSignals(actions: { stop(): void; reload(): void; toggleLog(): voi
   process.on('SIGUSR1', () => actions.toggleLog())
 }
 
+function seedOf(text: string): number {
+  if (/^(?:0|[1-9][0-9]{0,15})$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text)
+  throw new InvalidArgumentError('must be a whole number from 0 to 9007199254740991.')
+}
+
 interface OpenedAgent {
   readonly agent: Agent
   readonly log: Logger
@@ -65,10 +71,10 @@ async function takeState(directory: string, host: Host): Promise<FileLock | null
   return lock
 }
 
-async function openAgent(config: string, testMode: boolean): Promise<OpenedAgent> {
+async function openAgent({ config, testMode = false, testSeed }: Omit<RunOptions, 'allowRoot'>): Promise<OpenedAgent> {
   const loaded = await readConfiguration(config)
   const { log_level: level, state_directory: directory } = loaded.configuration.agent
-  const host = testMode ? openTestHost() : openHost()
+  const host = testMode ? openTestHost(testSeed ?? null) : openHost()
   const log = createLog(level, { journal: process.env['JOURNAL_STREAM'] !== undefined })
   if (host.libc) forbidCoreDumps(host.libc)
   endWithoutThreads(host.libc)
@@ -77,11 +83,13 @@ async function openAgent(config: string, testMode: boolean): Promise<OpenedAgent
 }
 
 /** Signals are heard from the first moment on: unheard, SIGHUP would end the process and SIGUSR1 open the inspector. */
-async function runAgent({ config, allowRoot = false, testMode = false }: RunOptions): Promise<void> {
+async function runAgent({ allowRoot = false, ...choices }: RunOptions): Promise<void> {
   requireSafeProcess({ environment: process.env, execArgv: process.execArgv, euid: process.geteuid?.() }, allowRoot)
-  if (testMode) requireNoService(process.env)
+  if (choices.testSeed !== undefined && !choices.testMode)
+    throw agentErrors.error('USAGE', '--test-seed needs --test-mode')
+  if (choices.testMode) requireNoService(process.env)
   const stop = new AbortController()
-  const opening = openAgent(config, testMode)
+  const opening = openAgent(choices)
   // What an action rejects with is a bug: nobody hears it, and it ends the process.
   const onceOpen = (act: (opened: OpenedAgent) => unknown) => void opening.then(act, () => undefined)
   handleSignals({
@@ -114,6 +122,7 @@ export function runCommand(): Command {
       '--test-mode',
       'let administrators move clocks and make devices fail, and take tokens of a few seconds; simulated devices only',
     )
+    .option('--test-seed <number>', 'in test mode: what nonces, identifiers and pauses are made of', seedOf)
     .action(async (options: RunOptions, command: Command) => {
       if (command.args.length > 0) throw agentErrors.error('USAGE', `unexpected argument ${command.args[0]}`)
       await runAgent(options)

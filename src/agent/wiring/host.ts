@@ -5,6 +5,7 @@ import type { RandomSource } from '../../base/random.ts'
 import { type Libc, loadLibc } from '../../platform/c-library.ts'
 import { SystemClock } from '../../platform/system-clock.ts'
 import { ScriptedFaults } from '../scripted-faults.ts'
+import { seededRandom } from '../seeded-random.ts'
 import { ShiftedClock } from '../shifted-clock.ts'
 import type { TestMode } from '../test-mode.ts'
 
@@ -34,9 +35,10 @@ export function openHost(): Host {
   return { libc, clock: new SystemClock(libc), random, testMode: null }
 }
 
-/** The machine with clocks that can be moved, and devices that can be made to fail (BRK-170). */
-export function openTestHost(): Host {
+/** The machine with clocks that can be moved, devices that can be made to fail, and chance that a seed decides (BRK-170). */
+export function openTestHost(seed: number | null): Host {
   const libc = libcOrNull()
   const clock = new ShiftedClock(new SystemClock(libc))
-  return { libc, clock, random, testMode: { clock, faults: new ScriptedFaults(clock) } }
+  const chance = seed === null ? random : seededRandom(seed)
+  return { libc, clock, random: chance, testMode: { clock, faults: new ScriptedFaults(clock) } }
 }
