@@ -4,7 +4,7 @@ import { createServer as createHttpServer, get } from 'node:http'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { nativeErrors } from '../../native/errors.ts'
 import {
   errnoOf,
@@ -54,6 +54,7 @@ beforeEach(async () => {
   chmodSync(join(folder, 'socket'), 0o666)
 })
 afterEach(async () => {
+  vi.restoreAllMocks()
   for (const identity of identities.splice(0)) identity.close()
   await Promise.all(callers.splice(0).map((caller) => caller.kill()))
   server.close()
@@ -276,6 +277,38 @@ describe('PIDFD_GET_INFO (API-42)', () => {
       expect(identity.check()).toBe('there')
       euid = own + 1
       expect(identity.check()).toBe('caller_changed')
+    },
+  )
+
+  it.skipIf(openPeerCredentials().identity !== 'pidfd')(
+    'a caller of a known group that changed before it was looked at is refused at once, and nothing of it is kept',
+    async () => {
+      let euid = own
+      const kernel = saying(() => euid)
+      const { cgroup } = pidfdInfoMask
+      const credentials = openPeerCredentials(() => ({
+        ...kernel,
+        ioctl: (fd, request, argument) => {
+          const result = kernel.ioctl(fd, request, argument)
+          const [info, { pidfdInfo }] = [argument as Buffer, layouts]
+          info.writeBigUInt64LE(info.readBigUInt64LE(pidfdInfo.mask) | cgroup, pidfdInfo.mask)
+          info.writeBigUInt64LE(77n, pidfdInfo.cgroup)
+          return result
+        },
+      }))
+      vi.spyOn(CgroupReader.prototype, 'read').mockResolvedValue('0::/a.service\n')
+      await identifyCaller(credentials)
+      const accepted = once(server, 'connection')
+      callers.push(await startCaller(join(folder, 'socket')))
+      const [socket] = (await accepted) as [Socket]
+      const before = openDescriptors()
+      euid = own + 1
+      expect(() => credentials.identify(socket, 'api')).toThrow(expect.objectContaining({ code: 'caller_changed' }))
+      expect(openDescriptors()).toBe(before)
+      euid = own
+      const known = credentials.identify(socket, 'api')
+      expect(known).not.toBeInstanceOf(Promise)
+      identities.push(await known)
     },
   )
 

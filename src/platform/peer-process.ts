@@ -163,7 +163,12 @@ class HiddenProcess implements PeerProcess {
   }
 }
 
-function openFiles(pid: number): { readonly stat: ProcFile; readonly status: ProcFile } | null {
+interface ProcessFiles {
+  readonly stat: ProcFile
+  readonly status: ProcFile
+}
+
+function openFiles(pid: number): ProcessFiles | null {
   const stat = ProcFile.open(pid, 'stat')
   let status: ProcFile | null = null
   try {
@@ -184,9 +189,20 @@ function holdPidfd(libc: Libc, peer: SocketPeer, pidfd: number): PeerProcess {
   }
 }
 
+/** Nor those of a look-up that cannot read its files. */
+function holdFiles({ uid }: SocketPeer, { stat, status }: ProcessFiles): PeerProcess {
+  try {
+    return new ProcfsProcess(uid, stat, status)
+  } catch (error) {
+    stat.close()
+    status.close()
+    throw error
+  }
+}
+
 /** Takes hold of the peer, and of its pidfd, by the best means that this kernel has. Does not wait. */
 export function holdPeer(libc: Libc, peer: SocketPeer): PeerProcess {
   if (peer.pidfd !== null) return holdPidfd(libc, peer, peer.pidfd)
   const files = peer.pid === 0 ? null : openFiles(peer.pid)
-  return files ? new ProcfsProcess(peer.uid, files.stat, files.status) : new HiddenProcess(peer.pid)
+  return files ? holdFiles(peer, files) : new HiddenProcess(peer.pid)
 }
