@@ -1,5 +1,3 @@
-import { setMaxListeners } from 'node:events'
-
 /** What lives in time: runs until its signal aborts, then winds down and resolves. */
 export type Task = (signal: AbortSignal) => Promise<void>
 
@@ -8,23 +6,25 @@ export type Task = (signal: AbortSignal) => Promise<void>
  * stop and all are awaited; then the first error is thrown. Aborting is not an error.
  */
 export async function runTogether(signal: AbortSignal, ...tasks: readonly Task[]): Promise<void> {
-  const inner = new AbortController()
-  // Every task waits for it at several places: Node would write a warning past the log.
-  setMaxListeners(0, inner.signal)
-  const stop = () => inner.abort(signal.reason)
+  // A signal for each: on one for all Node would count so many who wait for it as a leak, and write that past the log.
+  const running = tasks.map((task) => ({ task, own: new AbortController() }))
+  const stopAll = (why: unknown) => {
+    for (const { own } of running) own.abort(why)
+  }
+  const stop = () => stopAll(signal.reason)
   if (signal.aborted) stop()
   signal.addEventListener('abort', stop, { once: true })
   const failures: unknown[] = []
-  const run = async (task: Task) => {
+  const run = async ({ task, own: { signal: own } }: (typeof running)[number]) => {
     try {
-      await task(inner.signal)
+      await task(own)
     } catch (error) {
-      if (inner.signal.aborted && error === inner.signal.reason) return
+      if (own.aborted && error === own.reason) return
       failures.push(error)
-      inner.abort(error)
+      stopAll(error)
     }
   }
-  await Promise.all(tasks.map(run))
+  await Promise.all(running.map(run))
   signal.removeEventListener('abort', stop)
   if (failures.length > 0) throw failures[0]
 }
