@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { FakeClock } from '../../test/support/fake-clock.ts'
+import type { TpmPlan } from '../platform/tpm-plan.ts'
 import type { DeviceFault } from '../workload-api/test-routes.ts'
-import { faultyRegisters, ScriptedFaults } from './scripted-faults.ts'
+import { faultyRegisters, faultyTpmPlan, ScriptedFaults } from './scripted-faults.ts'
 
 const fault = (about: Partial<DeviceFault>): DeviceFault => ({
   ...{ step: 'outblob', kind: 'EBUSY', latencyMs: 0, times: 1 },
@@ -59,5 +60,29 @@ describe('scripted faults of devices (BRK-170)', () => {
     expect(extended).toEqual([])
     await registers.extend(3, new Uint8Array(48))
     expect(extended).toEqual([3])
+  })
+
+  it('refuse a command to the TPM, or hold it back for as long as it is wanted, before the TPM has it', async () => {
+    const clock = new FakeClock()
+    const faults = new ScriptedFaults(clock)
+    const sent: Uint8Array[] = []
+    const exchange = async (command: Uint8Array) => {
+      sent.push(command)
+      return Uint8Array.of(1)
+    }
+    const open: TpmPlan['open'] = async () => ({ exchange, usable: () => true, close: async () => undefined })
+    const plan = faultyTpmPlan({ kind: 'swtpm', simulated: true, place: 'swtpm at x', open }, faults)
+    const { signal } = new AbortController()
+    const channel = await plan.open(signal)
+    faults.inject(fault({ step: 'tpm', kind: 'EIO' }))
+    await expect(channel.exchange(Uint8Array.of(2), signal)).rejects.toMatchObject({ code: 'TPM_IO' })
+    faults.inject(fault({ step: 'tpm', kind: 'slow', latencyMs: 1000 }))
+    const gone = new AbortController()
+    const left = channel.exchange(Uint8Array.of(3), gone.signal)
+    gone.abort(new Error('nobody waits any more'))
+    await expect(left).rejects.toThrow('nobody waits any more')
+    expect([sent, clock.sleeping]).toEqual([[], 0])
+    expect(await channel.exchange(Uint8Array.of(4), signal)).toEqual(Uint8Array.of(1))
+    expect(sent).toEqual([Uint8Array.of(4)])
   })
 })

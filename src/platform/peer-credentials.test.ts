@@ -248,7 +248,8 @@ describe.each(Object.keys(kernels))('on a kernel %s', (kernel) => {
     await connectOnce(false)
     const before = openDescriptors()
     for (let round = 0; round < 300; round++) await connectOnce(round % 2 === 0)
-    expect(openDescriptors()).toBe(before)
+    // A read that the pool had no time for ends, and closes its file, behind the look-up that did not wait for it.
+    await expect.poll(openDescriptors, { timeout: 10_000 }).toBeLessThanOrEqual(before)
   })
 })
 

@@ -1,6 +1,6 @@
-import { EventEmitter } from 'node:events'
+import { EventEmitter, getEventListeners } from 'node:events'
 import type { Socket } from 'node:net'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { FakeClock, settled } from '../../test/support/fake-clock.ts'
 import { someone } from '../../test/support/workload-room.ts'
 import type { CallerHandle, CallerState } from './caller-identifier.ts'
@@ -22,7 +22,7 @@ function watched({ look, admit = () => undefined }: Asked) {
   const clock = new FakeClock()
   const gone = new AbortController()
   const told = { closed: 0, signals: 0, refused: [] as string[], judged: [] as string[] }
-  const is = { state: 'there' as CallerState }
+  const is = { state: 'there' as CallerState | Promise<CallerState> }
   const handle: CallerHandle = {
     caller: someone,
     check: () => is.state,
@@ -44,7 +44,7 @@ function watched({ look, admit = () => undefined }: Asked) {
     gone.abort(connectionGone)
     watch.close()
   }
-  return { watch, told, is, clock, leave }
+  return { watch, told, is, clock, leave, signal: gone.signal }
 }
 
 /** A look-up that ends when the test lets it. */
@@ -110,6 +110,26 @@ describe('what holds a caller is let go of once, whenever its connection ends (N
     expect(told).toMatchObject({ closed: 1, refused: [] })
   })
 
+  it('those who wait for it leave nothing behind at its signal', async () => {
+    const { look, end } = slow()
+    const { watch, is, signal, clock } = watched({ look })
+    const listeners = () => getEventListeners(signal, 'abort').length
+    const first = watch.requireThere()
+    await settled()
+    expect(listeners()).toBeGreaterThan(0)
+    end()
+    await first
+    let say: (state: CallerState) => void = () => undefined
+    is.state = new Promise((resolve) => (say = resolve))
+    const asked = Array.from({ length: 8 }, () => watch.requireThere())
+    await settled()
+    expect(listeners()).toBeGreaterThan(7)
+    say('there')
+    expect(await Promise.all(asked)).toEqual(Array(8).fill(someone))
+    await settled()
+    expect([listeners(), clock.sleeping]).toEqual([0, 0])
+  })
+
   it.each([
     ['at once', (handle: CallerHandle) => handle],
     ['after a wait', async (handle: CallerHandle) => handle],
@@ -142,5 +162,19 @@ describe('the signal of a connection that ended', () => {
       expect(connection.isGone).toBe(true)
       expect(connection.gone.reason).toBe(connectionGone)
     }
+  })
+
+  it('is waited for by all requests that one connection may have, without a warning of Node past the log', async () => {
+    const warnings: Error[] = []
+    const hear = (warning: Error) => void warnings.push(warning)
+    process.on('warning', hear)
+    onTestFinished(() => void process.off('warning', hear))
+    const { connection } = opened()
+    // Its turn, its caller, its body and its token.
+    for (let waiting = 0; waiting < 4 * defaultLimits.unanswered; waiting++) {
+      connection.gone.addEventListener('abort', () => undefined)
+    }
+    await settled()
+    expect(warnings).toEqual([])
   })
 })
