@@ -15,13 +15,13 @@ const containerForm = /^(?:docker|libpod|cri-containerd|crio)-([0-9a-f]{64})\.sc
 const unifiedPath = (lines: readonly string[]) => lines.find((line) => line.startsWith('0::'))?.slice(3)
 
 /**
- * Whether nothing but the unified hierarchy tells the unit, so that all processes of one control group of it have the
- * same. At its root another hierarchy tells, where there is one.
+ * The path in the unified hierarchy where nothing but it tells the unit, so that all processes of one control group of it
+ * have the same; null otherwise: at its root another hierarchy tells, where there is one.
  */
-export function isUnified(cgroups: string): boolean {
+export function solePath(cgroups: string): string | null {
   const lines = cgroups.trimEnd().split('\n')
   const path = unifiedPath(lines)
-  return path !== undefined && (path !== '/' || lines.length === 1)
+  return path !== undefined && (path !== '/' || lines.length === 1) ? path : null
 }
 
 /** The path in the unified hierarchy, or that of the manager where it is the root or absent (v1 and hybrid hosts). */

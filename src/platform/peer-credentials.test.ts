@@ -4,7 +4,7 @@ import { createServer as createHttpServer, get } from 'node:http'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { nativeErrors } from '../../native/errors.ts'
 import {
   errnoOf,
@@ -15,10 +15,12 @@ import {
   pidfdInfoMask,
   socketConstants,
 } from '../../native/libc.ts'
+import { canMakeControlGroups, makeControlGroup, removeEmptied } from '../../test/support/control-group.ts'
 import { withDescriptorsLeft } from '../../test/support/descriptor-shortage.ts'
 import { type CallerOptions, canChangeUser, startCaller, type UnixCaller } from '../../test/support/unix-caller.ts'
 import { CgroupReader } from './cgroup-reader.ts'
 import { openPeerCredentials, type PeerCredentials, type PeerIdentity } from './peer-credentials.ts'
+import { holdPeer } from './peer-process.ts'
 import { descriptorOf, readPeer } from './peer-socket.ts'
 
 const libc = loadLibc()
@@ -281,7 +283,7 @@ describe('PIDFD_GET_INFO (API-42)', () => {
     },
   )
 
-  it.skipIf(openPeerCredentials().identity !== 'pidfd')(
+  it.skipIf(openPeerCredentials().identity !== 'pidfd' || !canMakeControlGroups())(
     'a caller of a known group that changed before it was looked at is refused at once, and nothing of it is kept',
     async () => {
       let euid = own
@@ -293,11 +295,11 @@ describe('PIDFD_GET_INFO (API-42)', () => {
           const result = kernel.ioctl(fd, request, argument)
           const [info, { pidfdInfo }] = [argument as Buffer, layouts]
           info.writeBigUInt64LE(info.readBigUInt64LE(pidfdInfo.mask) | cgroup, pidfdInfo.mask)
-          info.writeBigUInt64LE(77n, pidfdInfo.cgroup)
+          info.writeBigUInt64LE(1n, pidfdInfo.cgroup)
           return result
         },
       }))
-      vi.spyOn(CgroupReader.prototype, 'read').mockResolvedValue('0::/a.service\n')
+      vi.spyOn(CgroupReader.prototype, 'read').mockResolvedValue('0::/\n')
       await identifyCaller(credentials)
       const accepted = once(server, 'connection')
       callers.push(await startCaller(join(folder, 'socket')))
@@ -339,6 +341,30 @@ function isZombie(pid: number): boolean {
 }
 
 describe('the unit', () => {
+  it.skipIf(!canMakeControlGroups())(
+    'of a caller whose group was seen is told without a wait (API-42)',
+    async (test) => {
+      const accepted = once(server, 'connection')
+      const caller = await startCaller(join(folder, 'socket'))
+      callers.push(caller)
+      const [socket] = (await accepted) as [Socket]
+      const held = holdPeer(libc, readPeer(libc, descriptorOf(socket)))
+      const says = held.controlGroup() !== null
+      held.close()
+      if (!says) test.skip()
+      const group = makeControlGroup('attestd-known.slice/known.service')
+      onTestFinished(() => removeEmptied(group))
+      group.take(caller.pid)
+      const credentials = openPeerCredentials()
+      const unit = { unit: 'known.service', slice: 'attestd-known.slice' }
+      const first = await credentials.identify(socket, 'api')
+      const second = credentials.identify(socket, 'api')
+      identities.push(first, await second)
+      expect(second).not.toBeInstanceOf(Promise)
+      expect([first.caller, (await second).caller]).toMatchObject([unit, unit])
+    },
+  )
+
   it('is that of the control group of the caller', async () => {
     const { caller, identity } = await identifyCaller(openPeerCredentials())
     const cgroups = (await new CgroupReader().read(caller.pid)) ?? ''

@@ -29,17 +29,25 @@ class Process implements PeerProcess {
 const textOf = (name: string) => `0::/system.slice/${name}\n`
 const of = (unit: string | null) => ({ unit, slice: 'system.slice', container: null })
 
+/** Groups with the ids 10 and 11 are of one unit each, all others of either. */
+const names = new Map([
+  [10n, 'a.service'],
+  [11n, 'b.service'],
+])
+const hasId = (path: string, id: bigint) => path === `/system.slice/${names.get(id) ?? 'a.service'}`
+
 /** `during` happens while a text is read. */
 function openUnits(texts: ReadonlyMap<number, string>, during: (pid: number) => void = () => undefined) {
   const read: number[] = []
-  const units = new PeerUnits({
-    read: async (pid) => {
+  const reader = {
+    read: async (pid: number) => {
       read.push(pid)
       await undefined
       during(pid)
       return texts.get(pid) ?? null
     },
-  })
+  }
+  const units = new PeerUnits(reader, hasId)
   return { units, read }
 }
 
@@ -79,6 +87,13 @@ describe('units of callers, by the ids of control groups (API-42)', () => {
     expect(read).toEqual([4, 1])
   })
 
+  it('a process that is moved while it is looked at, and back again, lends its group nothing either', async () => {
+    const { units, read } = openUnits(new Map([...texts, [4, textOf('b.service')]]))
+    expect(await units.unitOf(4, new Process(10n))).toEqual(of('b.service'))
+    expect(await units.unitOf(1, new Process(10n))).toEqual(of('a.service'))
+    expect(read).toEqual([4, 1])
+  })
+
   it.each(['caller_gone', 'caller_changed'] as const)(
     '%s while it is looked at: refused, and nothing is kept (API-41)',
     async (state) => {
@@ -111,9 +126,9 @@ describe('units of callers, by the ids of control groups (API-42)', () => {
 
   it('1024 groups are remembered, and the oldest makes place', async () => {
     const { units, read } = openUnits(texts)
-    for (let group = 0n; group < 1025n; group++) await units.unitOf(1, new Process(group))
-    expect(units.unitOf(1, new Process(1n))).toEqual(of('a.service'))
-    expect(units.unitOf(1, new Process(0n))).toBeInstanceOf(Promise)
+    for (let group = 100n; group < 1125n; group++) await units.unitOf(1, new Process(group))
+    expect(units.unitOf(1, new Process(101n))).toEqual(of('a.service'))
+    expect(units.unitOf(1, new Process(100n))).toBeInstanceOf(Promise)
     expect(read).toHaveLength(1026)
   })
 })

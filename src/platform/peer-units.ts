@@ -1,5 +1,6 @@
+import { groupHasId } from './cgroup-id.ts'
 import { CgroupReader } from './cgroup-reader.ts'
-import { isUnified, parseCgroups, type ServiceUnit } from './cgroup-unit.ts'
+import { parseCgroups, type ServiceUnit, solePath } from './cgroup-unit.ts'
 import { platformErrors } from './errors.ts'
 import type { PeerProcess } from './peer-process.ts'
 
@@ -16,14 +17,17 @@ function requireThere(held: PeerProcess): void {
 
 /**
  * Units of callers. The text of a control group is read once: the kernel says by its id which one a process is in, gives
- * that id to no other one, and lets none of the unified hierarchy be renamed (API-42).
+ * that id to no other one, and lets none of the unified hierarchy be renamed (API-42). Where no mount shows that a text is
+ * of that group it is read for each caller.
  */
 export class PeerUnits {
   #reader: Pick<CgroupReader, 'read'>
+  #hasId: typeof groupHasId
   #known = new Map<bigint, ServiceUnit>()
 
-  constructor(reader: Pick<CgroupReader, 'read'> = new CgroupReader()) {
+  constructor(reader: Pick<CgroupReader, 'read'> = new CgroupReader(), hasId = groupHasId) {
     this.#reader = reader
+    this.#hasId = hasId
   }
 
   /** A promise only where the text must be read. Throws, or rejects with, `caller_gone` and `caller_changed`. */
@@ -37,13 +41,17 @@ export class PeerUnits {
 
   async #read(pid: number, held: PeerProcess, group: bigint | null): Promise<ServiceUnit> {
     const text = held.visible ? await this.#reader.read(pid) : null
-    // A process that was moved meanwhile has the text of another group.
-    const isOfGroup = group !== null && held.controlGroup() === group
     requireThere(held)
     if (text === null) return unknownUnit
     const unit = parseCgroups(text)
-    if (isOfGroup && isUnified(text)) this.#remember(group, unit)
+    if (group !== null && this.#isOf(group, text)) this.#remember(group, unit)
     return unit
+  }
+
+  /** A process that was moved meanwhile, and perhaps back again, lends its group no text of another one. */
+  #isOf(group: bigint, text: string): boolean {
+    const path = solePath(text)
+    return path !== null && this.#hasId(path, group)
   }
 
   #remember(group: bigint, unit: ServiceUnit): void {

@@ -8,8 +8,8 @@ import { readJournal } from './read-journal.ts'
 import { verifyJournal } from './verify-journal.ts'
 
 const every = 64
-const refusal = () =>
-  new AttestdError('rtmr_unsupported', { kind: 'unsupported', title: 't', remedy: 'r' }, 'no register')
+const refusal = (code = 'rtmr_unsupported') =>
+  new AttestdError(code, { kind: 'unsupported', title: 't', remedy: 'r' }, 'no register')
 
 /** A journal whose heads go into a register that can refuse. */
 async function rig(files = new MemoryJournal()) {
@@ -114,6 +114,21 @@ describe('an anchored journal (BRK-123)', () => {
     // The head of now: what was due meanwhile is in it.
     expect(extended).toEqual([expect.stringMatching(new RegExp(`^${2 * every + 2} `))])
     expect(told).toEqual(['rtmr_unsupported', null])
+    await stopped()
+  })
+
+  it('says each cause once, however often it is tried', async () => {
+    const { write, clock, register, records, told, anchor, stopped } = await rig()
+    register.refuses = refusal()
+    await write(every)
+    await clock.advance(61_000)
+    register.refuses = refusal('quote_stuck')
+    await clock.advance(61_000)
+    expect(anchor.state.failing).toBe('quote_stuck')
+    await write(0)
+    const failed = (await records()).filter(({ event }) => event === 'anchor_failed')
+    expect(failed.map(({ code }) => code)).toEqual(['rtmr_unsupported', 'quote_stuck'])
+    expect(told).toEqual(['rtmr_unsupported'])
     await stopped()
   })
 
