@@ -1,4 +1,5 @@
 import { runInNewContext } from 'node:vm'
+import { isAuthorized, preparsePolicySet, statefulIsAuthorized } from '@cedar-policy/cedar-wasm/nodejs'
 import { defaultPolicyFor, evaluatePolicy, type Policy, PreparedPolicy, parsePolicy } from '../../src/policies/index.ts'
 import { type Contender, compare, comparison } from '../support/comparison.ts'
 import { policyFrom, policyText, service } from '../support/policy-evaluations.ts'
@@ -41,6 +42,63 @@ const typical = policyFrom(
 comparison('20 rules on 100 claims', async () => {
   const claims = Array.from({ length: 100 }, (_, at) => claimOf(at))
   await compare('20 rules on 100 claims (budget: well under 1 ms)', [floor(claims), ...ours(typical, claims)])
+})
+
+/** The same twenty refusals in both languages; in Cedar, as in ours, any of them outweighs a permit. */
+const refusals = {
+  ours: policyFrom(
+    policyText({
+      authorization: [
+        ...Array.from({ length: 10 }, (_, at) => [
+          `![type=="claim.${at * 3}", issuer=="AttestationService"] => deny();`,
+          `[type=="claim.${at * 3 + 1}", value=="no"] => deny();`,
+        ]).flat(),
+        '=> permit();',
+      ],
+    }),
+  ),
+  cedar: [
+    ...Array.from({ length: 10 }, (_, at) => {
+      const [one, other] = [`claim.${at * 3}`, `claim.${at * 3 + 1}`]
+      return `forbid(principal, action, resource) unless { context has "${one}" && context["${one}"].issuer == "AttestationService" };
+forbid(principal, action, resource) when { context has "${other}" && context["${other}"].value == "no" };`
+    }),
+    'permit(principal, action, resource);',
+  ].join('\n'),
+}
+
+function cedarCall(claims: readonly { readonly type: string; readonly value: string; readonly issuer: string }[]) {
+  const context = Object.fromEntries(claims.map(({ type, value, issuer }) => [type, { value, issuer }]))
+  const one = (type: string) => ({ type, id: 'one' })
+  return { principal: one('Guest'), action: one('Action'), resource: one('Token'), context, entities: [] }
+}
+
+comparison('twenty refusals, beside Cedar', async () => {
+  const claims = Array.from({ length: 100 }, (_, at) => ({
+    ...{ type: `claim.${at}`, value: 'ab'.repeat(48), issuer: 'AttestationService' },
+  }))
+  const refused = claims.map((claim) => (claim.type === 'claim.28' ? { ...claim, value: 'no' } : claim))
+  preparsePolicySet('refusals', { staticPolicies: refusals.cedar })
+  const cached = (given: typeof claims) =>
+    statefulIsAuthorized({ ...cedarCall(given), preparsedPolicySetId: 'refusals', validateRequest: false })
+  const whole = (given: typeof claims) =>
+    isAuthorized({ ...cedarCall(given), policies: { staticPolicies: refusals.cedar }, validateRequest: false })
+  const prepared = new PreparedPolicy(refusals.ours, { profile })
+  for (const [given, permits] of [
+    [claims, true],
+    [refused, false],
+  ] as const) {
+    const [answer, decision] = [cached(given), prepared.evaluate(given.map(({ type, value }) => service(type, value)))]
+    const says = answer.type === 'success' && answer.response.decision === 'allow'
+    if (says !== permits || (decision.verdict === 'permit') !== permits) throw new TypeError('the two disagree')
+  }
+  const ourClaims = claims.map(({ type, value }) => service(type, value))
+  await compare('20 refusals on 100 claims (peer: Cedar, compiled to WebAssembly)', [
+    floor(ourClaims),
+    { name: 'Cedar, policies parsed before', role: 'peer', run: () => cached(claims) },
+    { name: 'Cedar, policies parsed each time', role: 'peer', run: () => whole(claims) },
+    ...ours(refusals.ours, ourClaims),
+  ])
 })
 
 comparison('the default policy for TDX', async () => {
