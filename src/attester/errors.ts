@@ -75,7 +75,8 @@ export const attesterErrors = declareErrors({
   AK_LOST: {
     kind: 'unavailable',
     title: 'there is no attestation key that this TPM can load',
-    remedy: 'enrol this machine: the key was never made, its file is damaged, or the TPM was cleared or replaced',
+    remedy:
+      'the TPM was cleared or replaced, or the file of the key is damaged: move `ak` out of the state directory and start the agent again, which enrols a new key',
     retryable: false,
   },
   AK_MISMATCH: {
