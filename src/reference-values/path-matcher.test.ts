@@ -135,10 +135,13 @@ const piece: fc.Arbitrary<Meaning> = fc.constantFrom(
     ['\\xff', '\\xff'],
   ].map(([text = '', expression = '']) => ({ text, expression })),
 )
+/** Two stars side by side are read as one piece, which may be another one than the two. */
+const isApart = ({ text }: Meaning, at: number, parts: readonly Meaning[]) =>
+  !(text.startsWith('*') && parts[at - 1]?.text.endsWith('*'))
 const row = (part: fc.Arbitrary<Meaning>) =>
   fc
     .array(part, { maxLength: 6 })
-    .filter((parts) => !/\*\*\*|\*\*\/\*\*|\/\/\*\*/.test(joined(parts).text))
+    .filter((parts) => parts.every(isApart) && !/\*\*\*|\*\*\/\*\*|\/\/\*\*/.test(joined(parts).text))
     .map(joined)
 const braces = fc.array(row(piece), { minLength: 1, maxLength: 3 }).map((rows) => ({
   text: `{${rows.map(({ text }) => text).join()}}`,
@@ -147,7 +150,7 @@ const braces = fc.array(row(piece), { minLength: 1, maxLength: 3 }).map((rows) =
 /** Stars that meet at a brace would read as one piece; the model has no such thing. */
 const meaning = row(fc.oneof({ weight: 4, arbitrary: piece }, { weight: 1, arbitrary: braces })).filter(
   ({ text }) =>
-    text !== '' && !/\*[{},]*\*(?!\/)|[{,]\*\*|\*\*[},]/.test(text.replaceAll('x**', 'x').replaceAll('/**/', '/')),
+    text !== '' && !/\*[{},]*\*|[{,]\*\*|\*\*[},]/.test(text.replaceAll('x**', 'x').replaceAll('/**/', '/')),
 )
 const somePath = fc
   .array(fc.constantFrom('a', 'b', 'x', '/', '\n', '\xff', '/a/', 'x/'), { maxLength: 12 })
