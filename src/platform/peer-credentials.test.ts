@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { createServer as createHttpServer, get } from 'node:http'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
+import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { nativeErrors } from '../../native/errors.ts'
@@ -20,7 +20,6 @@ import { withDescriptorsLeft } from '../../test/support/descriptor-shortage.ts'
 import { type CallerOptions, canChangeUser, startCaller, type UnixCaller } from '../../test/support/unix-caller.ts'
 import { CgroupReader } from './cgroup-reader.ts'
 import { openPeerCredentials, type PeerCredentials, type PeerIdentity } from './peer-credentials.ts'
-import { holdPeer } from './peer-process.ts'
 import { descriptorOf, readPeer } from './peer-socket.ts'
 
 const libc = loadLibc()
@@ -340,18 +339,18 @@ function isZombie(pid: number): boolean {
   return threads === 1 && /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))
 }
 
+/** By its version, not by what it answers: an answer that is not understood must fail, and not be left out. */
+const [major = 0, minor = 0] = release().split('.').map(Number)
+const saysGroups = major > 6 || (major === 6 && minor >= 13)
+
 describe('the unit', () => {
-  it.skipIf(!canMakeControlGroups())(
+  it.skipIf(!canMakeControlGroups() || !saysGroups)(
     'of a caller whose group was seen is told without a wait (API-42)',
-    async (test) => {
+    async () => {
       const accepted = once(server, 'connection')
       const caller = await startCaller(join(folder, 'socket'))
       callers.push(caller)
       const [socket] = (await accepted) as [Socket]
-      const held = holdPeer(libc, readPeer(libc, descriptorOf(socket)))
-      const says = held.controlGroup() !== null
-      held.close()
-      if (!says) test.skip()
       const group = makeControlGroup('attestd-known.slice/known.service')
       onTestFinished(() => removeEmptied(group))
       group.take(caller.pid)
