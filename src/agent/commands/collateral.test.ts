@@ -198,10 +198,24 @@ describe('attestd collateral check', () => {
   })
 })
 
+interface ExpectedWindow {
+  readonly issueDate: string
+  readonly nextUpdate: string
+  readonly tcbEvaluationDataNumber: number
+}
+
+/** What the manifest says of a recorded bundle. */
+interface ManifestEntry {
+  readonly file: string
+  readonly expected: {
+    readonly tcb_info: ExpectedWindow & { readonly fmspc: string; readonly levels: number }
+    readonly qe_identity: ExpectedWindow
+  }
+}
+
 describe.skipIf(!haveVectors)('recorded collateral', () => {
   const malformedBundle = 'collateral/intel-testpki-tdx.json'
-  // biome-ignore lint/suspicious/noExplicitAny: a manifest as it is
-  const entries: any[] = haveVectors
+  const entries: ManifestEntry[] = haveVectors
     ? vectorJson('tdx/MANIFEST.json').filter(
         ({ file }: { file: string }) => /^collateral\/.*\.json$/.test(file) && file !== malformedBundle,
       )
