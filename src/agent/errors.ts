@@ -98,6 +98,26 @@ export const agentErrors = declareErrors({
     remedy:
       'look at the failed findings and the last errors that `attestd status` shows; `attestd doctor` looks at the machine',
   },
+  VERIFIER_NOT_REACHED: {
+    kind: 'unavailable',
+    title: 'no verifier answers on the administration socket',
+    remedy: 'start the verifier (systemctl start attestd-verifier), and check the path of its socket (--socket)',
+  },
+  VERIFIER_SOCKET_FORBIDDEN: {
+    kind: 'forbidden',
+    title: 'this user may not open the administration socket of the verifier',
+    remedy: 'run the command as root or as the user of the verifier: nobody else administers it',
+  },
+  VERIFIER_ANSWER: {
+    kind: 'unavailable',
+    title: 'what answers on the socket is not the administration of a verifier',
+    remedy: 'check the path of the socket (--socket): it must be one of an attestd verifier of this version',
+  },
+  VERIFIER_TOO_SLOW: {
+    kind: 'unavailable',
+    title: 'the verifier did not answer in time',
+    remedy: 'look into the log of the verifier; a change may have been made: look before you repeat it',
+  },
   ENROLMENT_ABSENT: {
     kind: 'forbidden',
     title: 'there is no such enrolment',

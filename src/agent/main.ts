@@ -35,6 +35,7 @@ const commands: Readonly<Record<string, (io: CommandIo) => Promise<Command>>> = 
   inspect: async (io) => (await import('./commands/inspect.ts')).inspectCommand(io),
   verify: async (io) => (await import('./commands/verify.ts')).verifyCommand(io),
   status: async (io) => (await import('./commands/status.ts')).statusCommand(io),
+  verifier: async (io) => (await import('./commands/verifier.ts')).verifierCommand(io),
   registry: async (io) => (await import('./commands/registry.ts')).registryCommand(io),
   journal: async (io) => (await import('./commands/journal.ts')).journalCommand(io),
   'fault-matrix': async () => (await import('./commands/fault-matrix.ts')).faultMatrixCommand(),

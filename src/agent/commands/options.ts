@@ -12,10 +12,16 @@ export function integerOption(min: number, max: number): (text: string) => numbe
   }
 }
 
-const sockets = { api: () => workloadSocket(process.env), admin: () => '/run/attestd/admin.sock' } as const
+const sockets = {
+  api: { of: 'the agent (api)', path: () => workloadSocket(process.env) },
+  admin: { of: 'the agent (admin)', path: () => '/run/attestd/admin.sock' },
+  verifier: { of: 'the verifier service (admin)', path: () => '/run/attestd-verifier/admin.sock' },
+} as const
 
+/** Which Unix socket a command talks to. */
 export function socketOption(kind: keyof typeof sockets): Option {
-  return new Option('--socket <path>', `Unix socket of the agent (${kind})`).default(sockets[kind]())
+  const { of, path } = sockets[kind]
+  return new Option('--socket <path>', `Unix socket of ${of}`).default(path())
 }
 
 /** A point in time for `--at`: RFC 3339 with zone, or seconds since the epoch. Gives milliseconds. */
