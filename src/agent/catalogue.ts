@@ -3,6 +3,7 @@ import { baseErrors, type ErrorDeclaration } from '../base/errors.ts'
 import { clientErrors } from '../client/errors.ts'
 import { endorsementErrors } from '../endorsements/errors.ts'
 import { endorserErrors } from '../endorser/errors.ts'
+import { attestationErrors } from '../issuer/attestation-api/errors.ts'
 import { azureErrors } from '../issuer/azure/errors.ts'
 import { issuerErrors } from '../issuer/errors.ts'
 import { passportErrors } from '../passport/errors.ts'
@@ -93,7 +94,10 @@ export const errorVocabularies: readonly ErrorTable[] = [
   { room: 'relying party', declared: relyingPartyErrors.declared },
   { room: 'client', declared: clientErrors.declared },
   { room: 'registry', declared: { ...registryErrors.declared, ...storeErrors.declared } },
-  { room: 'issuer', declared: { ...issuerErrors.declared, ...azureErrors.declared } },
+  {
+    room: 'issuer',
+    declared: { ...issuerErrors.declared, ...attestationErrors.declared, ...azureErrors.declared },
+  },
   {
     room: 'passport',
     declared: { ...passportErrors.declared, ...remoteErrors.declared, ...sinkErrors.declared, ...stsErrors.declared },

@@ -112,28 +112,4 @@ export const issuerErrors = declareErrors({
     title: 'too many challenges are open',
     remedy: 'try again when open challenges have been used or have expired',
   },
-  'AS.REQUEST.INVALID_ARGUMENT': {
-    kind: 'malformed',
-    title: 'the request is not one that this server can read',
-    remedy: 'check the URL and the headers of the request',
-  },
-  'AS.REQUEST.NOT_FOUND': {
-    kind: 'malformed',
-    status: 404,
-    title: 'nothing is served at this path',
-    remedy: 'begin at the discovery document of the issuer',
-  },
-  'AS.REQUEST.METHOD_NOT_ALLOWED': {
-    kind: 'malformed',
-    status: 405,
-    title: 'this document can only be read',
-    remedy: 'use GET or HEAD',
-  },
-  'AS.INTERNAL.ERROR': {
-    kind: 'unavailable',
-    retryable: false,
-    status: 500,
-    title: 'the server failed to answer',
-    remedy: 'see the log of the issuer',
-  },
 })

@@ -1,6 +1,7 @@
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { noSchemas } from '../base/no-schemas.ts'
 import type { Task } from '../base/tasks.ts'
+import { attestationErrors } from './attestation-api/errors.ts'
 import {
   composeDiscoveryDocument,
   composeKeySetDocument,
@@ -53,7 +54,10 @@ function createApp(): FastifyInstance {
     bodyLimit: 1,
     http: carefulParser,
     frameworkErrors: (_, __, reply) => {
-      sendProblem(reply, issuerErrors.error('AS.REQUEST.INVALID_ARGUMENT', 'the URL of the request does not parse'))
+      sendProblem(
+        reply,
+        attestationErrors.error('AS.REQUEST.INVALID_ARGUMENT', 'the URL of the request does not parse'),
+      )
     },
   })
 }
@@ -63,11 +67,14 @@ function onlyReading(paths: ReadonlySet<string>) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
     reply.header('x-content-type-options', 'nosniff')
     if (!paths.has(request.url.split('?')[0] ?? '')) {
-      return sendProblem(reply, issuerErrors.error('AS.REQUEST.NOT_FOUND', 'nothing is served at this path'))
+      return sendProblem(reply, attestationErrors.error('AS.REQUEST.NOT_FOUND', 'nothing is served at this path'))
     }
     if (request.method === 'GET' || request.method === 'HEAD') return undefined
     reply.header('allow', 'GET, HEAD')
-    return sendProblem(reply, issuerErrors.error('AS.REQUEST.METHOD_NOT_ALLOWED', 'this document can only be read'))
+    return sendProblem(
+      reply,
+      attestationErrors.error('AS.REQUEST.METHOD_NOT_ALLOWED', 'this document can only be read'),
+    )
   }
 }
 

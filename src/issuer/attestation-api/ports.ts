@@ -1,0 +1,35 @@
+import type { Appraisal } from '../../results/appraisal.ts'
+import type { Freshness } from '../../results/token-claims.ts'
+import type { TdxAppraisal } from '../../verifier/index.ts'
+import type { LifetimeBound } from '../token-lifetime.ts'
+
+/** One request for the appraisal of a TD, decoded and with its binding worked out; nothing of it is verified. */
+export interface TdVerification {
+  readonly quote: Uint8Array
+  readonly ccEventLog: Uint8Array | null
+  /** 64 bytes that the quote must carry, or `any` where nothing is bound. */
+  readonly reportData: Uint8Array | 'any'
+  readonly freshness: Freshness
+  /** In the order of the request; empty: the configured default policies. */
+  readonly policyIds: readonly string[]
+}
+
+export interface TdOutcome {
+  /** Also of evidence that is not affirmed: then `policies` is empty, for none was asked. */
+  readonly appraisal: Appraisal & Pick<TdxAppraisal, 'class' | 'simulated'>
+  /** Seconds since the epoch. */
+  readonly appraisedAtS: number
+  readonly simulated: boolean
+  /** As the token names them, in the order of evaluation. All of them permit. */
+  readonly policies: readonly { readonly id: string; readonly hash: string }[]
+  readonly bounds: readonly LifetimeBound[]
+}
+
+export interface TdVerifier {
+  /**
+   * Rejects with an `AttestdError`: `AS.POLICY.DENIED` (facts `policy_id`, `reason`, `lines`, `rule`, `message`),
+   * `AS.REQUEST.INVALID_ARGUMENT` with the fact `field` for an unknown policy id, `AS.DEPENDENCY.UNAVAILABLE`,
+   * `AS.DEPENDENCY.BAD_RESPONSE`, `AS.SERVICE.OVERLOADED`; everything else is a bug.
+   */
+  verify(request: TdVerification, signal: AbortSignal): Promise<TdOutcome>
+}
