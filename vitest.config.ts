@@ -20,7 +20,7 @@ const slow = [
   'src/agent/wiring/registry-store.test.ts',
   'src/agent/embedded/{appraisal-policies,ima-continuation}.test.ts',
   'src/agent/process-end.test.ts',
-  'src/agent/rego/open-rego-policy.test.ts',
+  'src/agent/rego/{compiled-rego,open-rego-policy}.test.ts',
   'src/base/pki/self-issued-certificate.test.ts',
   'src/issuer/azure/*.test.ts',
   'src/issuer/key-ring.test.ts',
