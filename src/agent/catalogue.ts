@@ -3,6 +3,7 @@ import { baseErrors, type ErrorDeclaration } from '../base/errors.ts'
 import { clientErrors } from '../client/errors.ts'
 import { endorsementErrors } from '../endorsements/errors.ts'
 import { endorserErrors } from '../endorser/errors.ts'
+import { administrationErrors } from '../issuer/administration/errors.ts'
 import { attestationErrors } from '../issuer/attestation-api/errors.ts'
 import { azureErrors } from '../issuer/azure/errors.ts'
 import { issuerErrors } from '../issuer/errors.ts'
@@ -96,7 +97,12 @@ export const errorVocabularies: readonly ErrorTable[] = [
   { room: 'registry', declared: { ...registryErrors.declared, ...storeErrors.declared } },
   {
     room: 'issuer',
-    declared: { ...issuerErrors.declared, ...attestationErrors.declared, ...azureErrors.declared },
+    declared: {
+      ...issuerErrors.declared,
+      ...attestationErrors.declared,
+      ...administrationErrors.declared,
+      ...azureErrors.declared,
+    },
   },
   {
     room: 'passport',

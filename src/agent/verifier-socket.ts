@@ -2,6 +2,7 @@ import { AttestdError, type ErrorDeclaration } from '../base/errors.ts'
 import { type JsonObject, parseJsonObject } from '../base/json.ts'
 import { problemError } from '../client/problem.ts'
 import { askSocket, type SocketAnswer, type SocketRequest } from '../client/socket-request.ts'
+import { administrationErrors } from '../issuer/administration/errors.ts'
 import { signedPolicyErrors } from '../policies/signed/errors.ts'
 import { registryErrors } from '../registry/errors.ts'
 import { storeErrors } from '../registry/store-errors.ts'
@@ -9,6 +10,7 @@ import { agentErrors } from './errors.ts'
 
 /** Codes of which the statuses do not tell the kinds. */
 const declared: Readonly<Record<string, ErrorDeclaration>> = {
+  ...administrationErrors.declared,
   ...signedPolicyErrors.declared,
   ...registryErrors.declared,
   ...storeErrors.declared,

@@ -1,5 +1,6 @@
 import { AttestdError } from '../base/errors.ts'
 import type { JsonObject } from '../base/json.ts'
+import { administrationErrors } from './administration/errors.ts'
 import { attestationErrors } from './attestation-api/errors.ts'
 import { EvidenceRefusal } from './attestation-api/evidence-refusal.ts'
 import { issuerErrors } from './errors.ts'
@@ -16,6 +17,8 @@ export interface ProblemOptions {
   readonly instance?: string
   /** Says nothing but status, code and instance (ERR-02). */
   readonly bare?: boolean
+  /** Extension members (RFC 9457 section 3.2), which replace none of the others. */
+  readonly extensions?: JsonObject
 }
 
 /** What a policy that denied may tell (POL-443): never a claim. */
@@ -30,6 +33,7 @@ function wordsOf({ code, remedy }: AttestdError): { readonly title: string; read
   const declared: Readonly<Record<string, { readonly title: string }>> = {
     ...issuerErrors.declared,
     ...attestationErrors.declared,
+    ...administrationErrors.declared,
   }
   return { title: Object.hasOwn(declared, code) ? (declared[code]?.title ?? code) : code, remedy }
 }
@@ -55,11 +59,14 @@ function fullProblem(error: AttestdError): JsonObject {
  * An error as a problem document. What is not an `AttestdError` is a bug: the answer says nothing about it. A bare one
  * repeats the status, without which clients do not believe the code (ERR-10).
  */
-export function composeProblem(error: unknown, { instance, bare = false }: ProblemOptions = {}): Problem {
+export function composeProblem(
+  error: unknown,
+  { instance, bare = false, extensions = {} }: ProblemOptions = {},
+): Problem {
   const known =
     error instanceof AttestdError ? error : attestationErrors.error('AS.INTERNAL.ERROR', 'the server failed to answer')
   const { code, status } = known
   const members = bare ? { status, code } : fullProblem(known)
-  const body = JSON.stringify({ ...members, ...(instance === undefined ? {} : { instance }) })
+  const body = JSON.stringify({ ...extensions, ...members, ...(instance === undefined ? {} : { instance }) })
   return { status, code, body }
 }

@@ -14,12 +14,13 @@ const evidenceOf = {
 /** Attestation types of Azure (POL-901): each can hold a policy. */
 export type AzureType = keyof typeof evidenceOf
 
+export const azureTypes = Object.keys(evidenceOf) as readonly AzureType[]
+
 /** Case counts. Throws the error for `InvalidParameter`. */
 export function requireAzureType(text: string): AzureType {
-  const types = Object.keys(evidenceOf) as AzureType[]
-  const type = types.find((known) => known === text)
+  const type = azureTypes.find((known) => known === text)
   if (type !== undefined) return type
-  throw azureErrors.error('AZURE_REQUEST_INVALID', `the attestation type is none of ${types.join(', ')}`)
+  throw azureErrors.error('AZURE_REQUEST_INVALID', `the attestation type is none of ${azureTypes.join(', ')}`)
 }
 
 /** Under which name the policy of a type is kept. */

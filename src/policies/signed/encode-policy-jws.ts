@@ -17,6 +17,11 @@ function payloadOf(policy: Uint8Array): string {
   return segment({ AttestationPolicy: toBase64url(policy) })
 }
 
+/** The reset to the shipped default that nobody signed (POL-904): its payload is empty. */
+export function encodeUnsignedReset(): string {
+  return `${segment({ alg: 'none' })}..`
+}
+
 /** The unsigned form of a policy text (POL-701). */
 export function encodeUnsignedPolicy(policy: Uint8Array): string {
   return `${segment({ alg: 'none' })}.${payloadOf(policy)}.`
@@ -33,10 +38,19 @@ export interface PolicySigningKey {
  * The signed form of a policy text (POL-701): RS256 or ES256 by the type of the key. Throws `POLICY_SIGNING_KEY` for a
  * key of another type or size, or one that is not the key of the first certificate.
  */
-export function signPolicy(policy: Uint8Array, { privateKey, certificates }: PolicySigningKey): string {
+export function signPolicy(policy: Uint8Array, by: PolicySigningKey): string {
+  return signSegment(payloadOf(policy), by)
+}
+
+/** The signed reset to the shipped default (POL-904): its payload is empty. Throws as `signPolicy`. */
+export function signPolicyReset(by: PolicySigningKey): string {
+  return signSegment('', by)
+}
+
+function signSegment(payload: string, { privateKey, certificates }: PolicySigningKey): string {
   const { alg, jwk } = requireSigningKey(privateKey, certificates[0])
   const shown = certificates.length > 0 ? { x5c: certificates.map(({ der }) => toBase64(der)) } : { jwk }
-  const signed = `${segment({ alg, ...shown })}.${payloadOf(policy)}`
+  const signed = `${segment({ alg, ...shown })}.${payload}`
   const data = Buffer.from(signed, 'latin1')
   const signature =
     alg === 'RS256'

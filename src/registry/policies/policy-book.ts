@@ -13,8 +13,8 @@ import {
   policyHash,
   policyTokenHash,
 } from '../../policies/index.ts'
+import { boundedDiagnostics } from '../../policies/language/bounded-diagnostics.ts'
 import { registryErrors } from '../errors.ts'
-import { diagnosticsToKeep } from './kept-diagnostics.ts'
 import type { PolicyComparison, PolicyOutcome, StoredPolicy } from './policy-outcome.ts'
 import type {
   PolicyAct,
@@ -204,7 +204,7 @@ function composeVersion(
     policyTokenHash: jws === null ? null : policyTokenHash(jws),
     digest: policyDigest(policy),
     signerKeySha256: signer === null ? null : keySha256(signer.publicKey),
-    diagnostics: diagnosticsToKeep(diagnostics),
+    diagnostics: boundedDiagnostics(diagnostics),
     previousDigest: active?.digest ?? null,
   }
 }

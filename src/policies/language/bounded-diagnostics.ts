@@ -1,12 +1,12 @@
-import type { PolicyDiagnostic } from '../../policies/index.ts'
+import type { PolicyDiagnostic } from './diagnostic.ts'
 
-/** What is kept with a version: a hostile policy may have thousands, each as long as the policy. */
+/** A hostile policy may have thousands, each as long as the policy. */
 const limits = { diagnostics: 64, characters: 512, expected: 16 } as const
 
 const cut = (text: string): string => text.slice(0, limits.characters)
 
-/** The first diagnostics of a policy, with texts of bounded length. */
-export function diagnosticsToKeep(diagnostics: readonly PolicyDiagnostic[]): readonly PolicyDiagnostic[] {
+/** The first diagnostics of a policy, with texts of bounded length: for what is kept, and for what goes over a wire. */
+export function boundedDiagnostics(diagnostics: readonly PolicyDiagnostic[]): readonly PolicyDiagnostic[] {
   return diagnostics.slice(0, limits.diagnostics).map((diagnostic) => ({
     ...diagnostic,
     message: cut(diagnostic.message),
