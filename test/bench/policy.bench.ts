@@ -3,6 +3,7 @@ import { isAuthorized, preparsePolicySet, statefulIsAuthorized } from '@cedar-po
 import { defaultPolicyFor, evaluatePolicy, type Policy, PreparedPolicy, parsePolicy } from '../../src/policies/index.ts'
 import { type Contender, compare, comparison } from '../support/comparison.ts'
 import { policyFrom, policyText, service } from '../support/policy-evaluations.ts'
+import { twentyRefusals, twentyRules } from '../support/twenty-rules.ts'
 
 /** Appraisal policies (section 8 of the specification has their budgets): prepared once, and from the parsed policy. */
 
@@ -22,50 +23,13 @@ function ours(policy: Policy, claims: Parameters<typeof evaluatePolicy>[1], limi
   ]
 }
 
-const typical = policyFrom(
-  policyText({
-    authorization: [
-      ...Array.from({ length: 10 }, (_, at) => {
-        const [one, other] = [`claim.${at * 3}`, `claim.${at * 3 + 1}`]
-        const conditions = `c:[type=="${one}", issuer=="AttestationService"] && [type=="${other}", value!="no"]`
-        return `${conditions} => add(type="kept.${at}", value=c.value);`
-      }),
-      '=> permit();',
-    ],
-    issuance: Array.from(
-      { length: 9 },
-      (_, at) => `c:[type=="kept.${at}"] => issue(type="out.${at}", value=AppendString(c.value, "x"));`,
-    ),
-  }),
-)
-
 comparison('20 rules on 100 claims', async () => {
   const claims = Array.from({ length: 100 }, (_, at) => claimOf(at))
-  await compare('20 rules on 100 claims (budget: well under 1 ms)', [floor(claims), ...ours(typical, claims)])
+  await compare('20 rules on 100 claims (budget: well under 1 ms)', [
+    floor(claims),
+    ...ours(twentyRules().ours, claims),
+  ])
 })
-
-/** The same twenty refusals in both languages; in Cedar, as in ours, any of them outweighs a permit. */
-const refusals = {
-  ours: policyFrom(
-    policyText({
-      authorization: [
-        ...Array.from({ length: 10 }, (_, at) => [
-          `![type=="claim.${at * 3}", issuer=="AttestationService"] => deny();`,
-          `[type=="claim.${at * 3 + 1}", value=="no"] => deny();`,
-        ]).flat(),
-        '=> permit();',
-      ],
-    }),
-  ),
-  cedar: [
-    ...Array.from({ length: 10 }, (_, at) => {
-      const [one, other] = [`claim.${at * 3}`, `claim.${at * 3 + 1}`]
-      return `forbid(principal, action, resource) unless { context has "${one}" && context["${one}"].issuer == "AttestationService" };
-forbid(principal, action, resource) when { context has "${other}" && context["${other}"].value == "no" };`
-    }),
-    'permit(principal, action, resource);',
-  ].join('\n'),
-}
 
 function cedarCall(claims: readonly { readonly type: string; readonly value: string; readonly issuer: string }[]) {
   const context = Object.fromEntries(claims.map(({ type, value, issuer }) => [type, { value, issuer }]))
@@ -74,6 +38,7 @@ function cedarCall(claims: readonly { readonly type: string; readonly value: str
 }
 
 comparison('twenty refusals, beside Cedar', async () => {
+  const refusals = twentyRefusals()
   const claims = Array.from({ length: 100 }, (_, at) => ({
     ...{ type: `claim.${at}`, value: 'ab'.repeat(48), issuer: 'AttestationService' },
   }))
