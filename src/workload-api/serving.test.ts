@@ -15,12 +15,13 @@ import {
   request,
   tokenSettings,
 } from '../../test/support/workload-room.ts'
+import { TokenBuckets } from '../base/token-buckets.ts'
 import { ConnectionLedger } from './connection-ledger.ts'
 import { createHttpServer } from './http-server.ts'
 import { defaultLimits } from './limits.ts'
 import { probeRoutes } from './probe-routes.ts'
 import { encodeProblem } from './problem.ts'
-import { RateLimits, TokenBuckets } from './rate-limits.ts'
+import { RateLimits } from './rate-limits.ts'
 import { type ApiListenerOptions, serveWorkloads } from './workload-server.ts'
 
 const probe = request('GET', '/livez')

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { FakeClock } from '../../test/support/fake-clock.ts'
-import { TokenBuckets } from './rate-limits.ts'
+import { TokenBuckets } from './token-buckets.ts'
 
 const rate = { perS: 10, burst: 4 }
 
