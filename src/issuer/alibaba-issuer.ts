@@ -1,4 +1,5 @@
 import { type Clock, secondsOf } from '../base/clock.ts'
+import type { JsonObject } from '../base/json.ts'
 import { drawUuid, type RandomSource } from '../base/random.ts'
 import type { Tee } from '../results/acr.ts'
 import { composeAlibabaClaims } from '../results/alibaba-claims.ts'
@@ -29,6 +30,9 @@ export interface AlibabaIssueRequest {
   readonly simulated: boolean
   readonly policies: readonly { readonly id: string; readonly hash: string | null }[]
   readonly bounds?: readonly LifetimeBound[]
+  /** Verified documents for `customized_claims` (TOK-25); null or absent for none. */
+  readonly runtimeData?: JsonObject | null
+  readonly initData?: JsonObject | null
 }
 
 export interface IssuedAlibabaToken {
@@ -64,16 +68,14 @@ export function createAlibabaIssuer(options: AlibabaIssuerOptions): AlibabaIssue
   const { issuer, keys, clock, random, lifetimeS = 21_600 } = options
   requireLifetime(lifetimeS)
   return {
-    issueToken: async ({ tee, appraisal, appraisedAtS: appraisedAt, simulated, policies, bounds = [] }) => {
+    issueToken: async (request) => {
+      const { appraisal, appraisedAtS: appraisedAt, bounds = [], ...asked } = request
       requireAffirmed(appraisal)
       const key = keys.signingKey('RS256')
       const [issuedAt, jti] = [secondsOf(clock), drawUuid(random)]
       const { expiresAt, boundBy } = decideExpiry({ issuedAt, appraisedAt, lifetimeS, ttlS: null, bounds, leastLifeS })
       const { claims } = appraisal
-      const token = await signToken(
-        composeAlibabaClaims({ issuer, issuedAt, expiresAt, jti, tee, claims, simulated, policies }),
-        key,
-      )
+      const token = await signToken(composeAlibabaClaims({ ...asked, issuer, issuedAt, expiresAt, jti, claims }), key)
       // The key may have been revoked while it signed (TOK-52).
       if (!keys.isPublished(key.kid)) throw issuerErrors.error('SIGNING_KEY_NOT_READY', 'the key was revoked')
       return { token, kid: key.kid, jti, issuedAt, expiresAt, boundBy }

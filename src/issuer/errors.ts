@@ -17,6 +17,11 @@ export const issuerErrors = declareErrors({
     title: 'the issuer cannot listen at its address',
     remedy: 'choose an address of this host and a port that no other program uses',
   },
+  PROXY_INVALID: {
+    kind: 'configuration',
+    title: 'a trusted proxy is neither an address nor a network',
+    remedy: 'write `10.0.0.1`, `10.0.0.0/8`, `fd00::/8`, or `unix` for whoever speaks through the Unix socket',
+  },
   AUDIENCE_POLICY_INVALID: {
     kind: 'configuration',
     title: 'a setting for an audience is out of range',

@@ -19,6 +19,10 @@ export interface AlibabaClaimsInput {
   readonly simulated: boolean
   /** Evaluated policies in order of evaluation; the hash of the built-in one is null (TOK-26). */
   readonly policies: readonly { readonly id: string; readonly hash: string | null }[]
+  /** Verified structured runtime data; null or absent for raw bytes and for none (TOK-25). */
+  readonly runtimeData?: JsonObject | null
+  /** Verified init data; null or absent where only their digest was given. */
+  readonly initData?: JsonObject | null
 }
 
 function tdxTree(claims: AlibabaClaimsInput['claims']): JsonObject {
@@ -51,7 +55,7 @@ export function composeAlibabaClaims(input: AlibabaClaimsInput): JsonObject {
     tee: input.tee,
     'tcb-status': encodeTcbStatus(tdxTree(input.claims)),
     // `null` for raw runtime data too: what binds is the report data in `tcb-status` (TOK-25).
-    customized_claims: { init_data: null, runtime_data: null },
+    customized_claims: { init_data: input.initData ?? null, runtime_data: input.runtimeData ?? null },
     'evaluation-reports': input.policies.map(({ id, hash }) => ({ 'policy-id': id, 'policy-hash': hash })),
     ...(input.simulated ? { attestd: { simulated: true } } : {}),
   }

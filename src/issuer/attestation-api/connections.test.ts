@@ -1,0 +1,188 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { type RawAddress, RawClient, rawRequest } from '../../../test/support/raw-http.ts'
+import { evidenceText, makeVerifierRig, type VerifierRig } from '../../../test/support/verifier-rig.ts'
+import { toBase64url } from '../../base/bytes.ts'
+import { type ServeVerifierOptions, serveVerifier } from './verifier-server.ts'
+
+const reportData = new Uint8Array(64).fill(3)
+let rig: VerifierRig
+const running: { readonly stop: AbortController; readonly ended: Promise<void> }[] = []
+
+beforeAll(async () => {
+  rig = await makeVerifierRig()
+})
+afterEach(async () => {
+  for (const { stop, ended } of running.splice(0)) {
+    stop.abort()
+    await ended
+  }
+  rig.events.splice(0)
+  rig.bugs.splice(0)
+})
+
+const anyPort = { host: '127.0.0.1', port: 0 }
+
+/** Serves until the test ends; gives where. */
+async function serve(change: Partial<ServeVerifierOptions> = {}): Promise<RawAddress> {
+  const stop = new AbortController()
+  const { listen = anyPort } = change
+  return new Promise((resolve, reject) => {
+    const onListening = (address: string) => {
+      const { hostname: host, port } = 'path' in listen ? { hostname: '', port: '' } : new URL(address)
+      resolve('path' in listen ? listen.path : { host, port: Number(port) })
+    }
+    const ended = serveVerifier({ ...rig.options(change), listen, onListening })(stop.signal)
+    ended.catch(reject)
+    running.push({ stop, ended })
+  })
+}
+
+function bodyOf(): string {
+  const quote = rig.simulator.quote({ reportData })
+  return JSON.stringify({ tee: 'tdx', evidence: evidenceText(quote), runtime_data: { raw: toBase64url(reportData) } })
+}
+
+const head = (length: number | string, more = '') =>
+  `POST /v1/attestation HTTP/1.1\r\nHost: v\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n${more}\r\n`
+
+/** A verifier that never answers, and whether it was told to stop. */
+function stuck() {
+  let begun = () => {}
+  let aborted = () => {}
+  const [hasBegun, wasAborted] = [new Promise<void>((r) => (begun = r)), new Promise<void>((r) => (aborted = r))]
+  const verifier = {
+    verify: (_: unknown, signal: AbortSignal) => {
+      signal.addEventListener('abort', () => aborted(), { once: true })
+      begun()
+      return new Promise<never>(() => {})
+    },
+  }
+  return { verifier, hasBegun, wasAborted }
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setImmediate(resolve))
+}
+
+describe('a verifier that is served', () => {
+  it('answers on TCP and on a Unix socket, until its signal aborts', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'attestd-verifier-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const path = join(folder, 'v.sock')
+    for (const to of [await serve(), await serve({ listen: { path } })]) {
+      const body = bodyOf()
+      const answer = await rawRequest(to, head(body.length) + body)
+      expect([answer.status, answer.headers['content-type']]).toEqual([200, 'application/jwt'])
+    }
+  })
+
+  it('does not begin where it cannot listen', async () => {
+    const stop = new AbortController()
+    const listen = { path: '/nowhere/at/all.sock' }
+    const ended = serveVerifier({ ...rig.options(), listen })(stop.signal)
+    await expect(ended).rejects.toMatchObject({ code: 'ISSUER_LISTEN_FAILED' })
+  })
+})
+
+describe('who hangs up', () => {
+  it('stops the appraisal, and the log says so', async () => {
+    const { verifier, hasBegun, wasAborted } = stuck()
+    const client = new RawClient(await serve({ verifier }))
+    const body = bodyOf()
+    client.write(head(body.length) + body)
+    await hasBegun
+    client.destroy()
+    await wasAborted
+    await until(() => rig.events.length > 0)
+    expect(rig.events).toMatchObject([{ route: '/v1/attestation', status: 499, code: null }])
+    expect(rig.bugs).toEqual([])
+  })
+
+  it('in the middle of a body leaves nothing behind', async () => {
+    const client = new RawClient(await serve())
+    client.write(`${head(1000)}{`)
+    await until(() => rig.clock.sleeping > 0)
+    client.destroy()
+    await until(() => rig.events.length > 0)
+    await until(() => rig.clock.sleeping === 0)
+    expect([rig.events.length, rig.events[0]?.status, rig.bugs]).toEqual([1, 499, []])
+  })
+})
+
+describe('limits of time (SVC-42)', () => {
+  it('an appraisal ends after 30 s, and the verifier hears it', async () => {
+    const { verifier, hasBegun, wasAborted } = stuck()
+    const client = new RawClient(await serve({ verifier }))
+    const body = bodyOf()
+    client.write(head(body.length) + body)
+    await hasBegun
+    await rig.clock.advance(29_999)
+    expect(client.received).toBe('')
+    await rig.clock.advance(1)
+    const [answer] = await client.answers(1)
+    await wasAborted
+    expect([answer?.status, JSON.parse(answer?.body ?? '').code]).toEqual([503, 'AS.SERVICE.OVERLOADED'])
+    expect(answer?.headers['retry-after']).toBe('5')
+    client.destroy()
+  })
+
+  it('a body comes within 30 s or not at all', async () => {
+    const client = new RawClient(await serve())
+    client.write(`${head(1000)}{`)
+    await until(() => rig.clock.sleeping > 0)
+    await rig.clock.advance(30_000)
+    const [answer] = await client.restAfter(1)
+    expect([answer?.status, JSON.parse(answer?.body ?? '').code]).toEqual([408, 'AS.REQUEST.TIMEOUT'])
+  })
+})
+
+describe('a body that is too long (SVC-40)', () => {
+  it('is refused by what its header says, before it is sent', async () => {
+    const client = new RawClient(await serve())
+    client.write(head(4 * 1024 * 1024 + 1))
+    const [answer] = await client.restAfter(1)
+    expect([answer?.status, JSON.parse(answer?.body ?? '').code]).toEqual([413, 'AS.REQUEST.TOO_LARGE'])
+  })
+
+  it('is counted while it is read where nothing says its length', async () => {
+    const client = new RawClient(await serve())
+    client.write('POST /challenge HTTP/1.1\r\nHost: v\r\nTransfer-Encoding: chunked\r\n\r\n')
+    const chunk = ' '.repeat(0x8000)
+    for (const _ of [1, 2, 3]) client.write(`8000\r\n${chunk}\r\n`)
+    const [answer] = await client.restAfter(1)
+    expect([answer?.status, JSON.parse(answer?.body ?? '').code]).toEqual([413, 'AS.REQUEST.TOO_LARGE'])
+  })
+})
+
+describe('what is no HTTP (ERR-01)', () => {
+  it.each([
+    ['nonsense', 'nonsense\r\n\r\n', 400, 'AS.REQUEST.INVALID_ARGUMENT'],
+    ['two lengths', `${head(1, 'Content-Length: 2\r\n')}{`, 400, 'AS.REQUEST.INVALID_ARGUMENT'],
+    ['an endless header', `GET / HTTP/1.1\r\nHost: v\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 413, 'AS.REQUEST.TOO_LARGE'],
+  ])('%s is answered with a problem', async (_, text, status, code) => {
+    const client = new RawClient(await serve())
+    client.write(text)
+    const [answer] = await client.restAfter(1)
+    const problem = JSON.parse(answer?.body ?? '')
+    expect([answer?.status, problem.status, problem.code]).toEqual([status, status, code])
+    expect(answer?.headers['content-type']).toBe('application/problem+json')
+  })
+})
+
+describe('a connection', () => {
+  it('goes on after a refusal whose body was read, and ends after one whose body was not', async () => {
+    const client = new RawClient(await serve())
+    client.write(`${head(2)}{}`)
+    await client.answers(1)
+    const body = bodyOf()
+    client.write(head(body.length) + body)
+    const [refused, served] = await client.answers(2)
+    expect([refused?.status, served?.status]).toEqual([400, 200])
+    client.write('POST /nowhere HTTP/1.1\r\nHost: v\r\nContent-Length: 5\r\n\r\n')
+    const last = (await client.restAfter(3)).at(-1)
+    expect(last?.status).toBe(404)
+  })
+})
