@@ -118,6 +118,11 @@ export const agentErrors = declareErrors({
     title: 'the verifier did not answer in time',
     remedy: 'look into the log of the verifier; a change may have been made: look before you repeat it',
   },
+  POLICY_NOT_SET: {
+    kind: 'forbidden',
+    title: 'the verifier has no active policy of this name that somebody set',
+    remedy: '`attestd verifier policies list` shows which policies are set, `history` the versions of one',
+  },
   ENROLMENT_ABSENT: {
     kind: 'forbidden',
     title: 'there is no such enrolment',

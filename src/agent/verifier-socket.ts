@@ -1,4 +1,4 @@
-import { AttestdError, type ErrorDeclaration } from '../base/errors.ts'
+import { AttestdError, type ErrorDeclaration, MalformedError } from '../base/errors.ts'
 import { type JsonObject, parseJsonObject } from '../base/json.ts'
 import { problemError } from '../client/problem.ts'
 import { askSocket, type SocketAnswer, type SocketRequest } from '../client/socket-request.ts'
@@ -19,6 +19,8 @@ const declared: Readonly<Record<string, ErrorDeclaration>> = {
 const timeoutMs = 30_000
 /** A page of versions, or a policy with its upload and its text. */
 const longestBody = 8 << 20
+/** A comparison of two texts of 64 KiB that have nothing but line ends. */
+const answerLimits = { maxItems: 200_000, maxValues: 1_000_000 }
 
 /** What a client of an agent says of its socket, as it is to be said of the one of a verifier. */
 const codes = {
@@ -50,7 +52,19 @@ export async function askVerifierForObject(request: VerifierRequest): Promise<Js
 /** The object of an answer, or its refusal as an error. */
 export function readVerifierAnswer(answer: SocketAnswer): JsonObject {
   if (answer.status < 200 || answer.status > 299) throw inWordsOfVerifier(problemError(answer, declared))
-  return parseJsonObject(answer.body, 'answer')
+  return parseJsonObject(answer.body, 'answer', answerLimits)
+}
+
+/** The document of a refusal that says where a policy is wrong; null for every other answer. */
+export function diagnosedRefusal({ status, body }: SocketAnswer): JsonObject | null {
+  if (status !== 400) return null
+  try {
+    const document = parseJsonObject(body, 'problem')
+    return document['code'] === 'ADMINISTRATION_POLICY_ERRORS' ? document : null
+  } catch (error) {
+    if (error instanceof MalformedError) return null
+    throw error
+  }
 }
 
 function inWordsOfVerifier(error: unknown): unknown {

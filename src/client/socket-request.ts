@@ -6,10 +6,13 @@ import { clientErrors } from './errors.ts'
 export interface SocketRequest {
   /** Path of the Unix socket. */
   readonly socket: string
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** Path and query, as they are sent. */
   readonly path: string
+  /** Sent as JSON. */
   readonly body?: JsonObject
+  /** Sent as it is, in place of `body`. */
+  readonly upload?: { readonly bytes: Uint8Array; readonly mediaType: string }
   readonly accept?: string
   /** Longest time in milliseconds from now to the last byte of the answer. */
   readonly timeoutMs: number
@@ -83,8 +86,13 @@ function singleHeaders(headers: IncomingMessage['headers']): SocketAnswer['heade
   return Object.fromEntries(single)
 }
 
-function open({ socket, method, path, body, accept }: SocketRequest, pool: SocketPool | null): ClientRequest {
-  const text = body && JSON.stringify(body)
+function payloadOf({ body, upload }: SocketRequest): SocketRequest['upload'] {
+  return upload ?? (body && { bytes: Buffer.from(JSON.stringify(body)), mediaType: 'application/json' })
+}
+
+function open(request: SocketRequest, pool: SocketPool | null): ClientRequest {
+  const { socket, method, path, accept } = request
+  const payload = payloadOf(request)
   const outgoing = openRequest({
     socketPath: socket,
     agent: pool ? pool.agent : false,
@@ -93,10 +101,10 @@ function open({ socket, method, path, body, accept }: SocketRequest, pool: Socke
     maxHeaderSize: longestHead,
     headers: {
       ...(accept === undefined ? {} : { accept }),
-      ...(text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
+      ...(payload && { 'content-type': payload.mediaType, 'content-length': payload.bytes.length }),
     },
   })
-  return outgoing.end(text)
+  return outgoing.end(payload?.bytes)
 }
 
 function send(request: SocketRequest, outgoing: ClientRequest): Promise<SocketAnswer> {

@@ -85,7 +85,8 @@ export const registryErrors = declareErrors({
   policy_signer_last: {
     kind: 'forbidden',
     title: 'the last signer of policies can only be removed by the local administrator',
-    remedy: 'add another signer first, or remove this one on the machine of the verifier',
+    remedy:
+      'add another signer first, or remove this one on the machine of the verifier (attestd verifier signers remove)',
   },
   policy_signers_full: {
     kind: 'unavailable',

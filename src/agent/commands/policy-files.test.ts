@@ -15,7 +15,7 @@ import { makePolicySigner } from '../../../test/support/policy-signers.ts'
 import { runInProcess } from '../../../test/support/recorded-io.ts'
 import { runAttestd } from '../../../test/support/run-command.ts'
 import { haveVectors, vectorJson, vectorsFolder } from '../../../test/support/vectors.ts'
-import { defaultPolicies, policyDigest } from '../../policies/index.ts'
+import { acceptPolicy, acceptPolicyReset, defaultPolicies, policyDigest } from '../../policies/index.ts'
 import { policyCommand } from './policy.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'attestd-policy-'))
@@ -162,6 +162,17 @@ describe('attestd policy hash, sign and inspect', () => {
     const shown = await policy('inspect', jws)
     expect([shown.error, shown.out.includes('a verifier with trusted signers refuses it')]).toEqual([null, true])
     expect((await policy('inspect', jws, '--signer', certificate)).error?.message).toContain('POL-704')
+  })
+
+  it('sign a reset, which is no policy (POL-904)', async () => {
+    const signed = (await policy('sign', '--reset', '--key', key, '--certificate', certificate)).out
+    expect(acceptPolicyReset(signed, [signer])?.certificates).toHaveLength(1)
+    const unsigned = (await policy('sign', '--reset', '--unsigned')).out
+    expect(acceptPolicyReset(unsigned, [])).toBeNull()
+    expect(() => acceptPolicyReset(unsigned, [signer])).toThrow()
+    expect(() => acceptPolicy(new TextEncoder().encode(signed), [])).toThrow()
+    expect((await policy('sign', text, '--reset', '--key', key)).error?.code).toBe('USAGE')
+    expect((await policy('sign', '--key', key)).error?.code).toBe('USAGE')
   })
 
   it('sign nothing that does not load, and nothing with a key of somebody else', async () => {

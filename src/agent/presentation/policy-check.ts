@@ -1,13 +1,14 @@
 import type { PolicyDiagnostic, Severity } from '../../policies/index.ts'
 import { showDiagnostic } from '../../policies/language/show-diagnostic.ts'
 import type { ExaminedPolicy } from '../policy-tools/examine-policy.ts'
+import type { PolicySource } from '../policy-tools/policy-source.ts'
 import { counted } from './counted.ts'
 import { type CommandIo, escaped, painted } from './terminal.ts'
 
 const colours = { error: 'red', warning: 'yellow', info: 'grey' } as const
 const words: Readonly<Record<Severity, string>> = { error: 'error', warning: 'warning', info: 'remark' }
 
-function paintedDiagnostic(diagnostic: PolicyDiagnostic, { bytes, file }: ExaminedPolicy, io: CommandIo): string {
+function paintedDiagnostic(diagnostic: PolicyDiagnostic, { bytes, file }: PolicySource, io: CommandIo): string {
   const [head = '', ...rest] = showDiagnostic(diagnostic, bytes, file).split('\n')
   return [painted(io, colours[diagnostic.severity], head), ...rest].join('\n')
 }
@@ -27,10 +28,18 @@ function summary({ file, policy, diagnostics, policyHash }: ExaminedPolicy, io: 
   return `${escaped(file)}: ${painted(io, 'green', 'loads')}: version ${policy.version}, ${counted(rules, 'rule')}, ${says}; policy hash ${policyHash}`
 }
 
-/** Every diagnostic as in POL-802, then one line that sums up. */
+/** Every diagnostic as in POL-802. */
+export function renderDiagnostics(
+  diagnostics: readonly PolicyDiagnostic[],
+  source: PolicySource,
+  io: CommandIo,
+): string {
+  return diagnostics.map((each) => `${paintedDiagnostic(each, source, io)}\n`).join('')
+}
+
+/** Every diagnostic, then one line that sums up. */
 export function renderExamination(examined: ExaminedPolicy, io: CommandIo): string {
-  const shown = examined.diagnostics.map((each) => `${paintedDiagnostic(each, examined, io)}\n`)
-  return `${shown.join('')}${summary(examined, io)}\n`
+  return `${renderDiagnostics(examined.diagnostics, examined, io)}${summary(examined, io)}\n`
 }
 
 /** The same as JSON; diagnostics as in POL-801. */

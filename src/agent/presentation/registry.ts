@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { JsonObject } from '../../base/json.ts'
 import { clientErrors } from '../../client/errors.ts'
+import { renderTable } from './table.ts'
 import { type CommandIo, escaped, painted } from './terminal.ts'
 
 const seconds = z.int().min(0).max(253_402_300_799)
@@ -88,15 +89,9 @@ const head = ['AK', 'STATE', 'TRUST', 'LAST SEEN', 'BOOT', 'IDENTITY']
 /** One line an enrolment; whole names where the reader is a program. `BOOT` is resetCount/restartCount. */
 export function renderEnrolments(all: readonly ListedEnrolment[], io: Pick<CommandIo, 'terminal' | 'colour'>): string {
   const rows = all.map((one) => cells(one, io))
-  const widths = head.map((_, column) => Math.max(...[head, ...rows].map((line) => line[column]?.length ?? 0)))
-  const line = (of: readonly string[]) => of.map((cell, column) => cell.padEnd(widths[column] ?? 0))
-  const told = rows.map((of, index) => {
-    const padded = line(of)
-    const { state } = all[index] ?? { state: '' }
-    padded[1] = paintedState(io, state, padded[1] ?? '')
-    return padded.join('  ').trimEnd()
-  })
-  return `${[line(head).join('  ').trimEnd(), ...told].join('\n')}\n`
+  return renderTable(head, rows, (padded, row, column) =>
+    column === 1 ? paintedState(io, all[row]?.state ?? '', padded) : padded,
+  )
 }
 
 function countersText(of: ListedEnrolment['counters']): string {
