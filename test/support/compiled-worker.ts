@@ -8,7 +8,7 @@ import { afterAll } from 'vitest'
 const root = resolve(import.meta.dirname, '../..')
 
 /**
- * Compiles one source file that imports nothing of this project, for all tests of the calling file, after which it is
+ * Compiles one source file that imports nothing of this project but what is beside it, for all tests of the calling file, after which it is
  * removed: threads of tests run what Node can load. Takes a second. Gives the URL of the module.
  */
 export function compiledWorker(source: string): URL {
@@ -22,6 +22,7 @@ export function compiledWorker(source: string): URL {
     'nodenext',
     '--types',
     'node',
+    '--rewriteRelativeImportExtensions',
     '--outDir',
     folder,
   ]

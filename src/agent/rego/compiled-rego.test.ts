@@ -260,6 +260,17 @@ describe('compiled Rego in the engine', () => {
     expect(await asked(policy, { texts: [] })).toMatchObject({ verdict: 'error', error: { id: 'POL-963' } })
   })
 
+  it('formats as OPA does, and is an error where it would make one text of two values (POL-963)', async () => {
+    expect(
+      await holds('sprintf("%v-%d-%x", ["a", input.n, 255]) == "a-9007199254740993-ff"', '{"n":9007199254740993}'),
+    ).toBe(true)
+    const evaluation = await verdictOf(when('sprintf("%v", [input.a]) == sprintf("%v", [{"b": 2}])'), { a: { b: 1 } })
+    expect(evaluation).toMatchObject({
+      verdict: 'error',
+      error: { id: 'POL-961', message: 'sprintf formats no array, set or object here' },
+    })
+  })
+
   it('prints nothing: the compiler leaves out what prints', async () => {
     expect(await holds('print("SECRET", input)')).toBe(true)
   })

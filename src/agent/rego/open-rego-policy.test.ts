@@ -382,13 +382,41 @@ describe('a hostile policy in a hand-written module is verdict error (POL-961)',
   it.each([
     ['a width of half a gigabyte', '"%0500000000d"', '[1]'],
     ['a width behind an escape', '"\\u00250500000000d"', '[1]'],
-    ['a numbered width', '"%1$-500000000s"', '[1]'],
     ['many widths', `"${'%999d'.repeat(100_000)}"`, `[${'1,'.repeat(99_999)}1]`],
-    ['one long value many times', `"${'%1$s'.repeat(10_000)}"`, `["${'x'.repeat(100_000)}"]`],
-    ['many long numbers', `"${'%1$f'.repeat(200_000)}"`, '[1e300]'],
   ])('sprintf with %s', async (_, format, values) => {
     const padded: Piece = { builtIn: 'sprintf', values: [format, values] }
     expect(await messageOf(trust(padded))).toBe('POL-961: sprintf would give too long a text')
+  })
+
+  it.each([0, 1, 3, 4])('sprintf called with %i values, which the library would take without bounds', async (count) => {
+    const values = ['"%0500000000d"', '[1]', '1', '1'].slice(0, count)
+    const called: Piece = { builtIn: 'sprintf', values }
+    expect(await messageOf(trust(called))).toBe('POL-961: sprintf takes a text and an array of values')
+  })
+
+  it('a table of built-ins that is another one when it is asked for again', async () => {
+    const [at, texts] = [60_000, ['{"yaml.unmarshal":0}', '{}']]
+    const [first = '', second = ''] = texts
+    const lying = assembleOpaPolicy({
+      ...trust(good),
+      change: (form) => ({
+        ...form,
+        functions: form.functions.map((one) =>
+          one.name === 'builtins'
+            ? {
+                ...one,
+                body: [
+                  ...[...op.constant(at), ...op.loadByte],
+                  ...op.when([...op.constant(at + 1 + first.length + 1), ...op.return]),
+                  ...[...op.constant(at), ...op.constant(1), ...op.storeByte, ...op.constant(at + 1)],
+                ],
+              }
+            : one,
+        ),
+        data: [...form.data, { at, bytes: new TextEncoder().encode(`\u0000${first}\u0000${second}\u0000`) }],
+      }),
+    })
+    expect((await open(lying)).notOffered).toEqual(['yaml.unmarshal'])
   })
 
   it('sprintf with a format that is another one when it is looked at again', async () => {

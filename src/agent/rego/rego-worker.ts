@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
+import { regoSprintf, Unformattable } from './rego-sprintf.ts'
 
 /** What the thread of one policy is started with. */
 export interface RegoSetup {
@@ -54,8 +55,7 @@ type Imports = Readonly<Record<string, WasmFunction>> & { readonly memory: { rea
 /** What is used of the library; its own types speak of browsers. */
 interface Policy {
   readonly entrypoints: Readonly<Record<string, number>>
-  readonly mem: { readonly buffer: ArrayBuffer }
-  readonly wasmInstance: { readonly exports: Exports }
+  readonly wasmInstance: BoundInstance
   setData(text: ArrayBuffer): void
   evaluate(input: ArrayBuffer, entrypoint: string): unknown
 }
@@ -80,6 +80,9 @@ function builtInsAt(now: number, { references }: RegoSetup): BuiltIns {
 
 class TooLong extends Error {}
 
+/** The library is to make instances by their constructor and to ask them for built-ins; another is not trusted with a policy. */
+class UnboundLibrary extends Error {}
+
 /** Bytes of a text that a policy gives to the host: results, values of built-ins, its own lists. */
 const longestText = 1 << 20
 const longestAbort = 200
@@ -93,26 +96,6 @@ function bytesAt(buffer: ArrayBuffer, address: number, longest: number): Uint8Ar
   return end < 0 ? bytes : bytes.subarray(0, end)
 }
 
-/** Characters that one value can take beside its own: a number, in digits of base 2. */
-const longestNumber = 1100
-
-/**
- * The most that `sprintf` can give: a few characters of width make a text that no heap holds, which would end not only the
- * thread but the process. `values` is the length of their JSON text.
- */
-function longestFormatted(format: string, values: number): number {
-  const places = format.replaceAll('%%', '').match(/%[^a-zA-Z%]*/g) ?? []
-  const widths = places.flatMap((place) => place.match(/[0-9]+/g) ?? [])
-  return widths.reduce((sum, width) => sum + Number(width), format.length + places.length * (values + longestNumber))
-}
-
-/** Of the built-ins that are offered, `sprintf` alone takes two values. */
-function requireShortFormat(format: string, values: string): void {
-  const parsed: unknown = JSON.parse(format)
-  if (typeof parsed !== 'string' || longestFormatted(parsed, values.length) <= longestText) return
-  throw new TooLong('sprintf would give too long a text')
-}
-
 /**
  * What the policy gives is parsed by the library however long it is, and a parser cannot be ended: a result of some twenty
  * million lists keeps it busy for minutes, while nothing can stop the thread. So every text is looked at where the library
@@ -120,50 +103,82 @@ function requireShortFormat(format: string, values: string): void {
  */
 class TextBounds {
   #memory: Imports['memory']
-  /** Texts of the values of the call of two values that is under way. */
-  #values: string[] | null = null
+  #exports: Exports = {}
+  #isTableAsked = false
+  #builtIns: ReadonlyMap<string, unknown> | undefined
 
   constructor(memory: Imports['memory']) {
     this.#memory = memory
   }
 
-  bounded(exported: WasmFunction | undefined): WasmFunction {
-    if (exported === undefined) throw new TypeError('the module was checked for its exports')
-    return (...values) => {
-      const address = exported(...values)
-      this.#look(bytesAt(this.#memory.buffer, address, longestText))
+  /** Numbers by name, as the library heard them: a policy may say something else when it is asked again. */
+  get builtIns(): ReadonlyMap<string, unknown> {
+    if (this.#builtIns === undefined) throw new UnboundLibrary()
+    return this.#builtIns
+  }
+
+  /** What the policy has for the library. */
+  bounded(exports: Exports): Exports {
+    this.#exports = exports
+    const { opa_eval } = exports
+    const opa_json_dump: WasmFunction = (value = 0) => {
+      const address = this.#of('opa_json_dump')(value)
+      const text = this.#look(address)
+      if (this.#isTableAsked) this.#builtIns ??= new Map(Object.entries(JSON.parse(text)))
       return address
     }
+    const builtins: WasmFunction = () => {
+      this.#isTableAsked = true
+      return this.#of('builtins')()
+    }
+    const evaluating = opa_eval && ((...values: number[]) => this.#looked(opa_eval(...values)))
+    return { ...exports, builtins, opa_json_dump, ...(evaluating ? { opa_eval: evaluating } : {}) }
   }
 
   /** What the library gives to policies. They print nothing: what a policy prints may be evidence. */
   imports({ memory, ...functions }: Imports): Imports {
-    const { opa_builtin2: call = () => 0 } = functions
     const opa_abort = (address: number): never => {
       throw new TextDecoder().decode(bytesAt(memory.buffer, address, longestAbort))
     }
-    const opa_builtin2: WasmFunction = (...values) => this.#watched(() => call(...values))
-    return { ...functions, opa_abort, opa_println: () => 0, opa_builtin2, memory } as unknown as Imports
+    const calls = Object.entries(functions).map(([name, call]) => [name, this.#called(call)])
+    return { ...Object.fromEntries(calls), opa_abort, opa_println: () => 0, memory }
   }
 
-  #look(text: Uint8Array): void {
-    if (text.length > longestText) throw new TooLong(`the policy gives more than ${longestText} bytes`)
-    const [format, ...others] = this.#values ?? []
-    if (this.#values === null || others.length > 0) return
-    const decoded = new TextDecoder().decode(text)
-    this.#values.push(decoded)
-    if (format !== undefined) requireShortFormat(format, decoded)
-  }
-
-  /** A policy can call from within a call. */
-  #watched(call: () => number): number {
-    const outer = this.#values
-    this.#values = []
-    try {
-      return call()
-    } finally {
-      this.#values = outer
+  /** `sprintf` is ours by however many values it is called. That of the library knows no bounds, and differs from OPA's. */
+  #called(call: WasmFunction): WasmFunction {
+    return (builtIn = 0, context = 0, ...values) => {
+      if (this.#builtIns === undefined) throw new TypeError('the policy calls before it is loaded')
+      const isSprintf = Number(this.#builtIns.get('sprintf') ?? Number.NaN) === builtIn
+      return isSprintf ? this.#formatted(values) : call(builtIn, context, ...values)
     }
+  }
+
+  #formatted(values: readonly number[]): number {
+    const [format, list, ...others] = values.map((value) => this.#look(this.#of('opa_json_dump')(value)))
+    if (format === undefined || list === undefined || others.length > 0) {
+      throw new Unformattable('sprintf takes a text and an array of values')
+    }
+    const bytes = new TextEncoder().encode(JSON.stringify(regoSprintf(format, list, longestText)))
+    const address = this.#of('opa_malloc')(bytes.length)
+    new Uint8Array(this.#memory.buffer).set(bytes, address >>> 0)
+    return this.#of('opa_json_parse')(address, bytes.length)
+  }
+
+  #of(name: string): WasmFunction {
+    const exported = this.#exports[name]
+    if (exported === undefined) throw new TypeError('the module was checked for its exports')
+    return exported
+  }
+
+  #looked(address: number): number {
+    this.#look(address)
+    return address
+  }
+
+  #look(address: number): string {
+    const text = bytesAt(this.#memory.buffer, address, longestText)
+    if (text.length > longestText) throw new TooLong(`the policy gives more than ${longestText} bytes`)
+    return new TextDecoder().decode(text)
   }
 }
 
@@ -172,21 +187,13 @@ const Unbounded = wasm.Instance
 
 class BoundInstance {
   readonly exports: Exports
+  readonly bounds: TextBounds
 
   constructor(module: object, { env }: { readonly env: Imports }) {
-    const bounds = new TextBounds(env.memory)
-    const { exports } = new Unbounded(module, { env: bounds.imports(env) })
-    const { opa_json_dump, opa_eval } = exports
-    this.exports = {
-      ...exports,
-      opa_json_dump: bounds.bounded(opa_json_dump),
-      ...(opa_eval ? { opa_eval: bounds.bounded(opa_eval) } : {}),
-    }
+    this.bounds = new TextBounds(env.memory)
+    this.exports = this.bounds.bounded(new Unbounded(module, { env: this.bounds.imports(env) }).exports)
   }
 }
-
-/** The library is to make instances by their constructor; one that does otherwise is not trusted with a policy. */
-class UnboundLibrary extends Error {}
 
 /** A fresh instance, with a memory of its own: nothing of an evaluation is left for the next one (POL-961). */
 function instantiate(library: Library, setup: RegoSetup, now: number): Policy {
@@ -196,12 +203,8 @@ function instantiate(library: Library, setup: RegoSetup, now: number): Policy {
   return policy
 }
 
-function inventoryOf({ mem, wasmInstance: { exports }, entrypoints }: Policy): RegoInventory {
-  const { builtins, opa_json_dump } = exports
-  const address = builtins && opa_json_dump?.(builtins())
-  if (address === undefined) throw new TypeError('the module was checked for its exports')
-  const builtIns: unknown = JSON.parse(new TextDecoder().decode(bytesAt(mem.buffer, address, longestText)))
-  return { entrypoints: Object.keys(entrypoints), builtIns: Object.keys(builtIns ?? {}) }
+function inventoryOf({ wasmInstance, entrypoints }: Policy): RegoInventory {
+  return { entrypoints: Object.keys(entrypoints), builtIns: [...wasmInstance.bounds.builtIns.keys()] }
 }
 
 function evaluate(policy: Policy, task: Extract<RegoTask, { do: 'evaluate' }>): RegoAnswer {
@@ -220,7 +223,7 @@ function evaluate(policy: Policy, task: Extract<RegoTask, { do: 'evaluate' }>): 
  */
 function describe(error: unknown): string {
   if (typeof error === 'string') return `the policy aborted: ${error.replace(/[^\x20-\x7e]/g, '?').slice(0, 200)}`
-  if (error instanceof TooLong) return error.message
+  if (error instanceof TooLong || error instanceof Unformattable) return error.message
   const { name, message } = (error ?? {}) as { readonly name?: unknown; readonly message?: unknown }
   const notOffered = /^not implemented: built-in function \d{1,10}: ([\w.]{1,128})$/.exec(String(message))
   if (notOffered) return `the built-in ${notOffered[1]} is not offered (POL-963)`

@@ -1,6 +1,6 @@
 /**
- * Built-ins that a policy may use besides those that its compiler writes into it (POL-963): ours, and those of the library
- * that compute in a time and a space that can be told beforehand. YAML and `regex.split` cannot: what they make of a short
+ * Built-ins that a policy may use besides those that its compiler writes into it (POL-963): ours, and of the library
+ * `json.is_valid`, whose time and space can be told beforehand. YAML and `regex.split` cannot: what they make of a short
  * text may take minutes or all memory. Whatever else a module declares is not offered, also if a later library has it.
  */
 const offeredBuiltIns: ReadonlySet<string> = new Set([
