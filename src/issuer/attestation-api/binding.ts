@@ -11,8 +11,9 @@ function quoteOf(bytes: Uint8Array, field: string): Quote {
     return parseQuote(bytes)
   } catch (error) {
     if (!(error instanceof MalformedError)) throw error
-    // The appraisal of what does not parse ends with its form; it names the check.
-    throw refusalOf(appraiseQuote(bytes, { collateral: null, now: 0 }), field)
+    // The appraisal of what does not parse ends with its form, and names the check; collateral was not asked for.
+    const { findings } = appraiseQuote(bytes, { collateral: null, now: 0 })
+    throw refusalOf({ findings: findings.filter(({ id }) => id.startsWith('tdx.quote.')) }, field)
   }
 }
 

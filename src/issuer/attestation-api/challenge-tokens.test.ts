@@ -1,0 +1,152 @@
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { CompactSign, decodeJwt, decodeProtectedHeader } from 'jose'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { FakeClock } from '../../../test/support/fake-clock.ts'
+import { countingRandom, rsaKey } from '../../../test/support/issuing.ts'
+import { toBase64 } from '../../base/bytes.ts'
+import { AttestdError } from '../../base/errors.ts'
+import type { JsonValue } from '../../base/json.ts'
+import type { KeyRing } from '../key-ring.ts'
+import { openKeyRing } from '../open-key-ring.ts'
+import { ChallengeTokens } from './challenge-tokens.ts'
+
+let clock: FakeClock
+let keys: KeyRing
+let challenges: ChallengeTokens
+
+beforeEach(async () => {
+  clock = new FakeClock()
+  const initialKeys = [rsaKey()]
+  keys = await openKeyRing({ purpose: 'challenge', store: 'ephemeral', algorithms: ['RS256'], clock, initialKeys })
+  challenges = new ChallengeTokens({ keys, clock, random: countingRandom() })
+})
+
+const attempt = async (work: () => unknown) => {
+  try {
+    await work()
+    return 'taken'
+  } catch (error) {
+    if (!(error instanceof AttestdError)) throw error
+    return `${error.code} ${error.status}: ${error.message}`
+  }
+}
+const refused = (says: string) => `AS.CHALLENGE.INVALID_TOKEN 401: the challenge ${says}`
+
+describe('a challenge (SVC-30)', () => {
+  it('is a nonce of 32 bytes, and a token of RS384 that holds it for 300 s', async () => {
+    const { nonce, jwt } = await challenges.issue()
+    expect(Buffer.from(nonce, 'base64')).toHaveLength(32)
+    expect(toBase64(Buffer.from(nonce, 'base64'))).toBe(nonce)
+    const iat = clock.now() / 1000
+    expect(decodeJwt(jwt)).toEqual({ nonce, iat, exp: iat + 300 })
+    expect(decodeProtectedHeader(jwt)).toEqual({ alg: 'RS384', kid: rsaKey().kid, typ: 'challenge+jwt' })
+    expect((await challenges.issue()).nonce).not.toBe(nonce)
+  })
+
+  it('opens as often as it is looked at, and is spent once', async () => {
+    const { nonce, jwt } = await challenges.issue()
+    const [first, second] = [await challenges.open(jwt, undefined), await challenges.open(jwt, nonce)]
+    expect(first).toEqual({ nonce })
+    challenges.spend(first)
+    expect(await attempt(() => challenges.spend(second))).toBe(refused('has been used'))
+    expect(await attempt(() => challenges.open(jwt, undefined))).toBe(refused('has been used'))
+  })
+
+  it('may be used again where no token came of it', async () => {
+    const open = await challenges.open((await challenges.issue()).jwt, undefined)
+    challenges.spend(open)
+    challenges.giveBack(open)
+    expect(await attempt(() => challenges.spend(open))).toBe('taken')
+  })
+
+  it('expires after 300 s', async () => {
+    const { jwt } = await challenges.issue()
+    await clock.advance(299_000)
+    expect(await attempt(() => challenges.open(jwt, undefined))).toBe('taken')
+    await clock.advance(1_000)
+    expect(await attempt(() => challenges.open(jwt, undefined))).toBe(refused('has expired'))
+  })
+
+  it('stays used for as long as it is good, whatever the wall clock does', async () => {
+    const { jwt } = await challenges.issue()
+    challenges.spend(await challenges.open(jwt, undefined))
+    await clock.advance(200_000)
+    clock.jump(-200_000)
+    challenges.spend(await challenges.open((await challenges.issue()).jwt, undefined))
+    expect(await attempt(() => challenges.open(jwt, undefined))).toBe(refused('has been used'))
+  })
+
+  it('is not one of a replica whose clock is far ahead', async () => {
+    clock.jump(61_000)
+    const { jwt } = await challenges.issue()
+    clock.jump(-61_000)
+    expect(await attempt(() => challenges.open(jwt, undefined))).toBe(refused('is of the future'))
+  })
+
+  it('needs the nonce beside it to be the same', async () => {
+    const { jwt } = await challenges.issue()
+    for (const nonce of ['AAAA', 1, null]) {
+      expect(await attempt(() => challenges.open(jwt, nonce))).toBe(refused('has another nonce than the one beside it'))
+    }
+  })
+
+  it('is taken by a replica with the same keys, which makes none of its own (SVC-31)', async () => {
+    const { jwt } = await challenges.issue()
+    const replica = new ChallengeTokens({ keys, clock, random: countingRandom() })
+    expect(await attempt(() => replica.open(jwt, undefined))).toBe('taken')
+    const other = await openKeyRing({ purpose: 'challenge', store: 'ephemeral', algorithms: ['RS256'], clock })
+    const stranger = new ChallengeTokens({ keys: other, clock, random: countingRandom() })
+    expect(await attempt(() => stranger.open(jwt, undefined))).toBe(refused('has a key that is not known'))
+  })
+
+  it('ends with its key (SVC-31)', async () => {
+    const { jwt } = await challenges.issue()
+    await keys.revoke(rsaKey().kid, { signAtOnce: true })
+    expect(await attempt(() => challenges.open(jwt, undefined))).toBe(refused('has a key that is not known'))
+    expect(await attempt(async () => challenges.open((await challenges.issue()).jwt, undefined))).toBe('taken')
+  })
+
+  it('is refused when no more can be remembered, for forgetting one would let it be used twice', async () => {
+    const few = new ChallengeTokens({ keys, clock, random: countingRandom(), capacity: 1 })
+    const [first, second] = [await few.issue(), await few.issue()]
+    few.spend(await few.open(first.jwt, undefined))
+    const open = await few.open(second.jwt, undefined)
+    expect(await attempt(() => few.spend(open))).toMatch(/^AS.SERVICE.OVERLOADED 503/)
+    await clock.advance(360_000)
+    expect(await attempt(() => few.spend(open))).toBe('taken')
+  })
+})
+
+describe('what is no challenge', () => {
+  const foreign = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
+  const sign = (payload: unknown, header: Record<string, string> = {}, key: KeyObject = rsaKey().privateKey) =>
+    new CompactSign(Buffer.from(typeof payload === 'string' ? payload : JSON.stringify(payload)))
+      .setProtectedHeader({ alg: 'RS384', kid: rsaKey().kid, typ: 'challenge+jwt', ...header })
+      .sign(key)
+  const now = Date.UTC(2026, 0, 1) / 1000
+  const good = { nonce: 'AAAA', iat: now, exp: now + 300 }
+
+  it('and the good one beside the bad ones is taken', async () => {
+    expect(await attempt(async () => challenges.open(await sign(good), undefined))).toBe('taken')
+  })
+
+  const table: readonly (readonly [string, () => JsonValue | Promise<string>, string])[] = [
+    ['a text', () => 'x', 'was not signed here'],
+    ['nothing', () => null, 'is not a token of this service'],
+    ['a number', () => 1, 'is not a token of this service'],
+    ['a long text', () => 'x'.repeat(4097), 'is not a token of this service'],
+    ['a foreign key under our name', () => sign(good, {}, foreign), 'was not signed here'],
+    ['a name that is not known', () => sign(good, { kid: 'other' }, foreign), 'has a key that is not known'],
+    ['a token of ours', () => sign(good, { alg: 'RS256', typ: 'JWT' }), 'was not signed here'],
+    ['another kind of token', () => sign(good, { typ: 'JWT' }), 'is a token of another kind'],
+    ['no signature', () => `${Buffer.from('{"alg":"none"}').toString('base64url')}.e30.`, 'was not signed here'],
+    ['no nonce', () => sign({ ...good, nonce: undefined }), 'is incomplete'],
+    ['no end', () => sign({ ...good, exp: undefined }), 'is incomplete'],
+    ['no JSON', () => sign('x'), 'was not signed here'],
+  ]
+
+  it.each(table)('%s', async (_, make, says) => {
+    const token = await make()
+    expect(await attempt(() => challenges.open(token, undefined))).toBe(refused(says))
+  })
+})

@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest'
+import { addressKey, proxyTrust } from './client-address.ts'
+
+describe('whom requests are counted for (SVC-43)', () => {
+  it.each([
+    ['192.0.2.1', '192.0.2.1'],
+    ['::ffff:192.0.2.1', '192.0.2.1'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:DB8:1:2::9', '2001:db8:1:2::/64'],
+    ['2001:0db8:0001:0002::', '2001:db8:1:2::/64'],
+    ['2001:db8:1:3::9', '2001:db8:1:3::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+    ['64:ff9b::192.0.2.1', '64:ff9b:0:0::/64'],
+    ['somebody', 'unknown'],
+    ['', 'unknown'],
+    [undefined, 'unknown'],
+  ])('%s is %s', (address, key) => {
+    expect(addressKey(address)).toBe(key)
+  })
+})
+
+describe('proxies that are believed', () => {
+  it.each([
+    [[], '127.0.0.1', false],
+    [['127.0.0.1'], '127.0.0.1', true],
+    [['127.0.0.1'], '127.0.0.2', false],
+    [['127.0.0.1'], '::ffff:127.0.0.1', true],
+    [['10.0.0.0/8'], '10.255.0.1', true],
+    [['10.0.0.0/8'], '11.0.0.1', false],
+    [['fd00::/8'], 'fd12::1', true],
+    [['0.0.0.0/0'], 'somebody', false],
+    [['0.0.0.0/0'], undefined, false],
+    [['unix'], undefined, true],
+    [['unix'], '127.0.0.1', false],
+  ])('%j, %s: %s', (entries, address, expected) => {
+    expect(proxyTrust(entries)(address)).toBe(expected)
+  })
+})
