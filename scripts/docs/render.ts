@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { checkCatalogues, errorVocabularies } from '../../src/agent/catalogue.ts'
 import { configurationSchema } from '../../src/agent/configuration/schema.ts'
+import { serviceSchema } from '../../src/agent/configuration/service-schema.ts'
 import { errorKinds } from '../../src/base/errors.ts'
 import { policyClaimsPage } from './policy-claims.ts'
 import { policyLintsPage } from './policy-lints.ts'
@@ -13,6 +14,7 @@ export function generatedPages(): Readonly<Record<string, string>> {
     'docs/checks.md': checksPage(),
     'docs/errors.md': errorsPage(),
     'docs/configuration.md': configurationPage(),
+    'docs/verifier-configuration.md': serviceConfigurationPage(),
     'docs/policy-claims.md': policyClaimsPage(),
     'docs/policy-lints.md': policyLintsPage(),
     'docs/shipped-policies.md': shippedPoliciesPage(),
@@ -82,12 +84,23 @@ function sectionTables(path: string, section: JsonSchema): string[] {
   return [own, ...nested.flatMap(([key, value]) => sectionTables(`${path}.${key}`, value))]
 }
 
+function sectionsOf(schema: z.ZodObject): string {
+  const whole = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema
+  return Object.entries(whole.properties ?? {})
+    .flatMap(([name, section]) => sectionTables(name, section))
+    .join('\n')
+}
+
 function configurationPage(): string {
-  const schema = z.toJSONSchema(configurationSchema, { io: 'input', unrepresentable: 'any' }) as JsonSchema
-  const sections = Object.entries(schema.properties ?? {}).flatMap(([name, section]) => sectionTables(name, section))
   const intro =
     'The configuration is TOML, by default `/etc/attestd/attestd.toml`; `systemd/attestd.toml` is a commented example. Unknown keys are errors;\nan error names file, line, key and what is allowed. Durations have a unit: `250ms`, `30s`, `15m`, `6h`, `90d`.'
-  return `# Configuration\n\n${generated} ${intro}\n\n${sections.join('\n')}\n${callerRules}`
+  return `# Configuration\n\n${generated} ${intro}\n\n${sectionsOf(configurationSchema)}\n${callerRules}`
+}
+
+function serviceConfigurationPage(): string {
+  const intro =
+    'The configuration of `attestd verifier` is TOML, by default `/etc/attestd-verifier/verifier.toml`; `systemd/verifier.toml` is a commented example. It is\nread when the service starts. Unknown keys are errors; an error names file, line, key and what is allowed. Durations have a unit: `30s`,\n`15m`, `6h`, `90d`. What the service does: [verifier-service.md](verifier-service.md).'
+  return `# Configuration of the verifier service\n\n${generated} ${intro}\n\n${sectionsOf(serviceSchema)}`
 }
 
 const callerRules = `## \`[[callers.rules]]\`

@@ -286,6 +286,7 @@ async function attestationOptions() {
     ...{ issuer: `https://localhost:${await freePort()}`, tls: throwAwayTls(), keys: new AnswerKeys(ring), clock },
     appraiser: { appraise: () => expect.unreachable() },
     policies: { active: () => expect.unreachable() },
+    judge: () => expect.unreachable(),
     random: (size: number) => new Uint8Array(randomBytes(size)),
   }
 }

@@ -9,7 +9,7 @@ import { reportedPolicies } from '../../src/agent/embedded/builtin-policy.ts'
 import { bundleInputOf } from '../../src/agent/embedded/bundle-input.ts'
 import { createEmbeddedSource } from '../../src/agent/embedded/embedded-source.ts'
 import { createEnrolments, type EnrolmentParts } from '../../src/agent/embedded/enrolments.ts'
-import type { EncodedDocument, FixedTpm, JudgedGuest } from '../../src/agent/embedded/evidence-tasks.ts'
+import type { EncodedDocument, FixedTpm, JudgedGuest, JudgedTd } from '../../src/agent/embedded/evidence-tasks.ts'
 import type { ImaRecords } from '../../src/agent/embedded/guest.ts'
 import { type ImaStart, imaPartBytes } from '../../src/agent/embedded/ima-parts.ts'
 import { LastAppraisals } from '../../src/agent/embedded/last-appraisal.ts'
@@ -25,6 +25,7 @@ import { anchorOf } from '../../src/base/pki/trust-anchor.ts'
 import { abandonable } from '../../src/base/tasks.ts'
 import type { TpmEvidence } from '../../src/evidence/tpm/evidence.ts'
 import { encodeSizedPublic, nameOf } from '../../src/evidence/tpm/public-area.ts'
+import { MaaJudge } from '../../src/issuer/azure/maa-judge.ts'
 import { Challenges } from '../../src/issuer/challenges.ts'
 import { openKeyRing } from '../../src/issuer/open-key-ring.ts'
 import type { TpmReferences } from '../../src/reference-values/tpm-references.ts'
@@ -48,6 +49,12 @@ export const directAppraiser: Appraiser = {
       { do: 'appraise', evidence, inputs, ...(question ? { question } : {}) },
       { policies: new PolicyJudge(), bundleInputOf },
     ) as JudgedGuest,
+  appraiseTd: async (evidence, inputs, question) =>
+    performTask(
+      { do: 'appraiseTd', evidence, inputs, ...(question ? { question } : {}) },
+      { policies: new PolicyJudge(), bundleInputOf },
+    ) as JudgedTd,
+  judgeMaa: async (question) => new MaaJudge().judge(question),
   fixContainer: async (evidence) => performTask({ do: 'fixContainer', evidence }) as FixedTpm,
   stageImaPart: async (part, inputs) => performTask({ do: 'stageImaPart', part, inputs }) as ImaStart | null,
   encodeDocument: async (parts) => {

@@ -1,53 +1,22 @@
-import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import type { Logger } from 'pino'
-import type { Libc } from '../../platform/c-library.ts'
 import { forbidCoreDumps } from '../../platform/core-dumps.ts'
-import { type FileLock, takeLock } from '../../platform/lock-file.ts'
+import type { FileLock } from '../../platform/lock-file.ts'
 import { Agent } from '../agent.ts'
 import { defaultConfigurationFile, readConfiguration } from '../configuration/read.ts'
 import { agentErrors } from '../errors.ts'
 import { createLog, type LogLevel } from '../log.ts'
+import { endSoon, endWithoutThreads, handleSignals, longestStopMs } from '../process-signals.ts'
 import { requireNoService } from '../test-mode.ts'
-import { type Host, openHost, openTestHost } from '../wiring/host.ts'
+import { openHost, openTestHost } from '../wiring/host.ts'
 import { requireSafeProcess } from '../wiring/process-safety.ts'
-import { clearStateDirectory, requireStateDirectory } from '../wiring/state-files.ts'
+import { takeState } from '../wiring/state-hold.ts'
 
 interface RunOptions {
   readonly config: string
   readonly allowRoot?: boolean
   readonly testMode?: boolean
   readonly testSeed?: number
-}
-
-/** BRK-143: less than 10 s, whatever hangs. */
-const longestStopMs = 9_000
-
-/**
- * When Node ends it waits for the threads of its pool, and a TPM that does not answer holds one as long as it likes: so
- * the process ends without them.
- */
-function endWithoutThreads(libc: Libc | null): void {
-  process.on('exit', (code) => libc?.exitNow(Number(process.exitCode ?? code)))
-}
-
-/** Calls that hang keep the process; whatever is to be said has been said when the timer fires. */
-function endSoon(ms: number): void {
-  setTimeout(() => process.exit(), ms).unref()
-}
-
-/** SIGTERM and SIGINT stop, a second one at once; SIGHUP reloads; SIGUSR1 toggles the log (BRK-143, BRK-144, SYS-46). */
-function handleSignals(actions: { stop(): void; reload(): void; toggleLog(): void }): void {
-  let stopping = false
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      if (stopping) process.exit(1)
-      stopping = true
-      actions.stop()
-    })
-  }
-  process.on('SIGHUP', () => actions.reload())
-  process.on('SIGUSR1', () => actions.toggleLog())
 }
 
 function seedOf(text: string): number {
@@ -60,15 +29,6 @@ interface OpenedAgent {
   readonly log: Logger
   readonly level: LogLevel
   readonly lock: FileLock | null
-}
-
-/** The state directory is this process's alone from here on; without native code nothing can be locked. */
-async function takeState(directory: string, host: Host): Promise<FileLock | null> {
-  await requireStateDirectory(directory)
-  if (!host.libc) return null
-  const lock = await takeLock(join(directory, 'lock'), host.libc)
-  await clearStateDirectory(directory, host)
-  return lock
 }
 
 async function openAgent({ config, testMode = false, testSeed }: Omit<RunOptions, 'allowRoot'>): Promise<OpenedAgent> {

@@ -13,8 +13,8 @@ const shownKey = (path: readonly PropertyKey[]) =>
     .replace(/^\./, '')
 
 /** The keys that may stand where `path` stands, from the schema itself. */
-function allowedKeys(path: readonly PropertyKey[]): string[] {
-  let schema: unknown = configurationSchema
+function allowedKeys(whole: z.ZodObject, path: readonly PropertyKey[]): string[] {
+  let schema: unknown = whole
   for (const part of path) {
     schema = unwrapped(schema)
     if (typeof part === 'number') schema = (schema as { element?: unknown }).element
@@ -45,9 +45,10 @@ interface Problem {
   readonly says: string
 }
 
-function problemsOf(issue: z.core.$ZodIssue): Problem[] {
+function problemsOf(issue: z.core.$ZodIssue, schema: z.ZodObject): Problem[] {
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({ path: [...issue.path, key], says: unknownKey(key, allowedKeys(issue.path)) }))
+    const allowed = allowedKeys(schema, issue.path)
+    return issue.keys.map((key) => ({ path: [...issue.path, key], says: unknownKey(key, allowed) }))
   }
   if (issue.code === 'invalid_value')
     return [{ path: issue.path, says: `is not allowed; allowed: ${issue.values.join(', ')}` }]
@@ -78,16 +79,25 @@ function requireToml(file: string, text: string): unknown {
 }
 
 /**
- * Parses a configuration text. Throws `CONFIGURATION_INVALID` naming file, line, key and what is allowed; further
- * problems follow in the same message, one a line, so that one run shows them all.
+ * Parses the text of a configuration of this form. Throws `CONFIGURATION_INVALID` naming file, line, key and what is
+ * allowed; further problems follow in the same message, one a line, so that one run shows them all.
  */
-export function parseConfiguration(text: string, file: string): Configuration {
-  const result = configurationSchema.safeParse(requireToml(file, text), { reportInput: true })
+export function parseConfigurationBy<Schema extends z.ZodObject>(
+  schema: Schema,
+  text: string,
+  file: string,
+): z.infer<Schema> {
+  const result = schema.safeParse(requireToml(file, text), { reportInput: true })
   if (result.success) return result.data
-  const problems = result.error.issues.flatMap(problemsOf)
+  const problems = result.error.issues.flatMap((issue) => problemsOf(issue, schema))
   const errors = problems.map(({ path, says }) => invalidAt(file, text, path, says))
   const [first] = errors
   if (!first) throw new TypeError('a failed parse without an issue')
   const detail = errors.map(({ message }) => message).join('\n')
   throw agentErrors.error('CONFIGURATION_INVALID', detail, { facts: first.facts })
+}
+
+/** Parses the configuration of the agent, as `parseConfigurationBy` does. */
+export function parseConfiguration(text: string, file: string): Configuration {
+  return parseConfigurationBy(configurationSchema, text, file)
 }

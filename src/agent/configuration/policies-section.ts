@@ -10,7 +10,7 @@ const sha256 = z
   .exactOptional()
   .describe('`rego-wasm`, where it is required: SHA-256 of the file, as `sha256sum` prints it; another file is refused')
 
-const policyFile = z.strictObject({
+export const policyFile = z.strictObject({
   id: policyId.describe('name of the policy in lists of this section and in tokens'),
   engine: z
     .enum(['text', 'rego-wasm'])
@@ -33,6 +33,13 @@ const policyFile = z.strictObject({
     .describe('`rego-wasm`: what `query_reference_value(name)` gives, by name'),
 })
 
+export const policyFileSigners = z
+  .array(path)
+  .default([])
+  .describe(
+    'PEM files of certificates whose keys may sign policies; with one, texts must be signed with such a key. Shipped policies are no files, and bundles are pinned by `sha256`',
+  )
+
 /**
  * Appraisal policies of the bundled verifier (policy.md). Without the section none are evaluated: the requirements of
  * `verifier` are all that is asked, and tokens name them as the policy `builtin`.
@@ -43,12 +50,7 @@ export const policies = z
       'policies for a TD, with or without a TPM: ids of `files` or names of shipped policies; all of them must permit. Default: the shipped default for the devices of the guest',
     ),
     tpm: evaluated.describe('policies for a guest with a TPM alone; as `tdx`'),
-    signers: z
-      .array(path)
-      .default([])
-      .describe(
-        'PEM files of certificates whose keys may sign policies; with one, texts must be signed with such a key. Shipped policies are no files, and bundles are pinned by `sha256`',
-      ),
+    signers: policyFileSigners,
     files: z
       .array(policyFile)
       .max(64)

@@ -16,11 +16,14 @@ function problemWith(stat: Stats, largest: number): string | undefined {
   return stat.size > largest ? `is larger than ${largest} bytes` : undefined
 }
 
-export interface LoadedConfiguration {
+/** A configuration with the text that it was read from, so that later checks can name lines too. */
+export interface LoadedFile<Content> {
   readonly file: string
   readonly text: string
-  readonly configuration: Configuration
+  readonly configuration: Content
 }
+
+export type LoadedConfiguration = LoadedFile<Configuration>
 
 /**
  * Reads a file of which the content decides who gets tokens. `largest` is in bytes. Throws `CONFIGURATION_UNREADABLE`
@@ -44,9 +47,17 @@ export async function readGuardedFile(file: string, largest = largestFile): Prom
 
 /**
  * Reads and checks a configuration file. Throws `CONFIGURATION_UNREADABLE` (absent, no permission, writable by others)
- * or `CONFIGURATION_INVALID` (naming line and key). The text is kept so that later checks can name lines too.
+ * or what `parse` throws.
  */
-export async function readConfiguration(file: string): Promise<LoadedConfiguration> {
+export async function readConfigurationBy<Content>(
+  parse: (text: string, file: string) => Content,
+  file: string,
+): Promise<LoadedFile<Content>> {
   const text = parseUtf8(await readGuardedFile(file), file)
-  return { file, text, configuration: parseConfiguration(text, file) }
+  return { file, text, configuration: parse(text, file) }
+}
+
+/** Reads the configuration of the agent. Throws also `CONFIGURATION_INVALID` (naming line and key). */
+export function readConfiguration(file: string): Promise<LoadedConfiguration> {
+  return readConfigurationBy(parseConfiguration, file)
 }

@@ -11,7 +11,7 @@ import { registry } from './registry-section.ts'
 import { remotes } from './remote-section.ts'
 import { sinks, tokenFiles } from './sink-sections.ts'
 import { collateral, tdx, tdxVerifierKeys } from './tdx-sections.ts'
-import { audience, duration, path, timeLimit, use } from './value-forms.ts'
+import { audience, duration, numericAddress, path, timeLimit, use } from './value-forms.ts'
 
 const pcr = z.int().min(0).max(23)
 const bank = z.enum(['sha256', 'sha384', 'sha512', 'sha1'])
@@ -132,11 +132,7 @@ const audiencePolicy = z.strictObject({
 
 const issuer = z.strictObject({
   url: z.string().min(1).describe('the `iss` of the tokens: https, no query, no trailing slash'),
-  listen: z
-    .string()
-    .regex(/^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d{1,5}$/, 'must be ADDRESS:PORT with a numeric address')
-    .optional()
-    .describe('where discovery document and key set are served, behind your TLS proxy'),
+  listen: numericAddress.optional().describe('where discovery document and key set are served, behind your TLS proxy'),
   allow_http_loopback: z.boolean().default(false).describe('allows an http URL on loopback, for trying things out'),
   algorithm: z
     .enum(['RS256', 'ES256', 'ES384', 'PS256', 'EdDSA'])

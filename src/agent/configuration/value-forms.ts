@@ -24,3 +24,16 @@ export const audience = z
 export const policyId = z
   .string()
   .regex(/^[A-Za-z0-9._-]{1,128}$/, 'must be 1 to 128 letters, digits, dots, underscores and hyphens')
+
+const addressForm = /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d{1,5}$/
+
+/** Where a server listens. */
+export const numericAddress = z.string().regex(addressForm, 'must be ADDRESS:PORT with a numeric address')
+
+/** The same, or the path of a Unix socket. */
+export const addressOrPath = z
+  .string()
+  .refine(
+    (text) => addressForm.test(text) || text.startsWith('/'),
+    'must be ADDRESS:PORT with a numeric address, or an absolute path',
+  )

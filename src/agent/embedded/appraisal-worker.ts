@@ -10,9 +10,11 @@ function serve(port: NonNullable<typeof parentPort>): void {
   const quotes = createQuoteMemo()
   // The engine of policies is megabytes of code: most agents never ask it.
   const judge = openedOnce(async () => new (await import('./policy-judge.ts')).PolicyJudge())
+  const maa = openedOnce(async () => new (await import('../../issuer/azure/maa-judge.ts')).MaaJudge())
   const bundles = openedOnce(async () => (await import('./bundle-input.ts')).bundleInputOf)
   const memoryFor = async (task: EvidenceTask): Promise<AppraisalMemory> => {
-    const asked = task.do === 'appraise' ? task.question : undefined
+    if (task.do === 'judgeMaa') return { maa: await maa() }
+    const asked = 'question' in task ? task.question : undefined
     return {
       quotes,
       ...(asked !== undefined && asked.policies.length > 0 ? { policies: await judge() } : {}),

@@ -1,7 +1,9 @@
 import { Worker } from 'node:worker_threads'
 import { declareErrors } from '../../base/errors.ts'
 import type { GuestEvidence } from '../../evidence/composite.ts'
+import type { TdxEvidence } from '../../evidence/tdx/evidence.ts'
 import type { ImaLogPart, TpmEvidence } from '../../evidence/tpm/evidence.ts'
+import type { MaaQuestion, MaaVerdict } from '../../issuer/azure/maa-judge.ts'
 import type { GuestInputs, ImaStageInputs } from '../../verifier/index.ts'
 import { agentErrors } from '../errors.ts'
 import {
@@ -11,7 +13,10 @@ import {
   type EvidenceTask,
   type FixedTpm,
   type JudgedGuest,
+  type JudgedTd,
+  type MaaAnswer,
   type TaskResult,
+  type TdAppraisalTask,
 } from './evidence-tasks.ts'
 import type { ImaStart } from './ima-parts.ts'
 import type { PolicyQuestion } from './policy-judge.ts'
@@ -33,6 +38,10 @@ export interface EvidenceOutcome {
 export interface Appraiser extends AsyncDisposable {
   /** `question`: policies that are asked about what is affirmed; without one nobody is. */
   appraise(evidence: GuestEvidence, inputs: GuestInputs, question?: PolicyQuestion): Promise<JudgedGuest>
+  /** The same for the evidence of a TD that came over the wire. */
+  appraiseTd(evidence: TdxEvidence, inputs: TdAppraisalTask['inputs'], question?: PolicyQuestion): Promise<JudgedTd>
+  /** Asks a policy in the style of Azure; null for one that does not load any more. */
+  judgeMaa(question: MaaQuestion): Promise<MaaVerdict | null>
   /** Fixes the bytes of a container, and digests them for the report data of the TD beside it (BRK-92). */
   fixContainer(evidence: TpmEvidence): Promise<FixedTpm>
   /** Judges a part of an IMA log that goes before the last one; null for one that cannot be gone on from (IMA-24). */
@@ -100,6 +109,14 @@ class WorkerAppraiser implements Appraiser {
 
   appraise(evidence: GuestEvidence, inputs: GuestInputs, question?: PolicyQuestion): Promise<JudgedGuest> {
     return this.#perform({ do: 'appraise', evidence, inputs, ...(question === undefined ? {} : { question }) })
+  }
+
+  appraiseTd(evidence: TdxEvidence, inputs: TdAppraisalTask['inputs'], question?: PolicyQuestion): Promise<JudgedTd> {
+    return this.#perform({ do: 'appraiseTd', evidence, inputs, ...(question === undefined ? {} : { question }) })
+  }
+
+  async judgeMaa(question: MaaQuestion): Promise<MaaVerdict | null> {
+    return (await this.#perform<MaaAnswer>({ do: 'judgeMaa', question })).verdict
   }
 
   fixContainer(evidence: TpmEvidence): Promise<FixedTpm> {

@@ -10,15 +10,9 @@ import type { Finding } from '../../results/appraisal.ts'
 import type { RequestCommitment } from '../../results/request-commitment.ts'
 import type { GuestInputs, TpmCheckId } from '../../verifier/index.ts'
 import { outcomeOf } from './appraisal-outcome.ts'
-import {
-  type AppraisalPolicies,
-  type AppraisalPolicy,
-  type BundledPolicy,
-  isBundled,
-  policiesOf,
-  type TextPolicy,
-} from './appraisal-policies.ts'
+import { type AppraisalPolicies, type AppraisalPolicy, isBundled, policiesOf } from './appraisal-policies.ts'
 import type { Appraiser } from './appraiser.ts'
+import { questionOf, withBundles } from './asked-policies.ts'
 import { embeddedErrors } from './errors.ts'
 import type { JudgedGuest } from './evidence-tasks.ts'
 import {
@@ -33,7 +27,6 @@ import {
 } from './guest.ts'
 import { type ImaStages, type ImaStart, imaPartBytes, imaStartFor, wholeLog } from './ima-parts.ts'
 import { failedIds, type LastAppraisals } from './last-appraisal.ts'
-import type { PolicyQuestion } from './policy-judge.ts'
 import { reportOf } from './policy-outcome.ts'
 import { stageImaParts } from './stage-ima-parts.ts'
 import { commitmentOf, type RequestBatch, seedOf, type TokenTranscript } from './transcript.ts'
@@ -111,7 +104,8 @@ async function attestFrom(attesting: Attesting, start: ImaStart): Promise<Attemp
   const collateral = await obtainCollateral(parts.guest, collected.evidence, signal)
   const inputs = inputsOf(attesting, collected, collateral)
   const asked = askedPolicies(attesting)
-  const judged = await parts.appraiser.appraise(collected.evidence, inputs, questionOf(asked, parts.guest))
+  const question = questionOf(asked, { simulator: isSimulator(parts.guest), freshness: 'challenge' })
+  const judged = await parts.appraiser.appraise(collected.evidence, inputs, question)
   const appraisal = await withBundles(judged, asked.filter(isBundled), inputs.now)
   const again = collected.start.from > 0 && isDiscontinued(appraisal)
   // What was staged fits neither this log nor, in the end, any other one.
@@ -124,24 +118,6 @@ async function attestFrom(attesting: Attesting, start: ImaStart): Promise<Attemp
 /** Every policy that a request of the batch is under: each is evaluated once (POL-429). */
 function askedPolicies({ parts: { policies }, batch }: Attesting): readonly AppraisalPolicy[] {
   return [...new Set(batch.requests.flatMap(({ request }) => policiesOf(policies, request)))]
-}
-
-/** Bundles have threads of their own; the thread of appraisals makes what they are asked about, and goes on. */
-function questionOf(asked: readonly AppraisalPolicy[], guest: Guest): PolicyQuestion | undefined {
-  if (asked.length === 0) return undefined
-  const policies = asked.filter((policy): policy is TextPolicy => !isBundled(policy))
-  return { policies, bundles: policies.length < asked.length, simulator: isSimulator(guest) }
-}
-
-/** Of evidence that is not affirmed there is no input, and no bundle is asked (POL-430). */
-async function withBundles(
-  { bundleInput, ...judged }: JudgedGuest,
-  bundles: readonly BundledPolicy[],
-  now: number,
-): Promise<JudgedGuest> {
-  if (bundleInput === undefined || bundles.length === 0) return judged
-  const { judgeByBundles } = await import('./bundle-verdicts.ts')
-  return { ...judged, policies: [...judged.policies, ...(await judgeByBundles(bundles, bundleInput, now))] }
 }
 
 /** How often parts are sent before a log that grows as fast as it is read is taken as it is. */

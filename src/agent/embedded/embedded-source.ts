@@ -10,7 +10,7 @@ import type { LifetimeBound } from '../../issuer/token-lifetime.ts'
 import type { AcceptedToken, TokenSource } from '../../passport/token-source.ts'
 import type { TokenRequest } from '../../results/token-request.ts'
 import { guestChecks } from '../../verifier/composite/guest-checks.ts'
-import type { TdxAppraisal, TpmEnrolment } from '../../verifier/index.ts'
+import type { TpmEnrolment } from '../../verifier/index.ts'
 import { type AppraisalPolicies, policiesOf } from './appraisal-policies.ts'
 import type { Appraiser } from './appraiser.ts'
 import { type Affirmed, attestGuest } from './attest-guest.ts'
@@ -23,6 +23,7 @@ import type { LastAppraisals } from './last-appraisal.ts'
 import { requirePermit } from './policy-outcome.ts'
 import { asVerdict } from './registry-verdict.ts'
 import { type BatchPlace, RequestBatches } from './request-batches.ts'
+import { boundsOfTd } from './td-bounds.ts'
 import { batchRequests, type SaltedRequest, saltRequest } from './transcript.ts'
 
 export interface EmbeddedSourceOptions {
@@ -114,16 +115,6 @@ function boundsOfEnrolment({ ekNotAfter, crlStatus, crlFreshUntil }: TpmEnrolmen
   if (ekNotAfter !== null) bounds.push({ name: 'EK certificate', at: Math.floor(ekNotAfter / 1000) })
   if (crlStatus === 'fresh' && crlFreshUntil !== null) {
     bounds.push({ name: 'revocation list', at: Math.floor(crlFreshUntil / 1000) })
-  }
-  return bounds
-}
-
-/** Collateral that is used in its grace has ended already, and bounds nothing any more. */
-function boundsOfTd({ collateral, pck }: TdxAppraisal): LifetimeBound[] {
-  const bounds: LifetimeBound[] = []
-  if (pck !== null) bounds.push({ name: 'PCK certificate', at: Math.floor(pck.notAfter / 1000) })
-  if (collateral !== null && !collateral.expired) {
-    bounds.push({ name: 'TDX collateral', at: Math.floor(collateral.earliestExpirationDate / 1000) })
   }
   return bounds
 }

@@ -1,7 +1,9 @@
 import type { JsonObject } from '../../base/json.ts'
 import type { GuestEvidence, TpmPart } from '../../evidence/composite.ts'
+import type { TdxEvidence } from '../../evidence/tdx/evidence.ts'
 import type { ImaLogPart, TpmEvidence } from '../../evidence/tpm/evidence.ts'
-import type { GuestAppraisal, GuestInputs, ImaStageInputs } from '../../verifier/index.ts'
+import type { MaaQuestion, MaaVerdict } from '../../issuer/azure/maa-judge.ts'
+import type { GuestAppraisal, GuestInputs, ImaStageInputs, TdxAppraisal, TdxInputs } from '../../verifier/index.ts'
 import type { BundleInput } from './bundle-input.ts'
 import type { ImaStart } from './ima-parts.ts'
 import type { JudgedPolicy, PolicyQuestion } from './policy-judge.ts'
@@ -9,6 +11,8 @@ import type { JudgedPolicy, PolicyQuestion } from './policy-judge.ts'
 /** What the thread does for the event loop. */
 export type EvidenceTask =
   | AppraisalTask
+  | TdAppraisalTask
+  | MaaTask
   | { readonly do: 'fixContainer'; readonly evidence: TpmEvidence }
   | { readonly do: 'stageImaPart'; readonly part: ImaLogPart; readonly inputs: ImaStageInputs }
   | EncodingTask
@@ -21,12 +25,35 @@ export interface AppraisalTask {
   readonly question?: PolicyQuestion
 }
 
-/** An appraisal, and what each policy says of it: nothing of evidence that is not affirmed. */
-export interface JudgedGuest extends GuestAppraisal {
+/** The evidence of a TD that somebody else collected, over report data that are known beforehand. */
+export interface TdAppraisalTask {
+  readonly do: 'appraiseTd'
+  readonly evidence: TdxEvidence
+  readonly inputs: Omit<TdxInputs, 'memo'>
+  /** Asked of what is affirmed. */
+  readonly question?: PolicyQuestion
+}
+
+/** Asks a policy in the style of Azure, which is about an appraisal that was made before. */
+export interface MaaTask {
+  readonly do: 'judgeMaa'
+  readonly question: MaaQuestion
+}
+
+export interface MaaAnswer {
+  readonly verdict: MaaVerdict | null
+}
+
+/** What policies say of an appraisal: nothing of evidence that is not affirmed. */
+export interface PolicyAnswers {
   readonly policies: readonly JudgedPolicy[]
   /** Where bundles are asked: their input document. */
   readonly bundleInput?: BundleInput
 }
+
+/** An appraisal, and what each policy says of it. */
+export interface JudgedGuest extends GuestAppraisal, PolicyAnswers {}
+export interface JudgedTd extends TdxAppraisal, PolicyAnswers {}
 
 /** Writes the document that goes to whoever verifies for itself. */
 export interface EncodingTask {
@@ -46,7 +73,7 @@ export interface FixedTpm {
   readonly devices: Uint8Array
 }
 
-export type TaskResult = JudgedGuest | FixedTpm | ImaStart | EncodedDocument | null
+export type TaskResult = JudgedGuest | JudgedTd | MaaAnswer | FixedTpm | ImaStart | EncodedDocument | null
 
 /** Smaller ones are copied: a buffer that Node shares among many small texts must never be given away. */
 const worthGiving = 65_536
@@ -59,6 +86,9 @@ const buffersOfPart = (part: TpmPart | null) => [...bufferOf(part?.evidence.ima?
 /** The buffers that go to the thread with a task, and are not copied. */
 export function buffersOfTask(task: EvidenceTask): ArrayBuffer[] {
   switch (task.do) {
+    case 'appraiseTd':
+    case 'judgeMaa':
+      return []
     case 'appraise':
     case 'encodeDocument':
       return buffersOfPart(task.evidence.tpm)

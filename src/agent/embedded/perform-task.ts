@@ -1,9 +1,17 @@
 import { AttestdError } from '../../base/errors.ts'
 import { digestDevices } from '../../evidence/binding.ts'
-import { devicesOf, tpmPartOf } from '../../evidence/composite.ts'
+import { devicesOf, type GuestEvidence, tpmPartOf } from '../../evidence/composite.ts'
 import type { TpmEvidence } from '../../evidence/tpm/evidence.ts'
+import type { MaaJudge } from '../../issuer/azure/maa-judge.ts'
 import type { VerifiedTrees } from '../../policies/index.ts'
-import { appraiseGuest, type GuestAppraisal, stageImaPart, verifiedClaims } from '../../verifier/index.ts'
+import {
+  type AppraisedEvidence,
+  appraiseGuest,
+  appraiseTdx,
+  type RequestFacts,
+  stageImaPart,
+  verifiedClaims,
+} from '../../verifier/index.ts'
 import type { QuoteMemo } from '../../verifier/tdx/quote-memo.ts'
 import { encodeEvidenceDocument } from '../evidence-document.ts'
 import type { BundleInput } from './bundle-input.ts'
@@ -14,7 +22,12 @@ import type {
   EvidenceTask,
   FixedTpm,
   JudgedGuest,
+  JudgedTd,
+  MaaAnswer,
+  MaaTask,
+  PolicyAnswers,
   TaskResult,
+  TdAppraisalTask,
 } from './evidence-tasks.ts'
 import type { PolicyJudge, PolicyQuestion } from './policy-judge.ts'
 
@@ -23,6 +36,8 @@ export interface AppraisalMemory {
   readonly quotes?: QuoteMemo
   /** Must be there for a task that asks policies of the own language. */
   readonly policies?: Pick<PolicyJudge, 'judge'>
+  /** Must be there for a task that asks policies in the style of Azure. */
+  readonly maa?: Pick<MaaJudge, 'judge'>
   /** Must be there for a task that is to make the input of bundles. */
   readonly bundleInputOf?: (trees: VerifiedTrees) => BundleInput
 }
@@ -41,13 +56,11 @@ function encodeDocument({ evidence, runtimeData, transcript }: EncodingTask): En
   }
 }
 
-type Answers = Pick<JudgedGuest, 'policies' | 'bundleInput'>
-
 function answersTo(
   { policies, bundles }: PolicyQuestion,
   trees: VerifiedTrees,
   { policies: judge, bundleInputOf }: AppraisalMemory,
-): Answers {
+): PolicyAnswers {
   if (policies.length > 0 && judge === undefined)
     throw new TypeError('policies are asked, and nobody is to judge by them')
   if (bundles && bundleInputOf === undefined)
@@ -58,22 +71,40 @@ function answersTo(
   }
 }
 
-function treesOf(appraisal: GuestAppraisal, { evidence, inputs, question }: AppraisalTask): VerifiedTrees {
-  const { tee } = appraisal
-  if (tee === null || question === undefined) throw new TypeError('an affirmed appraisal of no kind')
-  const { policies, bundles, simulator } = question
+/** A failed check refuses before any policy is asked (POL-430). */
+function answersAbout(
+  appraisal: AppraisedEvidence,
+  evidence: GuestEvidence,
+  question: PolicyQuestion | undefined,
+  facts: Pick<RequestFacts, 'tee' | 'now'>,
+  memory: AppraisalMemory,
+): PolicyAnswers {
+  if (!appraisal.affirmed || question === undefined) return { policies: [] }
+  const { policies, bundles, simulator, freshness } = question
   // What a bundle reads is not known beforehand: it gets the events, and nothing of the other documents (POL-962).
   const documents = policies.some((policy) => policy.documents) || (bundles && 'events')
-  return verifiedClaims(appraisal, evidence, { tee, freshness: 'challenge', now: inputs.now, simulator, documents })
+  const trees = verifiedClaims(appraisal, evidence, { ...facts, freshness, simulator, documents })
+  return answersTo(question, trees, memory)
 }
 
-/** A failed check refuses before any policy is asked (POL-430). */
-function appraise(task: AppraisalTask, memory: AppraisalMemory): JudgedGuest {
-  const { evidence, inputs, question } = task
+function appraise({ evidence, inputs, question }: AppraisalTask, memory: AppraisalMemory): JudgedGuest {
   const tdx = inputs.tdx && { ...inputs.tdx, ...(memory.quotes ? { memo: memory.quotes } : {}) }
   const appraisal = appraiseGuest(evidence, { ...inputs, tdx })
-  if (!appraisal.affirmed || question === undefined) return { ...appraisal, policies: [] }
-  return { ...appraisal, ...answersTo(question, treesOf(appraisal, task), memory) }
+  const { tee } = appraisal
+  if (tee === null) return { ...appraisal, policies: [] }
+  return { ...appraisal, ...answersAbout(appraisal, evidence, question, { tee, now: inputs.now }, memory) }
+}
+
+function appraiseTd({ evidence, inputs, question }: TdAppraisalTask, memory: AppraisalMemory): JudgedTd {
+  const appraisal = appraiseTdx(evidence, { ...inputs, ...(memory.quotes ? { memo: memory.quotes } : {}) })
+  const appraised = { ...appraisal, tdx: appraisal, tpm: null }
+  const facts = { tee: 'tdx', now: inputs.now } as const
+  return { ...appraisal, ...answersAbout(appraised, { tdx: evidence, tpm: null }, question, facts, memory) }
+}
+
+function judgeMaa({ question }: MaaTask, { maa }: AppraisalMemory): MaaAnswer {
+  if (maa === undefined) throw new TypeError('a policy is asked, and nobody is to judge by it')
+  return { verdict: maa.judge(question) }
 }
 
 /** Does a task on the calling thread; the thread of appraisals is the one that has the code for it. */
@@ -81,5 +112,7 @@ export function performTask(task: EvidenceTask, memory: AppraisalMemory = {}): T
   if (task.do === 'fixContainer') return fixContainer(task.evidence)
   if (task.do === 'encodeDocument') return encodeDocument(task)
   if (task.do === 'stageImaPart') return stageImaPart(task.part, task.inputs)
+  if (task.do === 'appraiseTd') return appraiseTd(task, memory)
+  if (task.do === 'judgeMaa') return judgeMaa(task, memory)
   return appraise(task, memory)
 }

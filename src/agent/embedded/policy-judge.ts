@@ -11,6 +11,7 @@ import {
   type VerifiedTrees,
 } from '../../policies/index.ts'
 import type { TrustName, TrustTier } from '../../policies/rego/trust-claims.ts'
+import type { Freshness } from '../../results/token-claims.ts'
 import type { TextPolicy } from './appraisal-policies.ts'
 
 /** What is asked beside the appraisal. */
@@ -21,6 +22,7 @@ export interface PolicyQuestion {
   readonly bundles: boolean
   /** The verifier runs in simulator mode. */
   readonly simulator: boolean
+  readonly freshness: Freshness
 }
 
 /** Why a rule that would have permitted did not: lines of the rule and of its first condition that is false. */

@@ -12,18 +12,27 @@ import type { AuthenticateItem, CollateralEvent, ItemSource } from '../../endors
 import { parseQcnl } from '../../endorser/tdx/qcnl.ts'
 import { authenticateCollateralItem } from '../../verifier/tdx/authenticate-collateral-item.ts'
 import { type Configuration, requireDuration } from '../configuration/schema.ts'
+import type { TdRequirements } from '../embedded/guest.ts'
 import { readInput } from '../input-file.ts'
 import { platformOfQuote } from '../quote-platform.ts'
 import { collateralFiles, openCollateralStore } from './collateral-store.ts'
 import type { Host } from './host.ts'
-import type { Settings } from './settings.ts'
+
+/** What settings say of where collateral comes from, and of what it is judged by. */
+export interface CollateralSettings {
+  readonly configuration: {
+    readonly collateral: Configuration['collateral']
+    readonly verifier: Pick<Configuration['verifier'], 'collateral_grace'>
+  }
+  readonly tdRequirements: Pick<TdRequirements, 'trustAnchors'>
+}
 
 /** What Intel says about platforms: obtained, kept and renewed. */
 export interface CollateralWiring extends AsyncDisposable {
   readonly source: CollateralSource
   readonly keepCurrent: Task
   /** Trust anchors and grace of these settings are in force from now on. */
-  adopt(settings: Settings): void
+  adopt(settings: CollateralSettings): void
   /** Collateral for the platform of `quote`; null for a quote that names none, which no verifier affirms. */
   collateralOf(quote: Uint8Array, signal: AbortSignal): Promise<Collateral | null>
 }
@@ -45,7 +54,9 @@ export function baseOf(url: string, allowHttpLoopback: boolean): { base: PccsBas
   return { base: parsePccsBase(url, { insecure }), verified: true }
 }
 
-async function basesOf({ collateral }: Configuration): Promise<readonly { base: PccsBase; verified: boolean }[]> {
+async function basesOf({
+  collateral,
+}: CollateralSettings['configuration']): Promise<readonly { base: PccsBase; verified: boolean }[]> {
   const { region, vpc, pccs, allow_http_loopback, qcnl } = collateral
   const mirror = region === undefined ? [] : [{ base: alibabaMirror(region, vpc ? 'vpc' : 'public'), verified: true }]
   const named = [...mirror, ...pccs.map((url) => baseOf(url, allow_http_loopback))]
@@ -55,7 +66,10 @@ async function basesOf({ collateral }: Configuration): Promise<readonly { base: 
 }
 
 /** In the order in which they are asked: files of the operator, then servers. */
-async function sourcesOf(configuration: Configuration, { clock, random }: Host): Promise<readonly ItemSource[]> {
+async function sourcesOf(
+  configuration: CollateralSettings['configuration'],
+  { clock, random }: Host,
+): Promise<readonly ItemSource[]> {
   const files = configuration.collateral.files.map((path) => createFileSource(path, collateralFiles))
   const servers = (await basesOf(configuration)).map(({ base, verified }) =>
     createPccsSource({ base, clock, random, transport: createCollateralTransport({ verifyCertificate: verified }) }),
@@ -81,15 +95,20 @@ function report(event: CollateralEvent, log: Logger): void {
   log[severity[name]]({ event: name, item, source, code, problem }, `${name.replaceAll('_', ' ')}: ${item}`)
 }
 
+export interface CollateralParts {
+  readonly host: Host
+  readonly log: Logger
+  /** Hears when there is another TCB evaluation or revocation list than before (broker.md section 8). */
+  readonly raised: () => void
+}
+
 /**
- * Opens the store; asks nobody yet. `raised` hears when there is another TCB evaluation or revocation list than before
- * (broker.md section 8). Throws `collateral_source_invalid`, `qcnl_invalid` and errors of the state directory.
+ * Opens the store; asks nobody yet. Throws `collateral_source_invalid`, `qcnl_invalid` and errors of the state directory.
  */
 export async function wireCollateral(
-  settings: Settings,
-  host: Host,
-  log: Logger,
-  raised: () => void,
+  settings: CollateralSettings,
+  stateDirectory: string,
+  { host, log, raised }: CollateralParts,
 ): Promise<CollateralWiring> {
   const { configuration } = settings
   const { update } = configuration.collateral
@@ -99,7 +118,7 @@ export async function wireCollateral(
     return authenticateCollateralItem(item, { now, trustAnchors })
   }
   const sources = await sourcesOf(configuration, host)
-  const store = await openCollateralStore(configuration.agent.state_directory, host)
+  const store = await openCollateralStore(stateDirectory, host)
   const stop = new AbortController()
   const source = createCollateralSource({
     sources,

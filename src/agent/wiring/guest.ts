@@ -66,7 +66,14 @@ export async function wireGuest(settings: Settings, host: Host, log: Logger): Pr
   const tpm = plan.tpm ? wireTpm(configuration, host, warn, quotedBy('tpm')) : null
   const td = plan.td ? await wireTd(configuration, host, warn, quotedBy('tdx')) : null
   const watchedTd = td === null ? null : new WatchedTd(td.attester, host)
-  const collateral = td === null ? null : await wireCollateral(settings, host, log, () => changes.emit('collateral'))
+  const collateral =
+    td === null
+      ? null
+      : await wireCollateral(settings, settings.configuration.agent.state_directory, {
+          host,
+          log,
+          raised: () => changes.emit('collateral'),
+        })
   return {
     tpm,
     td,

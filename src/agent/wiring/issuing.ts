@@ -33,7 +33,13 @@ const logged: Readonly<Record<KeyEvent['event'], 'info' | 'warn'>> = {
   failed: 'warn',
 }
 
-function listenAddress(text: string): { host: string; port: number } {
+/** What becomes of signing keys is always told, and never what they are. */
+export function logKeyEvent(log: Logger, { event, ...facts }: KeyEvent): void {
+  log[logged[event]]({ event: `signing_key_${event}`, ...facts }, `signing key ${event}`)
+}
+
+/** An address of a form that the configuration allows. */
+export function listenAddress(text: string): { host: string; port: number } {
   const colon = text.lastIndexOf(':')
   return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) }
 }
@@ -42,8 +48,7 @@ function listenAddress(text: string): { host: string; port: number } {
 export async function wireIssuing(configuration: Configuration, host: Host, log: Logger): Promise<IssuingWiring> {
   const { issuer, agent } = configuration
   const url = requireIssuerUrl(issuer.url, { allowLoopbackHttp: issuer.allow_http_loopback })
-  const report = ({ event, ...facts }: KeyEvent) =>
-    log[logged[event]]({ event: `signing_key_${event}`, ...facts }, `signing key ${event}`)
+  const report = (event: KeyEvent) => logKeyEvent(log, event)
   const keys = await openKeyRing({
     purpose: 'id-token',
     store: issuer.ephemeral_keys ? 'ephemeral' : stateFile(join(agent.state_directory, 'issuer-keys.json'), host),

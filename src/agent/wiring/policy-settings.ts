@@ -14,7 +14,7 @@ import {
 } from '../../policies/index.ts'
 import { isCompiledPolicy } from '../../policies/rego/bundle-form.ts'
 import { invalidAt } from '../configuration/load.ts'
-import { type LoadedConfiguration, readGuardedFile } from '../configuration/read.ts'
+import { type LoadedConfiguration, type LoadedFile, readGuardedFile } from '../configuration/read.ts'
 import type { AppraisalPolicy, BundledPolicy, TextPolicy } from '../embedded/appraisal-policies.ts'
 import { builtinPolicyId } from '../embedded/builtin-policy.ts'
 import type { PolicySettings } from './policies-of-guest.ts'
@@ -61,6 +61,8 @@ async function readText({ id, file }: PolicyFile, signers: TrustedSigners): Prom
 }
 
 type Files = readonly PolicyFile[]
+/** Which configuration it is does not matter: places in it are named. */
+type Loaded = LoadedFile<unknown>
 
 /** The engine of bundles is loaded where there is one. */
 async function readBundle(file: PolicyFile, sha256: string, engine?: BundleEngine): Promise<BundledPolicy | string> {
@@ -78,7 +80,7 @@ function misplacedKey(file: PolicyFile): readonly [key: keyof PolicyFile, says: 
   return key === undefined ? undefined : [key, 'is for bundles alone, which have engine = "rego-wasm"']
 }
 
-function requireKeysOfEngine({ file, text }: LoadedConfiguration, files: Files): void {
+function requireKeysOfEngine({ file, text }: Loaded, files: Files): void {
   let bundles = 0
   for (const [at, entry] of files.entries()) {
     const [key, says] = misplacedKey(entry) ?? []
@@ -90,9 +92,9 @@ function requireKeysOfEngine({ file, text }: LoadedConfiguration, files: Files):
 }
 
 /** An id stands for one text in every token: not for that of another file, nor for what the product ships. */
-function requireOwnIds({ file, text }: LoadedConfiguration, files: Files): void {
+function requireOwnIds({ file, text }: Loaded, files: Files): void {
   files.forEach(({ id }, at) => {
-    const isTaken = id === builtinPolicyId || id.startsWith('attestd-')
+    const isTaken = id === builtinPolicyId || id === 'default' || id.startsWith('attestd-')
     if (!isTaken && files.findIndex((other) => other.id === id) === at) return
     const says = isTaken ? 'is a name of a policy of the product' : 'names another file already'
     throw invalidAt(file, text, ['policies', 'files', at, 'id'], says)
@@ -100,7 +102,7 @@ function requireOwnIds({ file, text }: LoadedConfiguration, files: Files): void 
 }
 
 async function readFiles(
-  loaded: LoadedConfiguration,
+  loaded: Loaded,
   files: Files,
   signers: TrustedSigners,
   engine: BundleEngine | undefined,
@@ -115,6 +117,20 @@ async function readFiles(
     read.push(policy)
   }
   return read
+}
+
+/**
+ * The policies of `policies.files`, all of them parsed and their signatures verified by `signers`, which are paths; bundles
+ * are opened by `engine`. Throws `CONFIGURATION_INVALID` with file, key and what is wrong in which line of the policy.
+ */
+export async function readPolicyFiles(
+  loaded: Loaded,
+  { files, signers }: { readonly files: Files; readonly signers: readonly string[] },
+  engine?: BundleEngine,
+): Promise<readonly AppraisalPolicy[]> {
+  requireOwnIds(loaded, files)
+  requireKeysOfEngine(loaded, files)
+  return readFiles(loaded, files, await readCertificates(signers), engine)
 }
 
 /** POL-442: by id, and by nothing else. */
@@ -148,9 +164,7 @@ export async function readPolicySettings(
 ): Promise<PolicySettings | null> {
   const { policies: section } = loaded.configuration
   if (section === undefined) return null
-  requireOwnIds(loaded, section.files)
-  requireKeysOfEngine(loaded, section.files)
-  const own = await readFiles(loaded, section.files, await readCertificates(section.signers), engine)
+  const own = await readPolicyFiles(loaded, section, engine)
   const tdx = namedPolicies(loaded, 'tdx', section.tdx, own)
   const tpm = namedPolicies(loaded, 'tpm', section.tpm, own)
   const shipped = [...(tdx ?? []), ...(tpm ?? [])].filter(({ id }) => own.every((policy) => policy.id !== id))

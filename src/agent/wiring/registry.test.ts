@@ -14,6 +14,8 @@ const loaded = (...lines: readonly string[]) => {
   const text = ['[issuer]', 'url = "https://verifier.example"', '[registry]', ...lines, ''].join('\n')
   return { file: 'attestd.toml', text, configuration: parseConfiguration(text, 'attestd.toml') }
 }
+const placeOf = (given: ReturnType<typeof loaded>, usual: 'memory' | 'embedded' = 'memory') =>
+  registryPlace(given, '/var/lib/attestd', usual)
 const log = pino({ level: 'silent' })
 
 describe('where the registry is kept', () => {
@@ -25,7 +27,7 @@ describe('where the registry is kept', () => {
     [['store = "embedded"', 'directory = "/srv/r"'], { kind: 'embedded', directory: '/srv/r' }],
     [['store = "postgresql"', 'url_file = "/etc/u"'], { kind: 'postgresql', urlFile: '/etc/u' }],
   ])('%j', (lines, place) => {
-    expect(registryPlace(loaded(...lines))).toEqual(place)
+    expect(placeOf(loaded(...lines))).toEqual(place)
   })
 
   it.each([
@@ -33,7 +35,7 @@ describe('where the registry is kept', () => {
     [['store = "embedded"', 'url_file = "/etc/u"'], 'attestd.toml:5: registry.url_file is for store = "postgresql"'],
     [['store = "memory"', 'directory = "/srv/r"'], 'attestd.toml:5: registry.directory is for store = "embedded"'],
   ])('%j is refused with its line', (lines, says) => {
-    expect(() => registryPlace(loaded(...lines))).toThrow(says)
+    expect(() => placeOf(loaded(...lines))).toThrow(says)
   })
 })
 
@@ -41,9 +43,9 @@ describe('without a section', () => {
   it('it lasts as long as the process', () => {
     const { file, text } = loaded()
     const plain = text.replace('[registry]\n', '')
-    expect(registryPlace({ file, text: plain, configuration: parseConfiguration(plain, file) })).toEqual({
-      kind: 'memory',
-    })
+    const without = { file, text: plain, configuration: parseConfiguration(plain, file) }
+    expect(placeOf(without)).toEqual({ kind: 'memory' })
+    expect(placeOf(without, 'embedded')).toEqual({ kind: 'embedded', directory: '/var/lib/attestd/registry' })
   })
 })
 

@@ -4,21 +4,27 @@ import { AttestdError } from '../../base/errors.ts'
 import type { PolicyStore } from '../../registry/policies/policy-store.ts'
 import type { RegistryStore } from '../../registry/registry-store.ts'
 import { invalidAt } from '../configuration/load.ts'
-import type { LoadedConfiguration } from '../configuration/read.ts'
+import type { LoadedConfiguration, LoadedFile } from '../configuration/read.ts'
+import type { Configuration } from '../configuration/schema.ts'
 import type { Host } from './host.ts'
 import { type OpenRegistryStore, openRegistryStore, type RegistryPlace } from './registry-store.ts'
 
-/** Where the configuration keeps the registry. Throws `CONFIGURATION_INVALID` for keys that contradict each other. */
-export function registryPlace({ file, text, configuration }: LoadedConfiguration): RegistryPlace {
-  const { registry, agent } = configuration
-  if (registry === undefined) return { kind: 'memory' }
-  const { directory, url_file: urlFile } = registry
-  const { store = urlFile === undefined ? 'embedded' : 'postgresql' } = registry
+/**
+ * Where the configuration keeps the registry; without the section it is `usual`. Throws `CONFIGURATION_INVALID` for keys
+ * that contradict each other.
+ */
+export function registryPlace(
+  { file, text, configuration }: LoadedFile<Pick<Configuration, 'registry'>>,
+  stateDirectory: string,
+  usual: 'memory' | 'embedded',
+): RegistryPlace {
+  const { directory, url_file: urlFile, store: named } = configuration.registry ?? { store: usual }
+  const store = named ?? (urlFile === undefined ? 'embedded' : 'postgresql')
   const refuse = (key: string, says: string) => invalidAt(file, text, ['registry', key], says)
   if (store !== 'postgresql' && urlFile !== undefined) throw refuse('url_file', 'is for store = "postgresql"')
   if (store !== 'embedded' && directory !== undefined) throw refuse('directory', 'is for store = "embedded"')
   if (store === 'memory') return { kind: store }
-  if (store === 'embedded') return { kind: store, directory: directory ?? join(agent.state_directory, 'registry') }
+  if (store === 'embedded') return { kind: store, directory: directory ?? join(stateDirectory, 'registry') }
   if (urlFile === undefined) throw refuse('store', 'needs url_file')
   return { kind: store, urlFile }
 }
@@ -75,9 +81,8 @@ function latePolicies(opened: () => Promise<PolicyStore>): PolicyStore {
   }
 }
 
-/** Opens the registry of the configuration. A server that does not answer is tried again when it is needed; all else throws. */
-export async function wireRegistry(loaded: LoadedConfiguration, host: Host, log: Logger): Promise<OpenRegistryStore> {
-  const place = registryPlace(loaded)
+/** Opens a store. A server that does not answer is tried again when it is needed; all else throws. */
+export async function openOrLate(place: RegistryPlace, host: Host, log: Logger): Promise<OpenRegistryStore> {
   const open = () => openRegistryStore(place, host)
   try {
     return await open()
@@ -86,4 +91,9 @@ export async function wireRegistry(loaded: LoadedConfiguration, host: Host, log:
     log.warn({ event: 'registry_unavailable', code: error.code }, error.message)
     return new LateStore(open)
   }
+}
+
+/** Opens the registry of the agent. */
+export function wireRegistry(loaded: LoadedConfiguration, host: Host, log: Logger): Promise<OpenRegistryStore> {
+  return openOrLate(registryPlace(loaded, loaded.configuration.agent.state_directory, 'memory'), host, log)
 }

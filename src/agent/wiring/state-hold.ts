@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { AttestdError } from '../../base/errors.ts'
 import { type FileLock, takeLock } from '../../platform/lock-file.ts'
 import type { Host } from './host.ts'
+import { clearStateDirectory, requireStateDirectory } from './state-files.ts'
 
 /**
  * Who may write what is in the state directory. Only one process at a time may make or change keys there:
@@ -24,4 +25,13 @@ export async function holdState(stateDirectory: string, { libc }: Pick<Host, 'li
     if (error instanceof AttestdError && error.code === 'LOCK_HELD') return { by: 'agent' }
     throw error
   }
+}
+
+/** The state directory is this process's alone from here on; without native code nothing can be locked. */
+export async function takeState(directory: string, host: Host): Promise<FileLock | null> {
+  await requireStateDirectory(directory)
+  if (!host.libc) return null
+  const lock = await takeLock(lockPath(directory), host.libc)
+  await clearStateDirectory(directory, host)
+  return lock
 }

@@ -4,11 +4,18 @@ import { intelSgxRootAnchors } from '../../endorsements/tdx/intel-root.ts'
 import type { EventLogPolicy } from '../../verifier/tdx/event-log-policy.ts'
 import type { TdxPolicy, TdxReferences, TdxTrustAnchor } from '../../verifier/tdx/inputs.ts'
 import { invalidAt } from '../configuration/load.ts'
-import type { LoadedConfiguration } from '../configuration/read.ts'
+import type { LoadedFile } from '../configuration/read.ts'
 import { type Configuration, requireDuration } from '../configuration/schema.ts'
+import type { tdxVerifierKeys } from '../configuration/tdx-sections.ts'
 import type { TdRequirements } from '../embedded/guest.ts'
 import { baseOf } from './collateral.ts'
 import { readCertificates } from './trust-files.ts'
+
+/** What configurations say of TDs that are appraised. */
+export interface TdConfiguration {
+  readonly tdx: Pick<Configuration['tdx'], 'simulator'>
+  readonly verifier: Pick<Configuration['verifier'], keyof typeof tdxVerifierKeys>
+}
 
 type Measurements = Configuration['verifier']['td']
 
@@ -45,7 +52,7 @@ function referencesOf(measurements: Measurements): TdxReferences {
   return Object.fromEntries(given)
 }
 
-function policyOf({ verifier }: Configuration): Partial<TdxPolicy> {
+function policyOf({ verifier }: TdConfiguration): Partial<TdxPolicy> {
   return {
     acceptDebug: verifier.debug,
     tcbStatuses: verifier.tcb_statuses,
@@ -55,7 +62,11 @@ function policyOf({ verifier }: Configuration): Partial<TdxPolicy> {
 }
 
 /** A root of one's own vouches for simulated TDs and for nothing else: every token under it says so (TDX-098, TDX-287). */
-async function readAnchors({ file, text, configuration }: LoadedConfiguration): Promise<readonly TdxTrustAnchor[]> {
+async function readAnchors({
+  file,
+  text,
+  configuration,
+}: LoadedFile<TdConfiguration>): Promise<readonly TdxTrustAnchor[]> {
   const { tdx, verifier } = configuration
   if (verifier.tdx_anchors.length > 0 && !tdx.simulator) {
     throw invalidAt(
@@ -71,7 +82,11 @@ async function readAnchors({ file, text, configuration }: LoadedConfiguration): 
 }
 
 /** Found with the rest of the file, so that the line is named and a reload takes all or nothing. */
-export function requireCollateralServers({ file, text, configuration }: LoadedConfiguration): void {
+export function requireCollateralServers({
+  file,
+  text,
+  configuration,
+}: LoadedFile<Pick<Configuration, 'collateral'>>): void {
   const { pccs, allow_http_loopback: allowHttpLoopback } = configuration.collateral
   for (const [index, url] of pccs.entries()) {
     try {
@@ -84,7 +99,7 @@ export function requireCollateralServers({ file, text, configuration }: LoadedCo
 }
 
 /** What the configuration asks of a TD. Throws `CONFIGURATION_INVALID` or `INPUT_UNREADABLE`. */
-export async function readTdRequirements(loaded: LoadedConfiguration): Promise<TdRequirements> {
+export async function readTdRequirements(loaded: LoadedFile<TdConfiguration>): Promise<TdRequirements> {
   const { configuration } = loaded
   return {
     trustAnchors: await readAnchors(loaded),

@@ -98,6 +98,12 @@ export const attestationErrors = declareErrors({
     title: 'something that the appraisal needs cannot be had at present',
     remedy: 'try again later; if it lasts, whoever runs this service has to look at the source of its collateral',
   },
+  'AS.SERVICE.POLICY_MISSING': {
+    kind: 'unavailable',
+    title: 'a policy that this service evaluates by default is not in its store, or does not load any more',
+    remedy:
+      'whoever runs this service has to set it (`attestd verifier policies set --id NAME FILE`), or to name another one as `policies.default`',
+  },
   'AS.SERVICE.OVERLOADED': {
     kind: 'unavailable',
     title: 'the service has more to do than it can',

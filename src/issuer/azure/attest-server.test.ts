@@ -19,6 +19,7 @@ import { TdAttestation } from './attest-td.ts'
 import { AnswerKeys } from './azure-answers.ts'
 import type { AzureApp } from './azure-server.ts'
 import { shippedPolicyOf } from './azure-types.ts'
+import { MaaJudge } from './maa-judge.ts'
 
 const issuer = 'https://attest.example'
 const utf8 = (text: string) => new Uint8Array(Buffer.from(text, 'utf8'))
@@ -33,6 +34,7 @@ let keys: AnswerKeys
 let base: AzureAttestationOptions
 let app: AzureApp
 const bugs: unknown[] = []
+const judge = new MaaJudge()
 
 /** As the service of a deployment does it; the anchors are those of the simulator, taken for real ones. */
 function appraiserWith(inputs: Partial<QuoteInputs> = {}) {
@@ -61,6 +63,7 @@ beforeAll(async () => {
   )
   base = {
     ...{ issuer, tls: tls.server, keys, policies, clock, appraiser: appraiserWith() },
+    judge: (question) => judge.judge(question),
     random: (size) => new Uint8Array(randomBytes(size)),
     onBug: (error) => bugs.push(error),
   }
@@ -424,7 +427,8 @@ describe('the policy (POL-914)', () => {
   })
 
   it('has the limits of the operator: what costs too much permits nothing (POL-608)', async () => {
-    await withServer({ policyLimits: { steps: 1 } }, async (at) => {
+    const strict = new MaaJudge({ steps: 1 })
+    await withServer({ judge: (question) => strict.judge(question) }, async (at) => {
       const answer = await post(goodBody(), path, at)
       expect(answer).toMatchObject({
         status: 400,

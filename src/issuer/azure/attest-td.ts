@@ -2,16 +2,11 @@ import { type Clock, secondsOf } from '../../base/clock.ts'
 import type { JsonObject } from '../../base/json.ts'
 import { drawUuid, type RandomSource } from '../../base/random.ts'
 import {
-  type Claim,
   describeSigner,
-  type Evaluation,
-  type PolicyLimits,
   type PolicySigner,
-  PreparedPolicy,
-  parsePolicy,
-  policyDigest,
   policyHash,
   presentClaims,
+  type VerifiedTrees,
 } from '../../policies/index.ts'
 import type { Appraisal } from '../../results/appraisal.ts'
 import { type QuoteAppraisal, verifiedClaims } from '../../verifier/index.ts'
@@ -21,6 +16,7 @@ import { type AttestRequest, parseAttestRequest, reportDataFor } from './attest-
 import { shippedPolicyOf, slotOfType } from './azure-types.ts'
 import { azureErrors } from './errors.ts'
 import { composeMaaClaims } from './maa-claims.ts'
+import type { MaaQuestion, MaaVerdict } from './maa-judge.ts'
 
 /** What this façade needs to know of the appraisal of a quote. */
 export type TdAppraisal = Appraisal & Pick<QuoteAppraisal, 'simulated' | 'collateral' | 'pck'>
@@ -49,21 +45,19 @@ export interface AttestOptions {
   /** Seconds; at most 8 hours. Default: 8 hours. */
   readonly lifetimeS?: number
   /**
-   * Lower limits for the evaluation of policies (section 8): it runs on this thread, and runtime data are whatever anybody
-   * sends.
+   * Asks policies. What they are asked about is whatever anybody sends, and up to their limits they take a part of a second:
+   * a service gives this to a thread.
    */
-  readonly policyLimits?: Partial<PolicyLimits>
+  readonly judge: (question: MaaQuestion) => Promise<MaaVerdict | null> | MaaVerdict | null
 }
 
 const longestLifetimeS = 28_800
 /** TOK-45. */
 const leastLifeS = 30
-const keptPolicies = 8
 
 /** Attests TDs in the style of Azure Attestation (section 15.2): quote, policy of type `TdxVm`, claims of a token. */
 export class TdAttestation {
   #options: AttestOptions
-  #prepared = new Map<string, PreparedPolicy>()
 
   /** Throws `AZURE_CONFIGURATION` for a lifetime that is out of range. */
   constructor(options: AttestOptions) {
@@ -82,12 +76,13 @@ export class TdAttestation {
     const appraisal = await this.#options.appraiser.appraise(quote, reportData)
     requireTd(appraisal)
     const appraisedAt = this.#options.clock.now()
-    const claims = claimsFor(appraisal, request, appraisedAt)
+    const trees = treesOf(appraisal, request, appraisedAt)
     const stored = await this.#options.policies.active(slotOfType('TdxVm'))
     const policy = stored?.policy ?? shippedPolicyOf('TdxVm')
-    const issued = requirePermit(this.#prepare(policy).evaluate(claims))
+    const verdict = await this.#options.judge({ policy, trees, runtimeData: runtimeData?.bytes ?? null })
+    const issued = requirePermit(verdict)
     return composeMaaClaims({
-      ...{ issuer: this.#options.issuer, claims, issued, nonce: request.nonce },
+      ...{ issuer: this.#options.issuer, claims: presentClaims(trees), issued, nonce: request.nonce },
       ...this.#times(appraisal, appraisedAt),
       simulated: appraisal.simulated !== false,
       policyHash: policyHash(policy),
@@ -110,20 +105,6 @@ export class TdAttestation {
       leastLifeS,
     })
     return { issuedAt, expiresAt, jti: drawUuid(random) }
-  }
-
-  /** A policy that loaded when it was set and does not load now permits nothing. */
-  #prepare(policy: Uint8Array): PreparedPolicy {
-    const digest = policyDigest(policy)
-    const known = this.#prepared.get(digest)
-    if (known !== undefined) return known
-    const parsed = parsePolicy(policy)
-    if (parsed.policy === undefined) throw denied('the policy does not load')
-    const prepared = new PreparedPolicy(parsed.policy, { profile: 'maa', limits: this.#options.policyLimits ?? {} })
-    const [oldest] = this.#prepared.keys()
-    if (this.#prepared.size >= keptPolicies && oldest !== undefined) this.#prepared.delete(oldest)
-    this.#prepared.set(digest, prepared)
-    return prepared
   }
 }
 
@@ -156,13 +137,13 @@ function isTree(value: unknown): value is Readonly<Record<string, unknown>> {
  * Runtime data are claims only when the quote was shown to carry their hash (POL-435, POL-911). Nobody knows here whether
  * they are fresh (POL-912).
  */
-function claimsFor(appraisal: TdAppraisal, { runtimeData }: AttestRequest, now: number): readonly Claim[] {
+function treesOf(appraisal: TdAppraisal, { runtimeData }: AttestRequest, now: number): VerifiedTrees {
   const alone = { ...appraisal, tdx: null, tpm: null }
   const facts = { tee: 'tdx', freshness: 'unbound', now, simulator: false, documents: false } as const
   const trees = verifiedClaims(alone, { tdx: null, tpm: null }, facts)
-  const isBound = runtimeData !== null && trees.tdx?.['report_data_bound'] === true
+  const isBound = trees.tdx?.['report_data_bound'] === true
   if (runtimeData !== null && !isBound) throw new TypeError('report data were asked for and are not bound')
-  return presentClaims(trees, isBound ? { runtimeData: runtimeData.bytes } : {})
+  return trees
 }
 
 function denied(why: string): Error {
@@ -171,7 +152,8 @@ function denied(why: string): Error {
 }
 
 /** What the policy issued. Throws the error for `PolicyEvaluationError` with our reason and lines (POL-914). */
-function requirePermit(evaluation: Evaluation) {
+function requirePermit(evaluation: MaaVerdict | null) {
+  if (evaluation === null) throw denied('the policy does not load')
   if (evaluation.verdict === 'permit') return evaluation.token
   if (evaluation.verdict === 'error') {
     const { id, line } = evaluation.error

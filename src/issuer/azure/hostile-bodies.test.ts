@@ -35,6 +35,7 @@ beforeAll(async () => {
       }),
     },
     policies: { active: async () => null },
+    judge: () => null,
     random: (size) => new Uint8Array(randomBytes(size)),
     onBug: (error) => bugs.push(error),
   })

@@ -1,0 +1,41 @@
+import type { Logger } from 'pino'
+import { PolicyBook } from '../../registry/policies/policy-book.ts'
+import type { PolicyEvent } from '../../registry/policies/policy-outcome.ts'
+import { SignerBook } from '../../registry/policies/signer-book.ts'
+import type { Host } from '../wiring/host.ts'
+import { openOrLate, registryPlace } from '../wiring/registry.ts'
+import type { ServiceKeys } from './service-keys.ts'
+import type { LoadedService } from './service-settings.ts'
+
+/** Policies of this verifier and their signers, in the store of the configuration. */
+export interface OpenedStore extends AsyncDisposable {
+  readonly policies: PolicyBook
+  readonly signers: SignerBook
+}
+
+/**
+ * Opens the store, which is an embedded database unless the configuration names another one: policies outlive the process
+ * (POL-709). Throws `CONFIGURATION_INVALID` and errors of `storeErrors`.
+ */
+export async function openPolicyStore(
+  loaded: LoadedService,
+  keys: Pick<ServiceKeys, 'signsTokens'>,
+  host: Host,
+  log: Logger,
+): Promise<OpenedStore> {
+  const place = registryPlace(loaded, loaded.configuration.service.state_directory, 'embedded')
+  if (place.kind === 'memory') log.warn({ event: 'policies_in_memory' }, 'policies end with this process')
+  const store = await openOrLate(place, host, log)
+  const book = {
+    store: store.policies,
+    clock: host.clock,
+    random: host.random,
+    signsTokens: keys.signsTokens,
+    report: ({ event, ...facts }: PolicyEvent) => log.info({ event, ...facts }, event.replaceAll('.', ' ')),
+  }
+  return {
+    policies: new PolicyBook(book),
+    signers: new SignerBook(book),
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+  }
+}

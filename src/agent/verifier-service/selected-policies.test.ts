@@ -1,0 +1,109 @@
+import { randomBytes } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import { FakeClock } from '../../../test/support/fake-clock.ts'
+import { defaultPolicyFor, policyDigest } from '../../policies/index.ts'
+import { MemoryPolicyStore } from '../../registry/policies/memory-policy-store.ts'
+import { PolicyBook } from '../../registry/policies/policy-book.ts'
+import type { AppraisalPolicy, TextPolicy } from '../embedded/appraisal-policies.ts'
+import { SelectedPolicies } from './selected-policies.ts'
+
+const bytes = (text: string) => new TextEncoder().encode(text)
+const policyNumbered = (number: number) =>
+  `version= 1.2;authorizationrules{=> permit();};issuancerules{=> issue(type="n", value=${number});};`
+const documents = 'version= 1.2;authorizationrules{c:[type=="tdx.events"] => permit();};issuancerules{};'
+
+async function room(usual: readonly string[] | null = null, files: readonly TextPolicy[] = []) {
+  const store = new MemoryPolicyStore()
+  const book = new PolicyBook({ store, clock: new FakeClock(), random: randomBytes, signsTokens: () => false })
+  const set = (id: string, text: string) => book.set(`id:${id}`, bytes(text), 'tests')
+  await set('one', policyNumbered(1))
+  await set('two', policyNumbered(2))
+  return { book, set, policies: new SelectedPolicies({ book, files, usual }) }
+}
+
+const textOf = ([first]: readonly AppraisalPolicy[]) => (first !== undefined && 'text' in first ? first.text : null)
+const idsOf = (policies: readonly { readonly id: string }[]) => policies.map(({ id }) => id)
+const shipped = defaultPolicyFor(['tdx'])
+
+describe('the policies of a request (POL-442, SVC-08)', () => {
+  it('are those of the store, in the order of the request, each once, with the hash of their bytes (POL-711)', async () => {
+    const { policies } = await room()
+    const selected = await policies.select(['two', 'one', 'two'])
+    expect(idsOf(selected)).toEqual(['two', 'one'])
+    expect(selected[0]).toMatchObject({ text: policyNumbered(2), hash: policyDigest(bytes(policyNumbered(2))) })
+  })
+
+  it('are those that are in force at this moment', async () => {
+    const { set, policies, book } = await room()
+    await policies.select(['one'])
+    await set('one', policyNumbered(3))
+    expect(textOf(await policies.select(['one']))).toBe(policyNumbered(3))
+    await book.restore('id:one', 1, 'tests')
+    expect(textOf(await policies.select(['one']))).toBe(policyNumbered(1))
+  })
+
+  it('are the shipped default for TDs where none is named and none is configured (POL-441)', async () => {
+    const { policies } = await room()
+    const [only, ...others] = await policies.select([])
+    expect([only?.id, textOf(await policies.select([])), others]).toEqual([shipped.name, shipped.text, []])
+    expect(await policies.select([shipped.name])).toEqual([only])
+  })
+
+  it('are the configured ones where none is named, and where `default` is', async () => {
+    const { policies } = await room(['two', 'one'])
+    expect(idsOf(await policies.select([]))).toEqual(['two', 'one'])
+    expect(idsOf(await policies.select(['one', 'default']))).toEqual(['one', 'two'])
+  })
+
+  it('are those of files before those of the store: what came with the machine is not replaced from outside', async () => {
+    const file = { id: 'one', text: policyNumbered(7), hash: policyDigest(bytes(policyNumbered(7))), documents: false }
+    const { policies } = await room(['one'], [file])
+    expect(await policies.select([])).toEqual([file])
+    expect(idsOf(await policies.select(['two', 'one']))).toEqual(['two', 'one'])
+  })
+
+  it('can tell whether documents are asked for', async () => {
+    const { set, policies } = await room()
+    await set('documents', documents)
+    expect(await policies.select(['one', 'documents'])).toMatchObject([{ documents: false }, { documents: true }])
+  })
+
+  it.each([
+    [['absent'], 'policy_ids[0]'],
+    [['one', 'two', 'absent'], 'policy_ids[2]'],
+    [['one', 'absent', 'other'], 'policy_ids[1]'],
+  ])('%j: the first that nobody knows is named by its place, and nothing is skipped', async (ids, field) => {
+    const { policies } = await room()
+    await expect(policies.select(ids)).rejects.toMatchObject({ code: 'AS.REQUEST.INVALID_ARGUMENT', facts: { field } })
+  })
+
+  it('are none of a type: those are for the façade alone', async () => {
+    const { book, policies } = await room()
+    await book.set('type:TdxVm', bytes(policyNumbered(9)), 'tests')
+    await expect(policies.select(['TdxVm'])).rejects.toMatchObject({ code: 'AS.REQUEST.INVALID_ARGUMENT' })
+  })
+
+  it('is no token while a default is missing from the store, whatever else is there', async () => {
+    const { set, policies } = await room(['one', 'late'])
+    const refusal = { code: 'AS.SERVICE.POLICY_MISSING', retryable: true, facts: { policy_id: 'late' } }
+    await expect(policies.select([])).rejects.toMatchObject(refusal)
+    await expect(policies.select(['default'])).rejects.toMatchObject(refusal)
+    await set('late', policyNumbered(4))
+    expect(idsOf(await policies.select([]))).toEqual(['one', 'late'])
+  })
+
+  it('is no token for a policy that does not load any more', async () => {
+    const active = async () => ({ policy: bytes('version= 9.9;') }) as never
+    const policies = new SelectedPolicies({ book: { active }, files: [], usual: null })
+    await expect(policies.select(['old'])).rejects.toMatchObject({ code: 'AS.SERVICE.POLICY_MISSING' })
+  })
+
+  it('are right however many there are: what is kept is bounded, and not mixed up', async () => {
+    const { set, policies } = await room()
+    const numbers = Array.from({ length: 80 }, (_, at) => at + 100)
+    for (const number of numbers) await set(`p${number}`, policyNumbered(number))
+    for (const number of [...numbers, ...numbers]) {
+      expect(textOf(await policies.select([`p${number}`]))).toBe(policyNumbered(number))
+    }
+  })
+})

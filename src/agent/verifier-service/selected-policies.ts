@@ -1,0 +1,101 @@
+import { attestationErrors } from '../../issuer/attestation-api/errors.ts'
+import { asksForDocuments, defaultPolicies, defaultPolicyFor, parsePolicy, policyDigest } from '../../policies/index.ts'
+import type { PolicyBook } from '../../registry/policies/policy-book.ts'
+import type { AppraisalPolicy, TextPolicy } from '../embedded/appraisal-policies.ts'
+
+export interface SelectedPoliciesOptions {
+  readonly book: Pick<PolicyBook, 'active'>
+  /** Those of files, which the store never replaces. */
+  readonly files: readonly AppraisalPolicy[]
+  /** Ids for requests that name none; null: the shipped default for TDs (POL-441). */
+  readonly usual: readonly string[] | null
+}
+
+/** What a request may call the policies that are evaluated by default. */
+const usualId = 'default'
+const mostRead = 64
+/** A byte order mark stays in the text: policies may begin with one, and it counts in their hash. */
+const strictText = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const utf8 = new TextEncoder()
+
+/** Under which name the store keeps the policy with this id. */
+const slotOfId = (id: string) => `id:${id}`
+
+/**
+ * Policies by their ids (POL-442, SVC-08): those of files, those that are shipped, and those of the store as they are at this
+ * moment.
+ */
+export class SelectedPolicies {
+  readonly #options: SelectedPoliciesOptions
+  /** Under their digest: a text is parsed once, however often it is asked. */
+  readonly #read = new Map<string, Omit<TextPolicy, 'id'>>()
+
+  constructor(options: SelectedPoliciesOptions) {
+    this.#options = options
+  }
+
+  /**
+   * The policies of a request in the order in which they are evaluated, each once; none is skipped silently. Rejects with
+   * `AS.REQUEST.INVALID_ARGUMENT` naming the first id that nobody knows, and with `AS.SERVICE.POLICY_MISSING` where one of
+   * those that are evaluated by default is missing.
+   */
+  async select(ids: readonly string[]): Promise<readonly AppraisalPolicy[]> {
+    const found: AppraisalPolicy[] = []
+    for (const [at, id] of ids.entries()) {
+      const policies = id === usualId ? await this.#usual() : [(await this.#find(id)) ?? refuseId(at)]
+      found.push(...policies)
+    }
+    const selected = ids.length === 0 ? await this.#usual() : found
+    return selected.filter(({ id }, at) => selected.findIndex((other) => other.id === id) === at)
+  }
+
+  async #usual(): Promise<readonly AppraisalPolicy[]> {
+    const { usual } = this.#options
+    if (usual === null) return [this.#shipped(defaultPolicyFor(['tdx']))]
+    return Promise.all(usual.map(async (id) => (await this.#find(id)) ?? refuseUsual(id, 'is not in the store')))
+  }
+
+  async #find(id: string): Promise<AppraisalPolicy | null> {
+    const ofFile = this.#options.files.find((policy) => policy.id === id)
+    if (ofFile !== undefined) return ofFile
+    const shipped = defaultPolicies.find(({ name }) => name === id)
+    if (shipped !== undefined) return this.#shipped(shipped)
+    const stored = await this.#options.book.active(slotOfId(id))
+    return stored === null ? null : this.#textPolicy(id, stored.policy)
+  }
+
+  #shipped({ name, text }: { readonly name: string; readonly text: string }): TextPolicy {
+    return this.#textPolicy(name, utf8.encode(text))
+  }
+
+  #textPolicy(id: string, bytes: Uint8Array): TextPolicy {
+    const hash = policyDigest(bytes)
+    const known = this.#read.get(hash) ?? readPolicy(id, hash, bytes)
+    const [oldest] = this.#read.keys()
+    if (!this.#read.has(hash) && this.#read.size >= mostRead && oldest !== undefined) this.#read.delete(oldest)
+    this.#read.set(hash, known)
+    return { id, ...known }
+  }
+}
+
+/** What loaded when it was set may be refused by a later version of the language: then it permits nothing. */
+function readPolicy(id: string, hash: string, bytes: Uint8Array): Omit<TextPolicy, 'id'> {
+  const { policy } = parsePolicy(bytes)
+  if (policy === undefined) return refuseUsual(id, 'does not load any more')
+  return { hash, text: strictText.decode(bytes), documents: asksForDocuments(policy) }
+}
+
+function refuseId(at: number): never {
+  throw attestationErrors.error(
+    'AS.REQUEST.INVALID_ARGUMENT',
+    'the request names a policy that this verifier does not have',
+    {
+      facts: { field: `policy_ids[${at}]` },
+      remedy: 'name ids that the operator of the verifier has set, or none for its default',
+    },
+  )
+}
+
+function refuseUsual(id: string, says: string): never {
+  throw attestationErrors.error('AS.SERVICE.POLICY_MISSING', `policy ${id} ${says}`, { facts: { policy_id: id } })
+}

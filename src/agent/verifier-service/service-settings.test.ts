@@ -1,0 +1,150 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parse as parseToml } from 'smol-toml'
+import { afterAll, describe, expect, it } from 'vitest'
+import { throwAwayTls } from '../../../test/support/throw-away-tls.ts'
+import { parseConfigurationBy } from '../configuration/load.ts'
+import { serviceSchema } from '../configuration/service-schema.ts'
+import { composeServiceSettings } from './service-settings.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'attestd-service-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const file = 'verifier.toml'
+const tls = throwAwayTls().server
+const put = (name: string, text: string, mode = 0o600) => {
+  writeFileSync(join(folder, name), text)
+  chmodSync(join(folder, name), mode)
+  return join(folder, name)
+}
+const [certificate, key] = [put('tls.pem', tls.cert, 0o644), put('tls.key', tls.key)]
+
+const linkTo = (target: string) => {
+  const path = join(folder, 'link.key')
+  symlinkSync(target, path)
+  return path
+}
+
+const issuer = ['[issuer]', 'url = "https://verifier.example"']
+const loaded = (...lines: readonly string[]) => {
+  const text = [...lines, ''].join('\n')
+  return { file, text, configuration: parseConfigurationBy(serviceSchema, text, file) }
+}
+const compose = async (...lines: readonly string[]) => composeServiceSettings(loaded(...lines))
+const facade = (name: string, url: string, change: Readonly<Record<string, string>> = {}) => {
+  const values = { url, listen: '127.0.0.1:8443', certificate, key, ...change }
+  return [`[azure.${name}]`, ...Object.entries(values).map(([member, value]) => `${member} = "${value}"`)]
+}
+const ann = `administrators = [{ name = "ann", token_sha256 = "${'0'.repeat(64)}" }]`
+
+describe('the configuration of the verifier service', () => {
+  it('needs a URL and nothing else', async () => {
+    const settings = await compose(...issuer)
+    expect(settings).toMatchObject({ issuerUrl: 'https://verifier.example', lifetimeS: 21_600, tls: {} })
+    expect(settings.configuration).toMatchObject({
+      service: { listen: '127.0.0.1:8087', allow_unbound: false, trusted_proxies: [] },
+      tdx: { simulator: false },
+      azure: {},
+      policies: {},
+    })
+    expect(settings.tdRequirements.policy).toMatchObject({ acceptDebug: false })
+  })
+
+  it('reads key and certificate of a façade', async () => {
+    const lines = [...facade('attestation', 'https://verifier.example:8443')]
+    expect((await compose(...issuer, ...lines)).tls).toEqual({ attestation: { key: tls.key, cert: tls.cert } })
+    const both = [...lines, ...facade('administration', 'https://verifier.example:8444'), ann]
+    expect(Object.keys((await compose(...issuer, ...both)).tls)).toEqual(['attestation', 'administration'])
+  })
+
+  it.each<readonly [string, readonly string[], string]>([
+    ['an unknown section', ['[servcie]'], 'verifier.toml:1: servcie is not a key; did you mean service?'],
+    ['an unknown key', ['[service]', 'allow_unbuond = true'], 'verifier.toml:2: service.allow_unbuond is not a key'],
+    ['a section of the agent', ['[callers]'], 'verifier.toml:1: callers is not a key; allowed: service, issuer'],
+    ['no issuer', ['[service]'], 'issuer is missing'],
+    [
+      'an address that is none',
+      ['[service]', 'listen = "localhost:80"', ...issuer],
+      'service.listen must be ADDRESS:PORT',
+    ],
+    ['a proxy that is no address', ['[service]', 'trusted_proxies = ["proxy"]', ...issuer], 'service.trusted_proxies'],
+    [
+      'an origin with a path',
+      ['[service]', 'allowed_origins = ["https://x.example/a"]', ...issuer],
+      'must be an origin',
+    ],
+    [
+      'a policy id that is none',
+      [...issuer, '[policies]', 'default = ["a b"]'],
+      'policies.default[0] must be 1 to 128',
+    ],
+    ['no default policy at all', [...issuer, '[policies]', 'default = []'], 'verifier.toml:4: policies.default'],
+    ['a short life', [...issuer, 'lifetime = "59s"'], 'verifier.toml:3: issuer.lifetime is not within 60s and 24h'],
+    ['a long life', [...issuer, 'lifetime = "25h"'], 'issuer.lifetime is not within 60s and 24h'],
+    ['http', ['[issuer]', 'url = "http://verifier.example"'], 'the issuer URL'],
+    ['anchors of simulators alone', [...issuer, '[verifier]', 'tdx_anchors = ["/x"]'], 'need tdx.simulator = true'],
+    ['a source that is none', [...issuer, '[collateral]', 'pccs = ["ftp://x"]'], 'verifier.toml:4: collateral.pccs[0]'],
+    [
+      'the URL twice',
+      [...issuer, ...facade('attestation', 'https://verifier.example')],
+      'azure.attestation.url is the URL of another issuer',
+    ],
+    [
+      'a façade without administrators',
+      [...issuer, ...facade('administration', 'https://a.example')],
+      'azure.administration.administrators',
+    ],
+    [
+      'a hash that is none',
+      [
+        ...issuer,
+        ...facade('administration', 'https://a.example'),
+        'administrators = [{ name = "ann", token_sha256 = "00" }]',
+      ],
+      'token_sha256 must be a SHA-256',
+    ],
+  ])('%s is refused by its place', async (_, lines, says) => {
+    await expect(compose(...lines)).rejects.toThrow(says)
+  })
+
+  it.each([
+    ['is not there', () => join(folder, 'absent')],
+    ['others may read', () => put('open.key', tls.key, 0o640)],
+    ['is a link', () => linkTo(key)],
+  ])('a key that %s is refused', async (_, make) => {
+    const lines = facade('attestation', 'https://a.example', { key: make() })
+    await expect(compose(...issuer, ...lines)).rejects.toThrow(/^verifier\.toml:7: azure\.attestation\.key /)
+  })
+})
+
+describe('systemd/verifier.toml', () => {
+  const example = readFileSync(join(import.meta.dirname, '../../../systemd/verifier.toml'), 'utf8')
+  const uncommented = example.replace(/^#(?=[[a-z])/gm, '')
+  /** What has no default stands in text. */
+  const whole = example
+    .replace(/^# ?(?=\[\[?(?:registry|azure|policies)|[a-z_0-9]+ = )/gm, '')
+    .replaceAll('"…"', `"${'0'.repeat(64)}"`)
+    .replace(/"0{64}"\]/, `"${'0'.repeat(96)}"]`)
+
+  it('is a valid configuration as shipped, with every line uncommented, and with the examples of what has no default', () => {
+    for (const text of [example, uncommented, whole]) {
+      expect(() => parseConfigurationBy(serviceSchema, text, file)).not.toThrow()
+    }
+  })
+
+  it('shows every key, and the default that the code has', () => {
+    const shown = parseToml(uncommented) as Record<string, Record<string, unknown>>
+    const defaults = parseConfigurationBy(serviceSchema, issuer.join('\n'), file) as typeof shown
+    for (const [section, keys] of Object.entries(defaults)) {
+      const { threads: _, td: __, ...given } = shown[section] ?? {}
+      const { td: ___, ...expected } = keys
+      if (section === 'policies') delete expected['files']
+      expect(given, section).toEqual(expected)
+    }
+    const named = parseToml(whole) as Record<string, Record<string, object>>
+    for (const [name, section] of Object.entries(serviceSchema.shape.azure.unwrap().shape)) {
+      const { shape } = section.unwrap()
+      expect(Object.keys(named['azure']?.[name] ?? {}).sort(), name).toEqual(Object.keys(shape).sort())
+    }
+  })
+})

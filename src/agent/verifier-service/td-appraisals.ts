@@ -1,0 +1,89 @@
+import type { Clock } from '../../base/clock.ts'
+import { AttestdError } from '../../base/errors.ts'
+import type { TdxEvidence } from '../../evidence/tdx/evidence.ts'
+import { attestationErrors } from '../../issuer/attestation-api/errors.ts'
+import { appraiserErrors } from '../embedded/appraiser.ts'
+import type { JudgedTd } from '../embedded/evidence-tasks.ts'
+import type { TdRequirements } from '../embedded/guest.ts'
+import type { PolicyQuestion } from '../embedded/policy-judge.ts'
+import type { CollateralWiring } from '../wiring/collateral.ts'
+import type { AppraiserPool } from './appraiser-pool.ts'
+
+export interface TdAppraisalsOptions {
+  readonly pool: Pick<AppraiserPool, 'appraiseTd'>
+  readonly collateral: Pick<CollateralWiring, 'collateralOf'>
+  readonly requirements: TdRequirements
+  readonly clock: Pick<Clock, 'now'>
+}
+
+/** One TD to appraise. */
+export interface TdCase {
+  readonly evidence: TdxEvidence
+  /** 64 bytes that the quote must carry, or `any`. */
+  readonly reportData: Uint8Array | 'any'
+  readonly question?: PolicyQuestion | undefined
+}
+
+export interface TimedAppraisal {
+  readonly appraisal: JudgedTd
+  /** Milliseconds since the epoch. */
+  readonly at: number
+}
+
+const lack = 'tdx.collateral.present'
+
+/** Every route appraises here (FAC-03): with the same anchors, requirements and collateral, whoever asks. */
+export class TdAppraisals {
+  readonly #options: TdAppraisalsOptions
+
+  constructor(options: TdAppraisalsOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Appraises, and asks `question` of what is affirmed. Collateral is obtained for evidence alone against which nothing else
+   * speaks: who sends forged quotes makes this verifier ask nobody (SVC-44). Rejects with `AS.SERVICE.OVERLOADED`,
+   * `AS.DEPENDENCY.UNAVAILABLE`, `AS.DEPENDENCY.BAD_RESPONSE`, and with the reason of `signal`.
+   */
+  async appraise({ evidence, reportData, question }: TdCase, signal: AbortSignal): Promise<TimedAppraisal> {
+    const { pool, requirements, clock } = this.#options
+    const at = clock.now()
+    const inputs = { ...requirements, now: at, reportData }
+    const alone = await pool.appraiseTd(evidence, { ...inputs, collateral: null }).catch(refuseOverload)
+    if (speaksAgainst(alone)) return { appraisal: withoutLack(alone), at }
+    signal.throwIfAborted()
+    const collateral = await this.#collateralOf(evidence.quote, signal)
+    const appraisal = await pool.appraiseTd(evidence, { ...inputs, collateral }, question).catch(refuseOverload)
+    return { appraisal, at }
+  }
+
+  async #collateralOf(quote: Uint8Array, signal: AbortSignal) {
+    try {
+      return await this.#options.collateral.collateralOf(quote, signal)
+    } catch (error) {
+      if (!(error instanceof AttestdError)) throw error
+      const code = error.kind === 'unavailable' ? 'AS.DEPENDENCY.UNAVAILABLE' : 'AS.DEPENDENCY.BAD_RESPONSE'
+      // Which servers are asked is not for whoever sends evidence (ERR-02).
+      throw attestationErrors.error(code, `no collateral for the platform: ${error.code}`, { cause: error })
+    }
+  }
+}
+
+function speaksAgainst({ findings }: JudgedTd): boolean {
+  return findings.some(({ id, outcome }) => outcome === 'failed' && id !== lack)
+}
+
+/** Collateral that nobody asked for speaks against nothing. */
+function withoutLack(appraisal: JudgedTd): JudgedTd {
+  const findings = appraisal.findings.map((finding) =>
+    finding.id === lack ? { ...finding, outcome: 'unreached' as const, detail: 'other checks failed before' } : finding,
+  )
+  return { ...appraisal, findings }
+}
+
+/** The threads say it in the words of an agent. */
+function refuseOverload(error: unknown): never {
+  const isOurs = error instanceof AttestdError && Object.hasOwn(appraiserErrors.declared, error.code)
+  if (!isOurs) throw error
+  throw attestationErrors.error('AS.SERVICE.OVERLOADED', error.message, { cause: error })
+}

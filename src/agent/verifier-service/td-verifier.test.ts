@@ -1,0 +1,215 @@
+import { randomBytes } from 'node:crypto'
+import { beforeAll, describe, expect, it } from 'vitest'
+import type { QuoteOptions } from '../../../mocks/tdx/quotes.ts'
+import { debugAttributes } from '../../../mocks/tdx/quotes.ts'
+import { createSimulator, type SimulatedTdx } from '../../../mocks/tdx/simulator.ts'
+import { directAppraiser } from '../../../test/support/embedded-machine.ts'
+import { FakeClock } from '../../../test/support/fake-clock.ts'
+import type { Collateral } from '../../endorsements/tdx/collateral.ts'
+import { endorserErrors } from '../../endorser/errors.ts'
+import type { TdVerification } from '../../issuer/attestation-api/ports.ts'
+import { defaultPolicyFor, policyDigest } from '../../policies/index.ts'
+import { MemoryPolicyStore } from '../../registry/policies/memory-policy-store.ts'
+import { PolicyBook } from '../../registry/policies/policy-book.ts'
+import { appraiserErrors } from '../embedded/appraiser.ts'
+import { builtinPolicy } from '../embedded/builtin-policy.ts'
+import type { TdRequirements } from '../embedded/guest.ts'
+import { facadeAppraiser } from './facades.ts'
+import { SelectedPolicies } from './selected-policies.ts'
+import { TdAppraisals } from './td-appraisals.ts'
+import { createTdVerifier } from './td-verifier.ts'
+
+const never = new AbortController().signal
+const reportData = new Uint8Array(randomBytes(64))
+const permit = 'version= 1.2;authorizationrules{=> permit();};issuancerules{};'
+const bytes = (text: string) => new TextEncoder().encode(text)
+const clock = new FakeClock(Date.UTC(2026, 5, 1))
+let sim: SimulatedTdx
+beforeAll(() => {
+  sim = createSimulator({ clock })
+})
+
+interface RoomSpec {
+  readonly requirements?: Partial<TdRequirements>
+  readonly collateral?: () => Promise<Collateral | null>
+  readonly appraiseTd?: typeof directAppraiser.appraiseTd
+}
+
+/** A verifier that trusts the maker of simulated TDs, and counts who was asked for what. */
+async function room({ requirements = {}, collateral, appraiseTd = directAppraiser.appraiseTd }: RoomSpec = {}) {
+  const asked: Uint8Array[] = []
+  const store = new MemoryPolicyStore()
+  const book = new PolicyBook({ store, clock, random: randomBytes, signsTokens: () => false })
+  await book.set('id:all', bytes(permit), 'tests')
+  const all = { trustAnchors: [sim.pki.anchor], simulator: true, ...requirements }
+  const obtain = collateral ?? (async () => sim.collateral())
+  const collateralOf = (quote: Uint8Array) => {
+    asked.push(quote)
+    return obtain()
+  }
+  const appraisals = new TdAppraisals({ pool: { appraiseTd }, collateral: { collateralOf }, requirements: all, clock })
+  const policies = new SelectedPolicies({ book, files: [], usual: ['all'] })
+  return {
+    asked,
+    book,
+    appraisals,
+    requirements: all,
+    verifier: createTdVerifier({ appraisals, policies, requirements: all }),
+  }
+}
+
+function request(quote: Partial<QuoteOptions> = {}, change: Partial<TdVerification> = {}): TdVerification {
+  const given = { quote: sim.quote({ reportData, ...quote }), ccEventLog: null, policyIds: [] }
+  return { ...given, reportData, freshness: 'nonce', ...change }
+}
+
+const failed = ({ findings }: { readonly findings: readonly { readonly id: string; readonly outcome: string }[] }) =>
+  findings.filter(({ outcome }) => outcome === 'failed').map(({ id }) => id)
+
+describe('evidence of a TD', () => {
+  it('is appraised with collateral, and judged by its policies, which the outcome names (POL-711)', async () => {
+    const { verifier, requirements } = await room()
+    const outcome = await verifier.verify(request(), never)
+    expect(outcome.appraisal.affirmed).toBe(true)
+    expect(outcome.policies).toEqual([
+      builtinPolicy({ tpm: null, td: { requirements } }),
+      { id: 'all', hash: policyDigest(bytes(permit)) },
+    ])
+    expect(outcome.appraisedAtS).toBe(Math.floor(clock.now() / 1000))
+    expect(outcome.bounds.map(({ name }) => name).sort()).toEqual(['PCK certificate', 'TDX collateral'])
+    expect(outcome.simulated).toBe(true)
+  })
+
+  it('gets a shorter token where a policy says so', async () => {
+    const { verifier, book } = await room()
+    const text =
+      'version= 1.2;configurationrules{=> issueproperty(type="report_validity_in_minutes", value=7);};authorizationrules{=> permit();};issuancerules{};'
+    await book.set('id:short', bytes(text), 'tests')
+    const { bounds, appraisedAtS } = await verifier.verify(request({}, { policyIds: ['short'] }), never)
+    expect(bounds).toContainEqual({ name: 'policy', at: appraisedAtS + 420 })
+  })
+
+  it('is told apart by its freshness: policies see what the request was bound to', async () => {
+    const { verifier, book } = await room()
+    const fresh =
+      'version= 1.2;authorizationrules{c:[type=="attestation.freshness", value=="challenge"] => permit();};issuancerules{};'
+    await book.set('id:fresh', bytes(fresh), 'tests')
+    const judged = (freshness: TdVerification['freshness']) =>
+      verifier.verify(request({}, { policyIds: ['fresh'], freshness }), never).then(
+        () => 'permitted',
+        ({ code }) => code,
+      )
+    expect([await judged('challenge'), await judged('nonce'), await judged('unbound')]).toEqual([
+      'permitted',
+      'AS.POLICY.DENIED',
+      'AS.POLICY.DENIED',
+    ])
+  })
+
+  it('is not permitted by the shipped default if it is simulated (POL-440)', async () => {
+    const { verifier } = await room()
+    const { name } = defaultPolicyFor(['tdx'])
+    await expect(verifier.verify(request({}, { policyIds: ['all', name] }), never)).rejects.toMatchObject({
+      code: 'AS.POLICY.DENIED',
+      facts: { policy_id: name },
+    })
+  })
+
+  it('is not appraised for policies that nobody knows', async () => {
+    const { verifier, asked } = await room()
+    await expect(verifier.verify(request({}, { policyIds: ['absent'] }), never)).rejects.toMatchObject({
+      facts: { field: 'policy_ids[0]' },
+    })
+    expect(asked).toEqual([])
+  })
+
+  it('says everything simulated in simulator mode, whatever the quote says (TOK-04)', async () => {
+    const anchor = { ...sim.pki.anchor, simulator: false }
+    const { verifier, appraisals, requirements } = await room({ requirements: { trustAnchors: [anchor] } })
+    expect((await verifier.verify(request(), never)).simulated).toBe(true)
+    const { quote } = request()
+    expect((await facadeAppraiser(appraisals, requirements).appraise(quote, reportData)).simulated).toBe(true)
+  })
+})
+
+describe('evidence against which something speaks', () => {
+  const forged = (quote: Uint8Array) => {
+    const copy = Uint8Array.from(quote)
+    copy[200] = (copy[200] ?? 0) ^ 1
+    return copy
+  }
+  it.each<readonly [string, Partial<QuoteOptions>, Partial<TdVerification>, RoomSpec, string]>([
+    ['a debuggable TD', { tdAttributes: debugAttributes }, {}, {}, 'tdx.policy.debug'],
+    ['other report data', {}, { reportData: new Uint8Array(64) }, {}, 'tdx.reportData'],
+    ['a maker who is not trusted', {}, {}, { requirements: { trustAnchors: [] } }, 'tdx.pck.anchor'],
+    ['other measurements', {}, {}, { requirements: { references: { mrTd: [new Uint8Array(48)] } } }, 'tdx.references'],
+  ])(
+    '%s: nobody is asked for collateral, and its lack is not what is told (SVC-44)',
+    async (_, quote, change, spec, id) => {
+      const { verifier, asked } = await room(spec)
+      const outcome = await verifier.verify(request(quote, change), never)
+      expect(outcome).toMatchObject({ policies: [], bounds: [], appraisal: { affirmed: false, claims: {} } })
+      expect(failed(outcome.appraisal)).toEqual([id])
+      expect(outcome.appraisal.findings.find((finding) => finding.id === 'tdx.collateral.present')?.outcome).toBe(
+        'unreached',
+      )
+      expect(asked).toEqual([])
+    },
+  )
+
+  it('a forged signature: the same', async () => {
+    const { verifier, asked } = await room()
+    const { quote, ...rest } = request()
+    const outcome = await verifier.verify({ ...rest, quote: forged(quote) }, never)
+    expect(failed(outcome.appraisal)).toContain('tdx.quote.signature')
+    expect(asked).toEqual([])
+  })
+
+  it('is refused by the façade as by every other route (FAC-03)', async () => {
+    const { appraisals, requirements, asked } = await room()
+    const { quote } = request({ tdAttributes: debugAttributes })
+    const appraisal = await facadeAppraiser(appraisals, requirements).appraise(quote, 'any')
+    expect(failed(appraisal)).toEqual(['tdx.policy.debug'])
+    expect(asked).toEqual([])
+  })
+})
+
+describe('without collateral', () => {
+  it.each([
+    ['collateral_unavailable', 'AS.DEPENDENCY.UNAVAILABLE', true],
+    ['collateral_unknown_platform', 'AS.DEPENDENCY.UNAVAILABLE', true],
+    ['collateral_answer_invalid', 'AS.DEPENDENCY.BAD_RESPONSE', true],
+    ['collateral_rollback', 'AS.DEPENDENCY.BAD_RESPONSE', true],
+  ] as const)('%s is %s, and says no address of a source', async (code, told, retryable) => {
+    const says = 'https://pccs.internal.example:8081 does not answer'
+    const { verifier } = await room({ collateral: () => Promise.reject(endorserErrors.error(code, says)) })
+    const refusal: unknown = await verifier.verify(request(), never).catch((error: unknown) => error)
+    expect(refusal).toMatchObject({ code: told, retryable })
+    expect(String(refusal)).not.toContain('pccs.internal')
+  })
+
+  it('a bug is a bug', async () => {
+    const { verifier } = await room({ collateral: () => Promise.reject(new TypeError('a bug')) })
+    await expect(verifier.verify(request(), never)).rejects.toThrow(TypeError)
+  })
+
+  it('who has gone away is asked for nothing more', async () => {
+    const gone = new AbortController()
+    const leaving: typeof directAppraiser.appraiseTd = (...job) => {
+      gone.abort(new Error('gone'))
+      return directAppraiser.appraiseTd(...job)
+    }
+    const { verifier, asked } = await room({ appraiseTd: leaving })
+    await expect(verifier.verify(request(), gone.signal)).rejects.toThrow('gone')
+    expect(asked).toEqual([])
+  })
+
+  it.each(['APPRAISER_BUSY', 'APPRAISER_STARVED', 'APPRAISAL_TIMEOUT'] as const)(
+    'threads that say %s are told as AS.SERVICE.OVERLOADED',
+    async (code) => {
+      const appraiseTd = () => Promise.reject(appraiserErrors.error(code, 'no'))
+      const { verifier } = await room({ appraiseTd })
+      await expect(verifier.verify(request(), never)).rejects.toMatchObject({ code: 'AS.SERVICE.OVERLOADED' })
+    },
+  )
+})

@@ -1,0 +1,209 @@
+import { availableParallelism } from 'node:os'
+import type { Logger } from 'pino'
+import type { AttestdError } from '../../base/errors.ts'
+import { runTogether, type Task } from '../../base/tasks.ts'
+import {
+  type LocalAdministrationOptions,
+  serveLocalAdministration,
+} from '../../issuer/administration/local-administration.ts'
+import { serveVerifier, type VerifierServerOptions } from '../../issuer/attestation-api/verifier-server.ts'
+import type { ListenOptions } from '../../issuer/serve-app.ts'
+import { openPeerCredentials } from '../../platform/peer-credentials.ts'
+import { ServiceManager } from '../../platform/service-manager.ts'
+import { listenUnix } from '../../platform/unix-listener.ts'
+import { createWorkerAppraiser } from '../embedded/appraiser.ts'
+import { version } from '../version.ts'
+import { type CollateralWiring, wireCollateral } from '../wiring/collateral.ts'
+import type { Host } from '../wiring/host.ts'
+import { listenAddress } from '../wiring/issuing.ts'
+import { localAdministrator } from './administrators.ts'
+import { AppraiserPool } from './appraiser-pool.ts'
+import { serveFacades } from './facades.ts'
+import { type OpenedStore, openPolicyStore } from './opened-store.ts'
+import { SelectedPolicies } from './selected-policies.ts'
+import { jwksMaxAgeS, openServiceKeys, type ServiceKeys } from './service-keys.ts'
+import { composeServiceSettings, type LoadedService, type ServiceSettings } from './service-settings.ts'
+import { TdAppraisals } from './td-appraisals.ts'
+import { createTdVerifier } from './td-verifier.ts'
+
+export interface ServiceParts {
+  readonly loaded: LoadedService
+  readonly host: Host
+  readonly log: Logger
+}
+
+/** A Unix socket is for its owner and its group, so that a proxy or an agent beside the service can be let in. */
+function listenerAt(text: string): ListenOptions['listen'] {
+  if (!text.startsWith('/')) return listenAddress(text)
+  return async (server) => {
+    await listenUnix(server, text, 0o660)
+    return text
+  }
+}
+
+/** What is opened once. */
+interface ServiceRooms extends ServiceParts {
+  readonly settings: ServiceSettings
+  readonly keys: ServiceKeys
+  readonly collateral: CollateralWiring
+  readonly store: OpenedStore
+  readonly pool: AppraiserPool
+}
+
+/** The verifier as a service of its own: attestation API, policies, façades, and their administration. */
+export class VerifierService {
+  readonly #rooms: ServiceRooms
+  readonly #manager: ServiceManager
+  readonly #startedAt: number
+  #listening = 0
+
+  private constructor(rooms: ServiceRooms) {
+    this.#rooms = rooms
+    const { host, log } = rooms
+    const warn = ({ code, message }: AttestdError) => log.warn({ code }, message)
+    this.#manager = new ServiceManager({ environment: process.env, ...host, pid: process.pid, warn })
+    this.#startedAt = Math.floor(host.clock.now() / 1000)
+  }
+
+  /** Checks the configuration, opens keys, collateral and store; throws before anything is served. */
+  static async open(parts: ServiceParts): Promise<VerifierService> {
+    const { loaded, host, log } = parts
+    const settings = await composeServiceSettings(loaded)
+    const { service } = settings.configuration
+    if (settings.tdRequirements.simulator) {
+      log.warn({ event: 'simulator' }, 'SIMULATOR MODE: simulated TDs pass, every token says so and protects nothing')
+    }
+    const keys = await openServiceKeys(settings, host, log)
+    const collateral = await wireCollateral(settings, service.state_directory, { host, log, raised: () => undefined })
+    const store = await openPolicyStore(loaded, keys, host, log)
+    const pool = new AppraiserPool({
+      size: service.threads ?? availableParallelism(),
+      create: () => createWorkerAppraiser({ rested: () => host.libc?.trimMemory() }),
+    })
+    return new VerifierService({ ...parts, settings, keys, collateral, store, pool })
+  }
+
+  /** Runs until `stop` aborts, or a part of it fails. */
+  async run(stop: AbortSignal): Promise<void> {
+    const { keys, collateral, log } = this.#rooms
+    const winding: Task = async (signal) => {
+      await untilAborted(signal)
+      await this.#manager.stopping()
+      log.info({ event: 'stopping' }, 'stopping')
+    }
+    try {
+      await runTogether(stop, winding, collateral.keepCurrent, ...keys.tasks, ...this.#servers(), (signal) =>
+        this.#manager.keepWatchdog(() => true, signal),
+      )
+    } finally {
+      await this.#close()
+      log.info({ event: 'stopped' }, 'stopped')
+    }
+  }
+
+  #servers(): readonly Task[] {
+    const { service } = this.#rooms.settings.configuration
+    const listening = (what: string, address: string) => {
+      this.#rooms.log.info({ event: 'listening', address }, `${what} is served`)
+      void this.#announce(servers.length)
+    }
+    const servers: readonly Task[] = [
+      serveVerifier({
+        ...this.#attestationOptions(),
+        listen: listenerAt(service.listen),
+        onListening: (address) => listening('the attestation API', address),
+      }),
+      serveLocalAdministration(this.#administrationOptions(), async (server) => {
+        await listenUnix(server, service.admin, 0o600)
+        listening('the administration', service.admin)
+      }),
+      ...this.#facades(() => void this.#announce(servers.length)),
+    ]
+    return servers
+  }
+
+  #appraisals(): TdAppraisals {
+    const { pool, collateral, settings, host } = this.#rooms
+    return new TdAppraisals({ pool, collateral, requirements: settings.tdRequirements, clock: host.clock })
+  }
+
+  #attestationOptions(): VerifierServerOptions {
+    const { settings, keys, store, host, log } = this.#rooms
+    const { service, policies } = settings.configuration
+    const [files, usual] = [settings.policyFiles, policies.default ?? null]
+    const selected = new SelectedPolicies({ book: store.policies, files, usual })
+    const requirements = settings.tdRequirements
+    return {
+      ...{ issuer: settings.issuerUrl, keys: keys.tokens, challengeKeys: keys.challenges, jwksMaxAgeS },
+      verifier: createTdVerifier({ appraisals: this.#appraisals(), policies: selected, requirements }),
+      ...{ clock: host.clock, random: host.random, lifetimeS: settings.lifetimeS },
+      allowUnbound: service.allow_unbound,
+      allowedOrigins: service.allowed_origins,
+      trustedProxies: service.trusted_proxies,
+      bareProblems: service.bare_problems,
+      onBug: this.#onBug,
+      onRequest: (facts) => log.info({ event: 'request', ...facts }, 'request'),
+    }
+  }
+
+  #administrationOptions(): LocalAdministrationOptions {
+    const { store } = this.#rooms
+    return {
+      ...{ policies: store.policies, signers: store.signers },
+      actor: localAdministrator(openPeerCredentials(), process.geteuid?.() ?? 0),
+      status: () => this.status(),
+      onBug: this.#onBug,
+    }
+  }
+
+  #facades(listening: () => void): readonly Task[] {
+    const { settings, keys, store, pool, host, log } = this.#rooms
+    return serveFacades({
+      ...{ settings, keys, pool, log, listening, onBug: this.#onBug, appraisals: this.#appraisals() },
+      ...{ policies: store.policies, signers: store.signers, clock: host.clock, random: host.random },
+    })
+  }
+
+  /** What goes wrong in the answer to one request is told, and ends nothing else. */
+  readonly #onBug = (error: unknown, instance?: string) => {
+    const { stack, message } = error instanceof Error ? error : new Error(String(error))
+    this.#rooms.log.error({ event: 'bug', instance, stack }, message)
+  }
+
+  /** When all listeners answer (SYS-51). */
+  async #announce(servers: number): Promise<void> {
+    this.#listening += 1
+    if (this.#listening !== servers) return
+    const { log, settings } = this.#rooms
+    await this.#manager.ready(`serving as ${settings.issuerUrl}`)
+    log.info({ event: 'ready', issuer: settings.issuerUrl, version }, 'ready')
+  }
+
+  /** For administrators; nothing secret. */
+  status() {
+    const { settings, keys } = this.#rooms
+    const { service, policies, azure } = settings.configuration
+    return {
+      version,
+      pid: process.pid,
+      startedAt: this.#startedAt,
+      issuer: { url: settings.issuerUrl, keys: keys.tokens.list() },
+      listen: service.listen,
+      simulator: settings.tdRequirements.simulator === true,
+      policies: { default: policies.default ?? null },
+      facades: Object.keys(azure),
+      challenges: { singleUse: 'per process' },
+    }
+  }
+
+  async #close(): Promise<void> {
+    const { pool, collateral, store } = this.#rooms
+    await pool[Symbol.asyncDispose]()
+    await collateral[Symbol.asyncDispose]()
+    await store[Symbol.asyncDispose]()
+  }
+}
+
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+}
