@@ -57,7 +57,10 @@ export interface RegoPolicy extends AsyncDisposable {
    * *error* (POL-961). The evidence is believed; extensions are what the policy says, and cannot have reserved names.
    */
   evaluate(evidence: RegoEvidence, now: number): Promise<RegoEvaluation>
-  /** The same about input documents that were made and encoded elsewhere (`encodeInput`); at least one. */
+  /**
+   * The same about input documents that were made and encoded elsewhere (`encodeInput`); at least one. They must be JSON: of
+   * anything else a policy makes an undefined input, in which every negation holds.
+   */
   evaluateInputs(inputs: readonly Uint8Array[], now: number): Promise<RegoEvaluation>
   /** Gives its thread back, if nobody waits for an answer; the next evaluation starts another. */
   rest(): void
