@@ -2,7 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { generatedPages } from '../scripts/docs/render.ts'
-import { parseConfiguration } from '../src/agent/configuration/load.ts'
+import { parseConfiguration, parseConfigurationBy } from '../src/agent/configuration/load.ts'
+import { serviceSchema } from '../src/agent/configuration/service-schema.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
@@ -16,6 +17,16 @@ describe('the documentation', () => {
     const [, toml = ''] = /```toml\n([\s\S]*?)```/.exec(read('README.md')) ?? []
     expect(() => parseConfiguration(toml, 'README.md')).not.toThrow()
     expect(toml).toContain('[issuer]')
+  })
+
+  it('shows a configuration that the verifier service takes: the toml of its page, with that of the surfaces for Azure', () => {
+    const tomlOf = (page: string) => /```toml\n([\s\S]*?)```/.exec(read(page))?.[1] ?? ''
+    const text = `${tomlOf('docs/verifier-service.md')}\n${tomlOf('docs/azure-attestation.md')}`
+    const filled = text.replace('"…"', `"${'0'.repeat(64)}"`)
+    expect(parseConfigurationBy(serviceSchema, filled, 'pages')).toMatchObject({
+      issuer: { url: 'https://verifier.example' },
+      azure: { attestation: {}, administration: {} },
+    })
   })
 
   it('has a row for every fault of the matrix, held or with the reason why it is not run', () => {

@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { configurationSchema } from '../src/agent/configuration/schema.ts'
+import { serviceSchema } from '../src/agent/configuration/service-schema.ts'
 
 const units = resolve(import.meta.dirname, '../systemd')
 const sockets = [
@@ -44,10 +45,9 @@ function installed(): string {
   const path = join(folder, 'units')
   mkdirSync(path, { recursive: true })
   for (const name of sockets) copyFileSync(join(units, name), join(path, name))
-  writeFileSync(
-    join(path, 'attestd.service'),
-    textOf('attestd.service').replaceAll(/\/usr\/bin\/node|\/bin\/kill/g, process.execPath),
-  )
+  for (const name of ['attestd.service', 'attestd-verifier.service']) {
+    writeFileSync(join(path, name), textOf(name).replaceAll(/\/usr\/bin\/node|\/bin\/kill/g, process.execPath))
+  }
   cpSync(join(units, 'attestd.service.d'), join(path, 'attestd.service.d'), { recursive: true })
   return path
 }
@@ -65,7 +65,7 @@ function exposure(unit: string): number {
 }
 
 describe.skipIf(!has('systemd-analyze'))('the units as the service manager reads them', () => {
-  it.each(['attestd.service', ...sockets])('%s has no error and no warning', (name) => {
+  it.each(['attestd.service', 'attestd-verifier.service', ...sockets])('%s has no error and no warning', (name) => {
     const { status, said } = analyze('verify', '--recursive-errors=no', join(installed(), name))
     expect({ status, said: said.split('\n').filter((line) => line.includes('attestd')) }).toEqual({
       status: 0,
@@ -81,6 +81,31 @@ describe.skipIf(!has('systemd-analyze'))('the units as the service manager reads
     expect(alone).toBeLessThanOrEqual(1.7)
     expect(withTd).toBeLessThanOrEqual(2.6)
     expect(withTd).toBeGreaterThan(alone)
+    expect(exposure('attestd-verifier.service')).toBeLessThanOrEqual(1.3)
+  })
+})
+
+describe('the unit of the verifier service', () => {
+  const verifier = settingsOf('attestd-verifier.service')
+
+  it('starts the verifier of this package, with flags that this Node takes', () => {
+    const words = (verifier.get('ExecStart')?.[0] ?? '').split(' ')
+    expect(words.slice(-2)).toEqual(['/usr/lib/attestd/dist/src/agent/main.js', 'verifier'])
+    const flags = words.filter((word) => word.startsWith('--'))
+    expect(execFileSync(process.execPath, [...flags, '-p', '1'], { encoding: 'utf8' })).toBe('1\n')
+  })
+
+  it('gives it the directories that its configuration has by default, and no device (SYS-01)', () => {
+    const { service: defaults } = serviceSchema.parse({ issuer: { url: 'https://verifier.example' } })
+    expect(verifier.get('StateDirectory')).toEqual([defaults.state_directory.replace('/var/lib/', '')])
+    expect(defaults.admin.startsWith(`/run/${verifier.get('RuntimeDirectory')?.[0]}/`)).toBe(true)
+    expect(verifier.get('PrivateDevices')).toEqual(['yes'])
+    expect(verifier.get('User')).toEqual(['attestd-verifier'])
+  })
+
+  it('has no setting that breaks it (SYS-30)', () => {
+    expect(verifier.has('MemoryDenyWriteExecute')).toBe(false)
+    expect(verifier.get('SystemCallErrorNumber')).toEqual(['EPERM'])
   })
 })
 
@@ -142,9 +167,10 @@ describe.skipIf(!has('systemd-sysusers') || !has('systemd-tmpfiles') || process.
     it('are made as the units need them, and once more without a change', () => {
       const root = join(folder, 'root')
       for (const name of ['etc', 'run', 'var/lib', 'usr/sbin']) mkdirSync(join(root, name), { recursive: true })
-      for (let round = 0; round < 2; round++) {
-        execFileSync('systemd-sysusers', [`--root=${root}`, join(units, 'sysusers.d/attestd.conf')], { stdio: 'pipe' })
-        const folders = join(units, 'tmpfiles.d/attestd.conf')
+      for (const name of ['attestd', 'attestd-verifier', 'attestd', 'attestd-verifier']) {
+        const users = join(units, `sysusers.d/${name}.conf`)
+        execFileSync('systemd-sysusers', [`--root=${root}`, users], { stdio: 'pipe' })
+        const folders = join(units, `tmpfiles.d/${name}.conf`)
         execFileSync('systemd-tmpfiles', [`--root=${root}`, '--create', folders], { stdio: 'pipe' })
       }
       const groups = readFileSync(join(root, 'etc/group'), 'utf8')
@@ -154,6 +180,7 @@ describe.skipIf(!has('systemd-sysusers') || !has('systemd-tmpfiles') || process.
       expect(statSync(join(root, 'run/attestd')).mode & 0o7777).toBe(0o755)
       expect(statSync(join(root, 'run/attestd/tokens')).mode & 0o7777).toBe(0o755)
       expect(statSync(join(root, 'etc/attestd')).mode & 0o7777).toBe(0o750)
+      expect(statSync(join(root, 'etc/attestd-verifier')).mode & 0o7777).toBe(0o750)
       expect(existsSync(join(root, 'var/lib/attestd'))).toBe(false)
     })
   },
