@@ -1,5 +1,8 @@
 import type { FastifyInstance } from 'fastify'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { embeddedErrors } from '../../src/agent/embedded/errors.ts'
+import { attestationErrors } from '../../src/issuer/attestation-api/errors.ts'
+import type { TdVerifier } from '../../src/issuer/attestation-api/ports.ts'
 import { createVerifierServer } from '../../src/issuer/attestation-api/verifier-server.ts'
 import { requireIssuerUrl } from '../../src/issuer/issuer-url.ts'
 import { createBroker } from '../../src/passport/broker.ts'
@@ -14,13 +17,19 @@ import { makeVerifierRig, type VerifierRig } from '../support/verifier-rig.ts'
 let rig: VerifierRig
 let app: FastifyInstance
 let issuer: string
+/** Asked in place of the real one. */
+let instead: TdVerifier | null = null
 
 beforeAll(async () => {
   rig = await makeVerifierRig()
   const port = await freePort()
   issuer = requireIssuerUrl(`http://127.0.0.1:${port}`, { allowLoopbackHttp: true })
-  app = createVerifierServer(rig.options({ issuer }))
+  const verifier: TdVerifier = { verify: (asked, signal) => (instead ?? rig.verifier).verify(asked, signal) }
+  app = createVerifierServer(rig.options({ issuer, verifier }))
   await app.listen({ host: '127.0.0.1', port })
+})
+afterEach(() => {
+  instead = null
 })
 afterAll(() => app.close())
 
@@ -78,5 +87,17 @@ describe('our own client at our own service', () => {
       simulated: true,
     })
     await expect(source({ collectTdx }).obtainToken(request(), quiet())).rejects.toMatchObject(expected)
+  })
+
+  it.each([
+    [embeddedErrors.error('AS.POLICY.DENIED', 'policy p: a rule denies'), 'issuer_rejected'],
+    [attestationErrors.error('AS.DEPENDENCY.UNAVAILABLE', 'no collateral'), 'issuer_unavailable'],
+    [attestationErrors.error('AS.DEPENDENCY.BAD_RESPONSE', 'bad collateral'), 'issuer_unavailable'],
+    [attestationErrors.error('AS.SERVICE.OVERLOADED', 'too much'), 'issuer_unavailable'],
+    [new TypeError('a bug'), 'issuer_misconfigured'],
+  ])('understands %s: %s', async (error, code) => {
+    instead = { verify: () => Promise.reject(error) }
+    const upstream_code = 'code' in error ? error.code : 'AS.INTERNAL.ERROR'
+    await expect(source().obtainToken(request(), quiet())).rejects.toMatchObject({ code, facts: { upstream_code } })
   })
 })

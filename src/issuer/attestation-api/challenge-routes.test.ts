@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { settled } from '../../../test/support/fake-clock.ts'
 import { evidenceText, makeVerifierRig, type VerifierRig } from '../../../test/support/verifier-rig.ts'
 import type { JsonObject } from '../../base/json.ts'
 import { hashStructuredData } from '../../evidence/runtime-data.ts'
@@ -87,6 +88,22 @@ describe('challenges (SVC-30 to SVC-33)', () => {
   it('are not used up by evidence that is refused', async () => {
     const structured = { challenge_token: (await challenge()).jwt }
     expect(await attest(structured, app, { reportData: new Uint8Array(64) })).toBe('422 AS.EVIDENCE.BINDING_MISMATCH')
+    expect(await attest(structured)).toBe('200')
+  })
+
+  it('are not used up by an appraisal that nobody waits for any more', async () => {
+    const structured = { challenge_token: (await challenge()).jwt }
+    let release = () => {}
+    hold = new Promise((resolve) => (release = resolve))
+    const [before, asked] = [heard.length, rig.asked()]
+    const late = attest(structured)
+    while (heard.length === before) await new Promise((resolve) => setImmediate(resolve))
+    await rig.clock.advance(30_000)
+    expect(await late).toBe('503 AS.SERVICE.OVERLOADED')
+    release()
+    hold = null
+    while (rig.asked() === asked) await new Promise((resolve) => setImmediate(resolve))
+    await settled()
     expect(await attest(structured)).toBe('200')
   })
 

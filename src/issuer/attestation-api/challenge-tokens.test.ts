@@ -76,6 +76,18 @@ describe('a challenge (SVC-30)', () => {
     expect(await attempt(() => challenges.open(jwt, undefined))).toBe(refused('has been used'))
   })
 
+  it('stays used for as long as it is good, from a replica whose clock is ahead as well', async () => {
+    clock.jump(60_000)
+    const { jwt } = await challenges.issue()
+    clock.jump(-60_000)
+    challenges.spend(await challenges.open(jwt, undefined))
+    await clock.advance(359_000)
+    challenges.spend(await challenges.open((await challenges.issue()).jwt, undefined))
+    expect(await attempt(() => challenges.open(jwt, undefined))).toBe(refused('has been used'))
+    await clock.advance(1_000)
+    expect(await attempt(() => challenges.open(jwt, undefined))).toBe(refused('has expired'))
+  })
+
   it('is not one of a replica whose clock is far ahead', async () => {
     clock.jump(61_000)
     const { jwt } = await challenges.issue()

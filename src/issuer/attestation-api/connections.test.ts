@@ -23,6 +23,13 @@ afterEach(async () => {
   rig.bugs.splice(0)
 })
 
+/** Until the test ends. */
+function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'attestd-verifier-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  return folder
+}
+
 const anyPort = { host: '127.0.0.1', port: 0 }
 
 /** Serves until the test ends; gives where. */
@@ -69,9 +76,7 @@ async function until(holds: () => boolean): Promise<void> {
 
 describe('a verifier that is served', () => {
   it('answers on TCP and on a Unix socket, until its signal aborts', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'attestd-verifier-'))
-    onTestFinished(() => rmSync(folder, { recursive: true }))
-    const path = join(folder, 'v.sock')
+    const path = join(temporaryFolder(), 'v.sock')
     for (const to of [await serve(), await serve({ listen: { path } })]) {
       const body = bodyOf()
       const answer = await rawRequest(to, head(body.length) + body)
@@ -84,6 +89,22 @@ describe('a verifier that is served', () => {
     const listen = { path: '/nowhere/at/all.sock' }
     const ended = serveVerifier({ ...rig.options(), listen })(stop.signal)
     await expect(ended).rejects.toMatchObject({ code: 'ISSUER_LISTEN_FAILED' })
+  })
+})
+
+describe('a verifier that stops', () => {
+  it('ends what it appraises', async () => {
+    const { verifier, hasBegun, wasAborted } = stuck()
+    const client = new RawClient(await serve({ verifier }))
+    const body = bodyOf()
+    client.write(head(body.length) + body)
+    await hasBegun
+    for (const { stop, ended } of running.splice(0)) {
+      stop.abort()
+      await ended
+    }
+    await wasAborted
+    await client.closed
   })
 })
 
@@ -154,6 +175,43 @@ describe('a body that is too long (SVC-40)', () => {
     for (const _ of [1, 2, 3]) client.write(`8000\r\n${chunk}\r\n`)
     const [answer] = await client.restAfter(1)
     expect([answer?.status, JSON.parse(answer?.body ?? '').code]).toEqual([413, 'AS.REQUEST.TOO_LARGE'])
+  })
+})
+
+describe('the memory for bodies', () => {
+  it('is shared: who sends too much while others hold it comes again, and what has ended holds nothing', async () => {
+    const to = await serve({ mostBodyBytes: 60_000, rate: { perS: 1e6, burst: 1e6 } })
+    const waiting = new RawClient(to)
+    waiting.write(`${head(50_000)}${' '.repeat(40_000)}`)
+    const body = bodyOf().padEnd(30_000)
+    const ask = () => rawRequest(to, head(body.length) + body)
+    let answer = await ask()
+    // Until the server has read what the other one sent.
+    while (answer.status === 200) answer = await ask()
+    expect([answer.status, JSON.parse(answer.body).code]).toEqual([503, 'AS.SERVICE.OVERLOADED'])
+    waiting.destroy()
+    await until(() => rig.events.some(({ status }) => status === 499))
+    for (const _ of [1, 2, 3]) expect((await ask()).status).toBe(200)
+  })
+})
+
+describe('a proxy on the Unix socket', () => {
+  it.each([
+    [['unix'], [200, 200, 200]],
+    [[], [200, 200, 429]],
+  ])('is believed if it is listed: %j (SVC-43)', async (trustedProxies, expected) => {
+    const path = join(temporaryFolder(), 'v.sock')
+    const to = await serve({ listen: { path }, trustedProxies, rate: { perS: 1, burst: 2 } })
+    const statuses: number[] = []
+    for (const last of [1, 2, 3]) {
+      const forwarded = `X-Forwarded-For: 192.0.2.${last}\r\n`
+      const { status } = await rawRequest(
+        to,
+        `POST /challenge HTTP/1.1\r\nHost: v\r\n${forwarded}Content-Length: 0\r\n\r\n`,
+      )
+      statuses.push(status)
+    }
+    expect(statuses).toEqual(expected)
   })
 })
 

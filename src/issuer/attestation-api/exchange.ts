@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Clock } from '../../base/clock.ts'
 import type { RequestFacts } from './attestation.ts'
+import type { BodyBudget, BodyHold } from './body-budget.ts'
 import { attestationErrors } from './errors.ts'
 import { ClientGone } from './wire-error.ts'
 
@@ -22,6 +23,7 @@ export interface RequestEvent {
 
 export interface ExchangeOptions {
   readonly clock: Clock
+  readonly budget: BodyBudget
   readonly onRequest?: (event: RequestEvent) => void
 }
 
@@ -31,6 +33,8 @@ const clientGone = 499
 /** One request from its head to its end. */
 export class Exchange {
   readonly facts: RequestFacts = { policyIds: 0, ignoredMembers: 0 }
+  /** What its body takes of the memory, until it has ended. */
+  readonly hold: BodyHold
   code: string | null = null
   causeCode: string | null = null
   readonly #gone = new AbortController()
@@ -44,6 +48,7 @@ export class Exchange {
     this.#route = route
     this.#response = response
     this.#options = options
+    this.hold = options.budget.hold()
     this.#startedAt = options.clock.monotonic()
     response.once('close', () => {
       if (!response.writableFinished) this.#gone.abort(new ClientGone())
@@ -71,10 +76,11 @@ export class Exchange {
     }
   }
 
-  /** Tells of the request, once. */
+  /** Tells of the request, once, and lets go of its body. */
   end(): void {
     if (this.#isTold) return
     this.#isTold = true
+    this.hold.release()
     const { onRequest, clock } = this.#options
     const { code, causeCode, facts } = this
     const durationMs = clock.monotonic() - this.#startedAt

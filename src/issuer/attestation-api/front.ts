@@ -5,6 +5,7 @@ import type { Clock } from '../../base/clock.ts'
 import { drawUuid, type RandomSource } from '../../base/random.ts'
 import { type Rate, TokenBuckets } from '../../base/token-buckets.ts'
 import { composeProblem } from '../problem.ts'
+import { BodyBudget } from './body-budget.ts'
 import { addressKey } from './client-address.ts'
 import { attestationErrors } from './errors.ts'
 import { Exchange, type RequestEvent } from './exchange.ts'
@@ -20,6 +21,8 @@ export interface FrontOptions {
   readonly bareProblems?: boolean
   /** Requests with a body that one address may send (SVC-43). Default 20 a second, 40 at once. */
   readonly rate?: Rate
+  /** Bytes of bodies that all requests together may hold. Default 128 MiB. */
+  readonly mostBodyBytes?: number
   /** Told of a failure that is a bug, with the `instance` that the client was told. */
   readonly onBug?: (error: unknown, instance: string) => void
   /** Told of every request that has ended. */
@@ -34,17 +37,20 @@ export interface Route {
 }
 
 const usualRate: Rate = { perS: 20, burst: 40 }
+const usualBodyBytes = 128 * 1024 * 1024
 
 /** What stands before the routes: who may ask, how often, with which head; and what everybody is told who may not. */
 export class Front {
   readonly #options: FrontOptions
   readonly #routes = new Map<string, Route>()
   readonly #buckets: TokenBuckets
+  readonly #budget: BodyBudget
   readonly #exchanges = new WeakMap<IncomingMessage, Exchange>()
 
   constructor(options: FrontOptions) {
     this.#options = options
     this.#buckets = new TokenBuckets(options.clock)
+    this.#budget = new BodyBudget(options.mostBodyBytes ?? usualBodyBytes)
   }
 
   /** Makes a path known; what is not known is answered with 404. */
@@ -67,7 +73,8 @@ export class Front {
   open(request: FastifyRequest, reply: FastifyReply): void {
     const path = request.url.split('?')[0] ?? ''
     const route = this.#routes.get(path)
-    this.#exchanges.set(request.raw, new Exchange(route === undefined ? null : path, reply.raw, this.#options))
+    const options = { ...this.#options, budget: this.#budget }
+    this.#exchanges.set(request.raw, new Exchange(route === undefined ? null : path, reply.raw, options))
     reply.header('x-content-type-options', 'nosniff')
     if (route === undefined) throw attestationErrors.error('AS.REQUEST.NOT_FOUND', 'nothing is served at this path')
     if (!route.methods.includes(request.method)) {

@@ -3,6 +3,7 @@ import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import type { Clock } from '../../base/clock.ts'
 import { abandonable } from '../../base/tasks.ts'
+import type { BodyHold } from './body-budget.ts'
 import { attestationErrors } from './errors.ts'
 import { ClientGone } from './wire-error.ts'
 
@@ -36,7 +37,13 @@ function encodingOf(headers: IncomingHttpHeaders): string {
   return headers['content-encoding']?.trim().toLowerCase() ?? 'identity'
 }
 
-function collect(request: IncomingMessage, limit: number, signal: AbortSignal): Promise<Buffer> {
+interface Reading {
+  readonly limit: number
+  readonly hold: BodyHold
+  readonly signal: AbortSignal
+}
+
+function collect(request: IncomingMessage, { limit, hold, signal }: Reading): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let size = 0
@@ -47,8 +54,13 @@ function collect(request: IncomingMessage, limit: number, signal: AbortSignal): 
     }
     const onData = (chunk: Buffer) => {
       size += chunk.length
-      chunks.push(chunk)
-      if (size > limit) finish(() => reject(tooLarge(limit, size)))
+      try {
+        if (size > limit) throw tooLarge(limit, size)
+        hold.take(chunk.length)
+        chunks.push(chunk)
+      } catch (error) {
+        finish(() => reject(error))
+      }
     }
     const onEnd = () => finish(() => resolve(Buffer.concat(chunks)))
     const onError = () => finish(() => reject(new ClientGone()))
@@ -58,10 +70,12 @@ function collect(request: IncomingMessage, limit: number, signal: AbortSignal): 
   })
 }
 
-async function decoded(body: Buffer, encoding: string, limit: number): Promise<Uint8Array> {
+async function decoded(body: Buffer, encoding: string, { limit, hold }: Reading): Promise<Uint8Array> {
   if (encoding !== 'gzip') return body
   try {
-    return await inflate(body, { maxOutputLength: limit })
+    const unpacked = await inflate(body, { maxOutputLength: limit })
+    hold.take(unpacked.length)
+    return unpacked
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     if (code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(limit, limit + 1)
@@ -72,12 +86,14 @@ async function decoded(body: Buffer, encoding: string, limit: number): Promise<U
 
 /**
  * Reads the body of a request: at most `limit` bytes, counted while reading and again while unpacking, within 30 s
- * (SVC-40, SVC-42). Rejects with errors of `attestationErrors`, and with the reason of the signal.
+ * (SVC-40, SVC-42), and no more than `hold` has room for. Rejects with errors of `attestationErrors`, and with the reason
+ * of the signal. The hold is the caller's to release.
  */
 export async function readBody(
   request: IncomingMessage,
-  { limit, clock, signal }: { readonly limit: number; readonly clock: Clock; readonly signal: AbortSignal },
+  { clock, ...reading }: Reading & { readonly clock: Clock },
 ): Promise<Uint8Array> {
+  const { signal } = reading
   signal.throwIfAborted()
   const [done, late] = [new AbortController(), new AbortController()]
   const says = `the body did not arrive within ${bodyMs} ms`
@@ -86,8 +102,8 @@ export async function readBody(
     () => undefined,
   )
   try {
-    const body = await collect(request, limit, AbortSignal.any([signal, late.signal]))
-    return await abandonable(decoded(body, encodingOf(request.headers), limit), signal)
+    const body = await collect(request, { ...reading, signal: AbortSignal.any([signal, late.signal]) })
+    return await abandonable(decoded(body, encodingOf(request.headers), reading), signal)
   } finally {
     done.abort()
   }

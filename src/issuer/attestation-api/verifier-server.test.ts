@@ -1,4 +1,4 @@
-import { createPublicKey } from 'node:crypto'
+import { createHash, createPublicKey } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import type { FastifyInstance } from 'fastify'
 import { compactVerify, decodeJwt } from 'jose'
@@ -71,6 +71,45 @@ describe('a token of the service', () => {
     const quote = rig.simulator.quote({ reportData: hashStructuredData(structured) })
     const { body } = await post(server(), requestFor(quote, { runtime_data: { structured } }))
     expect(decodeJwt(body)['customized_claims']).toEqual({ init_data: null, runtime_data: structured })
+  })
+})
+
+describe('what a token says beside', () => {
+  it('the init data with which the TD was started (SVC-28, TOK-25)', async () => {
+    const text = 'version = "0.1.0"\nalgorithm = "sha384"\n[data]\nk = "v"\n'
+    const mrConfigId = new Uint8Array(createHash('sha384').update(text).digest())
+    const quote = rig.simulator.quote({ reportData, mrConfigId })
+    const { body } = await post(server(), requestFor(quote, { init_data: { init_data_toml: text } }))
+    expect(decodeJwt(body)['customized_claims']).toEqual({
+      init_data: { version: '0.1.0', algorithm: 'sha384', data: { k: 'v' } },
+      runtime_data: null,
+    })
+  })
+
+  it.each([
+    ['of a simulated machine', true, {}, { simulated: true }],
+    ['of one that says so itself', false, { hints: { simulated: true } }, { simulated: true }],
+    ['of a machine', false, {}, undefined],
+  ])('whether it is one %s (TOK-04)', async (_, simulated, more, expected) => {
+    const verifier: VerifierServerOptions['verifier'] = {
+      verify: async (request, signal) => ({ ...(await rig.verifier.verify(request, signal)), simulated }),
+    }
+    const evidence = evidenceText(rig.simulator.quote({ reportData }), more)
+    const { body } = await post(server({ verifier }), requestFor(undefined, { evidence }))
+    expect(decodeJwt(body)['attestd']).toEqual(expected)
+  })
+
+  it('when it ends: with the first bound that the verifier names (TOK-44)', async () => {
+    const at = rig.clock.now() / 1000 + 100
+    const verifier: VerifierServerOptions['verifier'] = {
+      verify: async (request, signal) => ({
+        ...(await rig.verifier.verify(request, signal)),
+        bounds: [{ name: 'collateral', at }],
+      }),
+    }
+    expect(decodeJwt((await post(server({ verifier }), requestFor())).body).exp).toBe(at)
+    const { exp = 0, iat = 0 } = decodeJwt((await post(server({ lifetimeS: 900 }), requestFor())).body)
+    expect(exp - iat).toBe(900)
   })
 })
 

@@ -70,7 +70,12 @@ function addAttestation(app: FastifyInstance, front: Front, base: string, option
     front.add(`${base}${path}`, { methods: ['POST'], longestBody })
     app.post(`${base}${path}`, async (request, reply) => {
       const exchange = front.exchangeOf(request)
-      const body = await readBody(request.raw, { limit: longestBody, clock, signal: exchange.gone })
+      const body = await readBody(request.raw, {
+        limit: longestBody,
+        clock,
+        hold: exchange.hold,
+        signal: exchange.gone,
+      })
       const token = await exchange.within(appraisalMs, (signal) =>
         abandonable(attestation.attest(body, exchange.facts, signal), signal),
       )
@@ -80,8 +85,8 @@ function addAttestation(app: FastifyInstance, front: Front, base: string, option
   for (const path of challengePaths) {
     front.add(`${base}${path}`, { methods: ['POST'], longestBody: longestChallengeRequest })
     app.post(`${base}${path}`, async (request, reply) => {
-      const signal = front.exchangeOf(request).gone
-      const body = await readBody(request.raw, { limit: longestChallengeRequest, clock, signal })
+      const { gone: signal, hold } = front.exchangeOf(request)
+      const body = await readBody(request.raw, { limit: longestChallengeRequest, clock, hold, signal })
       const { tee = 'tdx' } = body.length === 0 ? {} : parseBody(body)
       requireTdx(tee, 'tee')
       const { nonce, jwt } = await challenges.issue()
