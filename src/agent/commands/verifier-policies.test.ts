@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Command } from 'commander'
@@ -258,10 +260,10 @@ describe('attestd verifier policies compare', () => {
 
   it('of the largest texts is taken (POL-601)', async () => {
     const { textBytes } = defaultPolicyLimits
-    const large = (end: string) => `${textNumbered(1)}${'\n'.repeat(textBytes - textNumbered(1).length - 4)}//${end}\n`
-    await place.policies.set('id:large', bytes(large('a')), 'ann')
-    await place.policies.set('id:large', bytes(textNumbered(1)), 'ann')
-    expect((await run('compare', '--id', 'large', '1', '2')).out).toContain('the policies say the same')
+    const padded = (line: string) => textNumbered(1).padEnd(textBytes - 1, line)
+    for (const line of ['\n', ' \n']) await place.policies.set('id:large', bytes(`${padded(line)}\n`), 'ann')
+    const { out, error } = await run('compare', '--id', 'large', '1', '2')
+    expect([error, out]).toEqual([null, 'the policies say the same; 2 rules are the same\n'])
   })
 })
 
@@ -295,16 +297,26 @@ describe('attestd verifier policies', () => {
     expect(error).toMatchObject({ code: 'registry_unavailable', exitCode: 75 })
   })
 
-  it('refuse answers of another form: what writes on the terminal, and pages that do not end', async () => {
-    const facts = (await place.policies.set('id:a', bytes(textNumbered(1)), 'x')) as { version: object }
-    const bad = { ...facts.version, form: '\u001b[2J' } as never
+  it('refuse what writes on the terminal', async () => {
+    const facts = await place.policies.set('id:a', bytes(textNumbered(1)), 'x')
+    const version = { ...(facts.loaded ? facts.version : {}), form: '\u001b[2J' }
+    const { policies } = place
     await open({
-      policies: {
-        ...place.options.policies,
+      policies: Object.assign(Object.create(policies), {
         slots: async () => ['id:a'],
-        active: async () => ({ version: bad, upload: bytes(''), policy: bytes('') }),
-      } as never,
+        active: async () => ({ version, upload: bytes(''), policy: bytes('') }),
+      }),
     })
-    expect((await run('list')).error).toMatchObject({ code: 'VERIFIER_ANSWER' })
+    const { out, error } = await run('list')
+    expect([out, error?.code]).toEqual(['', 'VERIFIER_ANSWER'])
+  })
+
+  it('do not follow pages that do not end', async () => {
+    const path = join(folder, 'other.sock')
+    const server = createServer((_, response) => response.end('{"policies":[],"next":"id:a"}')).listen(path)
+    await once(server, 'listening')
+    onTestFinished(() => void server.close())
+    const { out, error } = await runInProcess(thrownUpon, 'policies', 'list', '--socket', path)
+    expect([out, error?.code]).toEqual(['', 'VERIFIER_ANSWER'])
   })
 })

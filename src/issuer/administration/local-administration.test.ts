@@ -523,16 +523,22 @@ describe('the administration refuses', () => {
     expect(statusCode).toBe(415)
   })
 
-  it('diagnostics without end: they are bounded in number and length', async () => {
-    const many = 'version=1.0;\nauthorizationrules {\n'.padEnd(60_000, '=> permit( ; "\n')
+  it('what does not load with as many and as long diagnostics as somebody gives them', async () => {
+    const texts = { message: 'm'.repeat(9999), found: 'f'.repeat(9999), path: 'p'.repeat(9999) }
+    const one = { id: 'POL-206', severity: 'error', line: 1, column: 1, length: 1, expected: [], ...texts } as const
+    const diagnostics = Array.from({ length: 999 }, () => one)
+    const { policies } = room
+    room = makeLocalAdministration({
+      policies: Object.assign(Object.create(policies), { set: async () => ({ loaded: false, diagnostics }) }),
+    })
     const answer = await room.app.inject({
       method: 'PUT',
       url: '/v1/admin/policies/id:site',
       headers: { 'content-type': policyType },
-      payload: many,
+      payload: 'x',
     })
-    const { diagnostics } = answer.json()
-    expect(diagnostics.length).toBeLessThanOrEqual(64)
+    expect(answer.statusCode).toBe(400)
+    expect(answer.json().diagnostics).toHaveLength(64)
     expect(answer.body.length).toBeLessThan(256 * 1024)
   })
 
