@@ -18,7 +18,7 @@ export interface DemoAgent {
 
 export const demoAudience = 'https://rp.example'
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1')
   await once(probe, 'listening')
   const address = probe.address()

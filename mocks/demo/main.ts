@@ -69,7 +69,7 @@ async function show(screen: Screen, machine: DemoMachine, verifier: DemoVerifier
 
 async function play({ once, verifier: name }: Options, machine: DemoMachine, folder: string): Promise<number> {
   const screen = new Screen()
-  const verifier = await startVerifier(name, machine)
+  const verifier = await startVerifier(name, machine, join(folder, 'verifier'))
   let agent: DemoAgent | undefined
   try {
     agent = await startAgent(join(folder, 'agent'), machine, verifier.remotes)
@@ -89,7 +89,7 @@ async function main(): Promise<number> {
     return 64
   }
   const folder = await mkdtemp(join(tmpdir(), 'attestd-demo-'))
-  // The double of a remote verifier trusts simulated TDs only.
+  // The other verifiers trust simulated TDs only.
   const real = hasDevice() && !options.simulated && options.verifier === 'embedded'
   const machine = real ? await machineOfThisHost(folder) : await simulatedMachine(folder)
   try {

@@ -3,8 +3,9 @@ import { createTokenVerifier, type TokenExpectations, type TokenVerifier } from 
 import { startAttestationService } from '../attestation-service/start.ts'
 import { type DemoAgent, type DemoRemote, demoAudience } from './agent-process.ts'
 import type { DemoMachine } from './machine.ts'
+import { startVerifierService } from './verifier-service.ts'
 
-export const verifierNames = ['embedded', 'alibaba'] as const
+export const verifierNames = ['embedded', 'service', 'alibaba'] as const
 export type VerifierName = (typeof verifierNames)[number]
 
 /** Who appraises in the demonstration, what its tokens are asked for with, and who believes them. */
@@ -39,31 +40,58 @@ function embedded({ tee }: DemoMachine): DemoVerifier {
   }
 }
 
-const double =
-  'a double of the attestation service of Alibaba Cloud, which trusts the simulated TD; no account is needed'
+interface RemoteVerifier {
+  readonly name: string
+  readonly describes: string
+  readonly url: string
+  /** What a relying party wants to have been evaluated. */
+  readonly policies?: readonly { readonly id: string; readonly hash: string }[]
+  readonly stop: () => Promise<void>
+}
 
-/** Tokens of that service name the service itself as audience, carry no nonce, and say nothing of the TCB. */
-async function alibaba({ tdTrust }: DemoMachine): Promise<DemoVerifier> {
-  if (tdTrust === null) throw new Error('--verifier alibaba plays with a simulated TD; add --simulated')
-  const { root: trustAnchorFile, bundle: collateralFile } = tdTrust
-  const service = await startAttestationService({ trustAnchorFile, collateralFile, simulator: true })
-  const { url } = service
+/** Tokens of profile `alibaba` name the service itself as audience, carry no nonce, and say nothing of the TCB. */
+function remote({ name, describes, url, stop, policies = [] }: RemoteVerifier): DemoVerifier {
   return {
-    describes: `${double} (${url})`,
-    remotes: [{ name: 'alibaba', url }],
-    request: { issuer: 'alibaba' },
+    describes: `${describes} (${url})`,
+    remotes: [{ name, url }],
+    request: { issuer: name },
     expectations: {},
-    query: 'issuer=alibaba',
+    query: `issuer=${name}`,
     relyingParty: (_agent, allowSimulated) =>
       createTokenVerifier({
         ...{ issuer: url, audience: url, profile: 'alibaba', tee: ['tdx'], measurements: null, allowSimulated },
         keys: { discovery: { allowLoopbackHttp: true } },
         requireTcbStatus: null,
+        requirePolicies: policies,
       }),
-    stop: () => service.stop(),
+    stop,
   }
 }
 
-export async function startVerifier(name: VerifierName, machine: DemoMachine): Promise<DemoVerifier> {
-  return name === 'embedded' ? embedded(machine) : alibaba(machine)
+/** What `--verifier` names plays with a TD whose maker the verifier can be told to trust. */
+function requireTrust({ tdTrust }: DemoMachine, name: VerifierName) {
+  if (tdTrust !== null) return tdTrust
+  throw new Error(`--verifier ${name} plays with a simulated TD; add --simulated`)
+}
+
+const double =
+  'a double of the attestation service of Alibaba Cloud, which trusts the simulated TD; no account is needed'
+
+async function alibaba(machine: DemoMachine): Promise<DemoVerifier> {
+  const { root: trustAnchorFile, bundle: collateralFile } = requireTrust(machine, 'alibaba')
+  const service = await startAttestationService({ trustAnchorFile, collateralFile, simulator: true })
+  return remote({ name: 'alibaba', describes: double, url: service.url, stop: () => service.stop() })
+}
+
+async function service(machine: DemoMachine, folder: string): Promise<DemoVerifier> {
+  requireTrust(machine, 'service')
+  const { url, policy, stop } = await startVerifierService(folder, machine)
+  const describes = `attestd verifier as a service, whose policy ${policy.id} was set by \`attestd verifier policies set\``
+  return remote({ name: 'service', describes, url, policies: [policy], stop })
+}
+
+/** `folder` is for what the verifier keeps. */
+export async function startVerifier(name: VerifierName, machine: DemoMachine, folder: string): Promise<DemoVerifier> {
+  if (name === 'embedded') return embedded(machine)
+  return name === 'service' ? service(machine, folder) : alibaba(machine)
 }
