@@ -51,7 +51,7 @@ export class Exchange {
     this.hold = options.budget.hold()
     this.#startedAt = options.clock.monotonic()
     response.once('close', () => {
-      if (!response.writableFinished) this.#gone.abort(new ClientGone())
+      if (!response.writableEnded) this.#gone.abort(new ClientGone())
       this.end()
     })
   }

@@ -73,8 +73,7 @@ export class Front {
   open(request: FastifyRequest, reply: FastifyReply): void {
     const path = request.url.split('?')[0] ?? ''
     const route = this.#routes.get(path)
-    const options = { ...this.#options, budget: this.#budget }
-    this.#exchanges.set(request.raw, new Exchange(route === undefined ? null : path, reply.raw, options))
+    this.#begin(route === undefined ? null : path, request, reply)
     reply.header('x-content-type-options', 'nosniff')
     if (route === undefined) throw attestationErrors.error('AS.REQUEST.NOT_FOUND', 'nothing is served at this path')
     if (!route.methods.includes(request.method)) {
@@ -89,12 +88,13 @@ export class Front {
 
   /** Answers with a problem document (ERR-01), and tells of a bug (ERR-02: the client hears of it only its instance). */
   refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-    const exchange = this.#exchanges.get(request.raw)
-    const isGone = error instanceof ClientGone || exchange?.gone.aborted === true
+    // A URL that does not parse comes here at once.
+    const exchange = this.#exchanges.get(request.raw) ?? this.#begin(null, request, reply)
+    const isGone = error instanceof ClientGone || exchange.gone.aborted
     const known = wireError(error)
     const instance = this.#instance()
     if (known.status === 500 && !isGone) this.#options.onBug?.(error, instance)
-    if (exchange !== undefined) this.#note(exchange, known)
+    this.#note(exchange, known)
     const { status, body } = composeProblem(known, { instance, bare: this.#options.bareProblems ?? false })
     // A body that was not read must not be taken for the next request.
     if (request.raw.complete !== true) reply.header('connection', 'close')
@@ -121,6 +121,12 @@ export class Front {
       `Content-Length: ${Buffer.byteLength(body)}`,
     ]
     socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
+  }
+
+  #begin(route: string | null, { raw }: FastifyRequest, reply: FastifyReply): Exchange {
+    const exchange = new Exchange(route, reply.raw, { ...this.#options, budget: this.#budget })
+    this.#exchanges.set(raw, exchange)
+    return exchange
   }
 
   #note(exchange: Exchange, { code, facts }: ReturnType<typeof wireError>): void {

@@ -406,12 +406,25 @@ describe('paths and methods', () => {
   })
 })
 
+describe('a connection (SVC-42)', () => {
+  it('has 10 s for the head of a request, and rests for 120 s', () => {
+    const { headersTimeout, keepAliveTimeout, requestTimeout, maxConnections } = server().server
+    expect({ headersTimeout, keepAliveTimeout, requestTimeout, maxConnections }).toEqual({
+      headersTimeout: 10_000,
+      keepAliveTimeout: 120_000,
+      requestTimeout: 45_000,
+      maxConnections: 1024,
+    })
+  })
+})
+
 describe('what the log hears', () => {
   it('is the route, the status, the code, and counts: nothing of evidence, tokens, addresses and queries', async () => {
     const app = server()
     await post(app, requestFor(undefined, { policy_ids: ['a', 'b'], more: 1, x: 2 }), {}, '/attestation?token=secret')
     await post(app, { tee: 'sgx' })
     await app.inject('/nowhere')
+    await app.inject('/%')
     const durationMs = expect.any(Number)
     expect(rig.events).toEqual([
       { route: '/attestation', status: 200, code: null, causeCode: null, policyIds: 2, ignoredMembers: 2, durationMs },
@@ -421,6 +434,10 @@ describe('what the log hears', () => {
       },
       {
         ...{ route: null, status: 404, code: 'AS.REQUEST.NOT_FOUND', causeCode: null },
+        ...{ policyIds: 0, ignoredMembers: 0, durationMs },
+      },
+      {
+        ...{ route: null, status: 400, code: 'AS.REQUEST.INVALID_ARGUMENT', causeCode: null },
         ...{ policyIds: 0, ignoredMembers: 0, durationMs },
       },
     ])
