@@ -5,7 +5,7 @@ import type { PolicyQuestion } from './policy-judge.ts'
 /** Bundles have threads of their own; the thread of appraisals makes what they are asked about, and goes on. */
 export function questionOf(
   asked: readonly AppraisalPolicy[],
-  facts: Pick<PolicyQuestion, 'simulator' | 'freshness'>,
+  facts: Pick<PolicyQuestion, 'simulator' | 'freshness' | 'statements'>,
 ): PolicyQuestion | undefined {
   if (asked.length === 0) return undefined
   const policies = asked.filter((policy): policy is TextPolicy => !isBundled(policy))

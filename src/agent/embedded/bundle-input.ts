@@ -1,3 +1,4 @@
+import type { BoundStatements } from '../../issuer/attestation-api/ports.ts'
 import type { VerifiedTrees } from '../../policies/index.ts'
 import { encodeInput, UnfitInput } from '../../policies/rego/input-text.ts'
 import { regoInputs } from '../../policies/rego/rego-input.ts'
@@ -6,8 +7,13 @@ import { regoInputs } from '../../policies/rego/rego-input.ts'
 export type BundleInput = { readonly document: Uint8Array } | { readonly unfit: string }
 
 /** Made where the appraisal is: an event log of megabytes is no work for the event loop. */
-export function bundleInputOf(trees: VerifiedTrees): BundleInput {
-  const [input] = regoInputs('cpu', { trees })
+export function bundleInputOf(trees: VerifiedTrees, statements?: BoundStatements): BundleInput {
+  const { initDataClaims, runtimeDataClaims } = statements ?? {}
+  const said = {
+    ...(initDataClaims ? { initDataClaims } : {}),
+    ...(runtimeDataClaims ? { runtimeDataClaims } : {}),
+  }
+  const [input] = regoInputs('cpu', { trees, ...said })
   if (input === undefined) throw new TypeError('a guest has one input document')
   try {
     return { document: encodeInput(input) }

@@ -14,7 +14,7 @@ import {
 } from '../../verifier/index.ts'
 import type { QuoteMemo } from '../../verifier/tdx/quote-memo.ts'
 import { encodeEvidenceDocument } from '../evidence-document.ts'
-import type { BundleInput } from './bundle-input.ts'
+import type { bundleInputOf } from './bundle-input.ts'
 import type {
   AppraisalTask,
   EncodedDocument,
@@ -39,7 +39,7 @@ export interface AppraisalMemory {
   /** Must be there for a task that asks policies in the style of Azure. */
   readonly maa?: Pick<MaaJudge, 'judge'>
   /** Must be there for a task that is to make the input of bundles. */
-  readonly bundleInputOf?: (trees: VerifiedTrees) => BundleInput
+  readonly bundleInputOf?: typeof bundleInputOf
 }
 
 function fixContainer(evidence: TpmEvidence): FixedTpm {
@@ -57,17 +57,17 @@ function encodeDocument({ evidence, runtimeData, transcript }: EncodingTask): En
 }
 
 function answersTo(
-  { policies, bundles }: PolicyQuestion,
+  question: PolicyQuestion,
   trees: VerifiedTrees,
-  { policies: judge, bundleInputOf }: AppraisalMemory,
+  { policies: judge, bundleInputOf: inputOf }: AppraisalMemory,
 ): PolicyAnswers {
+  const { policies, bundles, statements } = question
   if (policies.length > 0 && judge === undefined)
     throw new TypeError('policies are asked, and nobody is to judge by them')
-  if (bundles && bundleInputOf === undefined)
-    throw new TypeError('bundles are asked, and nobody is to make their input')
+  if (bundles && inputOf === undefined) throw new TypeError('bundles are asked, and nobody is to make their input')
   return {
-    policies: policies.length === 0 ? [] : (judge?.judge(trees, policies) ?? []),
-    ...(bundles && bundleInputOf !== undefined ? { bundleInput: bundleInputOf(trees) } : {}),
+    policies: policies.length === 0 ? [] : (judge?.judge(trees, question) ?? []),
+    ...(bundles && inputOf !== undefined ? { bundleInput: inputOf(trees, statements) } : {}),
   }
 }
 

@@ -1,3 +1,4 @@
+import type { BoundStatements } from '../../issuer/attestation-api/ports.ts'
 import {
   type Claim,
   type Evaluation,
@@ -23,6 +24,8 @@ export interface PolicyQuestion {
   /** The verifier runs in simulator mode. */
   readonly simulator: boolean
   readonly freshness: Freshness
+  /** What the attester says of itself and the evidence binds; absent: nothing. */
+  readonly statements?: BoundStatements
 }
 
 /** Why a rule that would have permitted did not: lines of the rule and of its first condition that is false. */
@@ -96,9 +99,14 @@ export class PolicyJudge {
    * What each policy says about what was verified; each on a copy of its own of the claims (POL-429). Policies that cannot
    * tell get no documents. Never throws for what a policy or a claim is.
    */
-  judge({ documents, ...trees }: VerifiedTrees, policies: readonly TextPolicy[]): readonly JudgedPolicy[] {
+  judge(
+    { documents, ...trees }: VerifiedTrees,
+    { policies, statements }: Pick<PolicyQuestion, 'policies' | 'statements'>,
+  ): readonly JudgedPolicy[] {
     const isAsked = documents !== undefined && policies.some((policy) => policy.documents)
-    const claims = presentClaims(isAsked ? { ...trees, documents } : trees)
+    const { runtimeData = null } = statements ?? {}
+    const said = runtimeData === null ? {} : { runtimeData }
+    const claims = presentClaims(isAsked ? { ...trees, documents } : trees, said)
     return policies.map((policy) => this.#judgeBy(policy, claims))
   }
 

@@ -21,6 +21,7 @@ import { createTdVerifier } from './td-verifier.ts'
 
 const never = new AbortController().signal
 const reportData = new Uint8Array(randomBytes(64))
+const nothingSaid = { runtimeData: null, runtimeDataClaims: null, initDataClaims: null }
 const permit = 'version= 1.2;authorizationrules{=> permit();};issuancerules{};'
 const bytes = (text: string) => new TextEncoder().encode(text)
 const clock = new FakeClock(Date.UTC(2026, 5, 1))
@@ -60,7 +61,7 @@ async function room({ requirements = {}, collateral, appraiseTd = directAppraise
 
 function request(quote: Partial<QuoteOptions> = {}, change: Partial<TdVerification> = {}): TdVerification {
   const given = { quote: sim.quote({ reportData, ...quote }), ccEventLog: null, policyIds: [] }
-  return { ...given, reportData, freshness: 'nonce', ...change }
+  return { ...given, reportData, freshness: 'nonce', statements: nothingSaid, ...change }
 }
 
 const failed = ({ findings }: { readonly findings: readonly { readonly id: string; readonly outcome: string }[] }) =>
@@ -104,6 +105,23 @@ describe('evidence of a TD', () => {
       'AS.POLICY.DENIED',
       'AS.POLICY.DENIED',
     ])
+  })
+
+  it('is judged with what its sender said, which is not the word of the verifier (POL-435)', async () => {
+    const { verifier, book } = await room()
+    const said = (issuer: string) =>
+      `version= 1.2;authorizationrules{c:[type=="runtime.claims", value=="{\\"a\\":1}", issuer=="${issuer}"] => permit();};issuancerules{};`
+    await book.set('id:said', bytes(said('CustomClaim')), 'tests')
+    await book.set('id:ours', bytes(said('AttestationService')), 'tests')
+    const statements = { runtimeData: bytes('{"a":1}'), runtimeDataClaims: { a: 1 }, initDataClaims: null }
+    const judged = (id: string, given: TdVerification['statements']) =>
+      verifier.verify(request({}, { policyIds: [id], statements: given }), never).then(
+        () => 'permitted',
+        ({ code }) => code,
+      )
+    expect(await judged('said', statements)).toBe('permitted')
+    expect(await judged('said', nothingSaid)).toBe('AS.POLICY.DENIED')
+    expect(await judged('ours', statements)).toBe('AS.POLICY.DENIED')
   })
 
   it('is not permitted by the shipped default if it is simulated (POL-440)', async () => {

@@ -45,9 +45,10 @@ export function createTdVerifier({ appraisals, policies, requirements }: TdVerif
   const simulator = requirements.simulator === true
   const turns = new BundleTurns()
   return {
-    verify: async ({ quote, ccEventLog, reportData, freshness, policyIds }: TdVerification, signal: AbortSignal) => {
-      const asked = await policies.select(policyIds)
-      const question = questionOf(asked, { simulator, freshness })
+    verify: async (request: TdVerification, signal: AbortSignal) => {
+      const { quote, ccEventLog, reportData, freshness, statements } = request
+      const asked = await policies.select(request.policyIds)
+      const question = questionOf(asked, { simulator, freshness, statements })
       const evidence = { quote, ccEventLog, simulated: false }
       const { appraisal, at } = await appraisals.appraise({ evidence, reportData, question }, signal)
       const bundles = asked.filter(isBundled)

@@ -5,7 +5,7 @@ import { requireBinding } from './binding.ts'
 import type { ChallengeTokens, OpenChallenge } from './challenge-tokens.ts'
 import { refusalOf } from './evidence-refusal.ts'
 import { invalidArgument } from './invalid-argument.ts'
-import type { TdOutcome, TdVerifier } from './ports.ts'
+import type { BoundStatements, TdOutcome, TdVerifier } from './ports.ts'
 
 export interface AttestationOptions {
   readonly verifier: TdVerifier
@@ -36,6 +36,14 @@ function freshnessOf({ runtimeData }: AttestationRequest, challenge: OpenChallen
   return runtimeData === null ? 'unbound' : 'nonce'
 }
 
+function statementsOf({ runtimeData, initData }: AttestationRequest): BoundStatements {
+  return {
+    runtimeData: runtimeData?.bytes ?? null,
+    runtimeDataClaims: runtimeData?.document ?? null,
+    initDataClaims: initData?.document ?? null,
+  }
+}
+
 /** Attests TDs: reads a request, checks its binding, has it verified, issues a token (attestation-service.md section 1). */
 export class Attestation {
   readonly #options: AttestationOptions
@@ -60,7 +68,8 @@ export class Attestation {
     const { quote, ccEventLog } = evidence
     const reportData = runtimeData?.reportData ?? 'any'
     const freshness = freshnessOf(request, challenge)
-    const outcome = await verifier.verify({ quote, ccEventLog, reportData, freshness, policyIds }, signal)
+    const statements = statementsOf(request)
+    const outcome = await verifier.verify({ quote, ccEventLog, reportData, freshness, policyIds, statements }, signal)
     // Nobody waits any more: a challenge that is used up now would be lost.
     signal.throwIfAborted()
     if (!outcome.appraisal.affirmed) throw refusalOf(outcome.appraisal, `${place}evidence.quote`)

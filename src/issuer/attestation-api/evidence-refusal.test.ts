@@ -54,7 +54,8 @@ describe('a refusal of what the verifier found', () => {
   const clock = new FakeClock()
   const simulator = createSimulator({ clock })
   const reportData = new Uint8Array(64).fill(7)
-  const request = { ccEventLog: null, reportData, freshness: 'nonce', policyIds: [] } as const
+  const statements = { runtimeData: null, runtimeDataClaims: null, initDataClaims: null }
+  const request = { ccEventLog: null, reportData, freshness: 'nonce', policyIds: [], statements } as const
   const trustAnchors = [{ ...simulator.pki.anchor, simulator: true }]
   const verifier = directTdVerifier({ clock, trustAnchors, collateral: () => simulator.collateral() })
 

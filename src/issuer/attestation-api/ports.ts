@@ -1,3 +1,4 @@
+import type { JsonObject } from '../../base/json.ts'
 import type { Appraisal } from '../../results/appraisal.ts'
 import type { Freshness } from '../../results/token-claims.ts'
 import type { TdxAppraisal } from '../../verifier/index.ts'
@@ -12,6 +13,18 @@ export interface TdVerification {
   readonly freshness: Freshness
   /** In the order of the request; empty: the configured default policies. */
   readonly policyIds: readonly string[]
+  /** What the sender says, and its evidence was shown to carry: policies are told whose words it is (POL-435). */
+  readonly statements: BoundStatements
+}
+
+/** Bound by a quote that has the report data, and the MRCONFIGID, of this request; worth nothing beside another one. */
+export interface BoundStatements {
+  /** Bytes: raw runtime data, or the canonical form (RFC 8785) of structured ones; null where there are none. */
+  readonly runtimeData: Uint8Array | null
+  /** Structured runtime data, which the workload wrote; null for raw ones. */
+  readonly runtimeDataClaims: JsonObject | null
+  /** What MRCONFIGID is the digest of; null where only a digest was given. */
+  readonly initDataClaims: JsonObject | null
 }
 
 export interface TdOutcome {

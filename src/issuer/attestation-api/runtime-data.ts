@@ -11,6 +11,8 @@ import { invalidArgument, readArgument } from './invalid-argument.ts'
 export interface BoundData {
   /** 64 bytes. */
   readonly reportData: Uint8Array
+  /** The raw bytes, without the zeros behind them; or the canonical form of the structured document. */
+  readonly bytes: Uint8Array
   /** The structured document; null for raw bytes. */
   readonly document: JsonObject | null
 }
@@ -53,11 +55,12 @@ export function parseRuntimeData(members: JsonObject, place: string): BoundData 
   const [kind, value] = given === null ? ['none', null] : soleMember(given, ['raw', 'structured'], field)
   if (kind === 'structured') {
     const document = boundedObject(value, `${field}.structured`)
-    return { reportData: hashStructuredData(document, hashNamed(hash, hashField)), document }
+    const reportData = hashStructuredData(document, hashNamed(hash, hashField))
+    return { reportData, bytes: new TextEncoder().encode(canonicalJson(document)), document }
   }
   if (hash !== null) throw invalidArgument(hashField, 'is for structured runtime data alone')
   if (kind === 'none') return null
   if (typeof value !== 'string') throw invalidArgument(`${field}.raw`, 'is not a text')
   const bytes = readArgument(`${field}.raw`, () => parseRawRuntimeData(value))
-  return { reportData: padReportData(bytes), document: null }
+  return { reportData: padReportData(bytes), bytes, document: null }
 }

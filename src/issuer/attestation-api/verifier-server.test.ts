@@ -74,6 +74,42 @@ describe('a token of the service', () => {
   })
 })
 
+describe('what policies are told of the words of the sender (POL-435)', () => {
+  const asked = async (quote: Uint8Array, more: JsonObject) => {
+    const seen: unknown[] = []
+    const verifier: VerifierServerOptions['verifier'] = {
+      verify: async (request, signal) => {
+        seen.push(request.statements)
+        return rig.verifier.verify(request, signal)
+      },
+    }
+    expect((await post(server({ verifier }), requestFor(quote, more))).statusCode).toBe(200)
+    return seen
+  }
+
+  it('is raw runtime data without the zeros behind them', async () => {
+    const short = reportData.subarray(0, 20)
+    const quote = rig.simulator.quote({ reportData: short })
+    expect(await asked(quote, { runtime_data: { raw: toBase64url(short) } })).toEqual([
+      { runtimeData: new Uint8Array(short), runtimeDataClaims: null, initDataClaims: null },
+    ])
+  })
+
+  it('is the canonical form of structured ones, and the object, and init data', async () => {
+    const [structured, text] = [{ b: 1, a: 'test' }, 'version = "0.1.0"\nalgorithm = "sha384"\n[data]\nk = "v"\n']
+    const mrConfigId = new Uint8Array(createHash('sha384').update(text).digest())
+    const quote = rig.simulator.quote({ reportData: hashStructuredData(structured), mrConfigId })
+    const more = { runtime_data: { structured }, init_data: { init_data_toml: text } }
+    expect(await asked(quote, more)).toEqual([
+      {
+        runtimeData: new Uint8Array(Buffer.from('{"a":"test","b":1}')),
+        runtimeDataClaims: structured,
+        initDataClaims: { version: '0.1.0', algorithm: 'sha384', data: { k: 'v' } },
+      },
+    ])
+  })
+})
+
 describe('what a token says beside', () => {
   it('the init data with which the TD was started (SVC-28, TOK-25)', async () => {
     const text = 'version = "0.1.0"\nalgorithm = "sha384"\n[data]\nk = "v"\n'
