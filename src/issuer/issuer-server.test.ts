@@ -247,7 +247,10 @@ describe('a server on loopback', () => {
     const pipelined = `POST ${discovery} HTTP/1.1\r\nHost: v\r\nContent-Length: 40\r\n\r\nGET ${discovery} HTTP/1.1\r\nHost: v\r\n\r\n`
     expect((await converse(port, pipelined)).match(/HTTP\/1\.1 /g)).toHaveLength(1)
     const occupied = serveIssuer({ issuer, keys, listen: { ...listen, port } })(stop.signal)
-    await expect(occupied).rejects.toMatchObject({ code: 'ISSUER_LISTEN_FAILED' })
+    await expect(occupied).rejects.toMatchObject({
+      code: 'ISSUER_LISTEN_FAILED',
+      message: expect.stringContaining(`127.0.0.1 port ${port}: EADDRINUSE`),
+    })
     stop.abort()
     await running
     await expect(converse(port, '')).rejects.toMatchObject({ code: 'ECONNREFUSED' })

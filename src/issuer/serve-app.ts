@@ -21,7 +21,10 @@ async function bind(app: FastifyInstance, listen: ListenOptions['listen']): Prom
     return listen(app.server)
   }
   return app.listen({ ...listen }).catch((cause: NodeJS.ErrnoException) => {
-    throw issuerErrors.error('ISSUER_LISTEN_FAILED', `cannot listen: ${cause.code ?? cause.message}`, { cause })
+    const shown = 'path' in listen ? listen.path : `${listen.host} port ${listen.port}`
+    throw issuerErrors.error('ISSUER_LISTEN_FAILED', `cannot listen at ${shown}: ${cause.code ?? cause.message}`, {
+      cause,
+    })
   })
 }
 

@@ -19,7 +19,9 @@ export interface AzureVerifierHome extends VerifierHome {
 }
 
 export interface AzureVerifierSpec extends VerifierLines {
-  /** Values in place of those that a section has, as they stand in TOML; undefined leaves the key out. */
+  /** Of the façades this one is not configured. */
+  readonly without?: FacadeName
+  /** Values in place of those that a section has, as they stand in TOML. */
   readonly change?: Readonly<Partial<Record<FacadeName, Readonly<Record<string, string>>>>>
 }
 
@@ -29,7 +31,7 @@ const quoted = (text: string) => JSON.stringify(text)
 export async function azureVerifierHome(
   folder: string,
   machine: AgentMachine,
-  { change = {}, tables = [], ...lines }: AzureVerifierSpec = {},
+  { change = {}, tables = [], without, ...lines }: AzureVerifierSpec = {},
 ): Promise<AzureVerifierHome> {
   mkdirSync(folder, { recursive: true, mode: 0o755 })
   const tls = throwAwayTls()
@@ -49,7 +51,11 @@ export async function azureVerifierHome(
     )
   }
   const administrators = `[{ name = "ann", token_sha256 = "${hash}" }]`
-  const facades = [section('attestation'), section('administration', { administrators })]
+  const sections = {
+    attestation: section('attestation'),
+    administration: section('administration', { administrators }),
+  }
+  const facades = Object.entries(sections).flatMap(([name, text]) => (name === without ? [] : [text]))
   const home = await verifierHome(folder, machine, { ...lines, tables: [...tables, ...facades] })
   const urls = { attestation: urlOf('attestation'), administration: urlOf('administration') }
   return { ...home, urls, token, ca: tls.ca }

@@ -19,7 +19,7 @@ const strictText = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const utf8 = new TextEncoder()
 
 /** Under which name the store keeps the policy with this id. */
-const slotOfId = (id: string) => `id:${id}`
+export const slotOfId = (id: string) => `id:${id}`
 
 /**
  * Policies by their ids (POL-442, SVC-08): those of files, those that are shipped, and those of the store as they are at this

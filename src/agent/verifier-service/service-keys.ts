@@ -9,7 +9,8 @@ import { requireDuration } from '../configuration/schema.ts'
 import type { Host } from '../wiring/host.ts'
 import { logKeyEvent } from '../wiring/issuing.ts'
 import { stateFile } from '../wiring/state-files.ts'
-import type { FacadeName, ServiceSettings } from './service-settings.ts'
+import type { FacadeName } from './facade-settings.ts'
+import type { ServiceSettings } from './service-settings.ts'
 
 /** Each purpose has keys of its own, which sign nothing else (TOK-50, POL-712). */
 type KeyPurpose = 'id-token' | 'challenge' | `azure-${FacadeName}`

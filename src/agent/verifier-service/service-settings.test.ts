@@ -32,10 +32,16 @@ const loaded = (...lines: readonly string[]) => {
 }
 const compose = async (...lines: readonly string[]) => composeServiceSettings(loaded(...lines))
 const facade = (name: string, url: string, change: Readonly<Record<string, string>> = {}) => {
-  const values = { url, listen: '127.0.0.1:8443', certificate, key, ...change }
+  const listen = name === 'attestation' ? '127.0.0.1:8443' : '127.0.0.1:8444'
+  const values = { url, listen, certificate, key, ...change }
   return [`[azure.${name}]`, ...Object.entries(values).map(([member, value]) => `${member} = "${value}"`)]
 }
 const ann = `administrators = [{ name = "ann", token_sha256 = "${'0'.repeat(64)}" }]`
+
+const administeredBy = (...names: readonly string[]) => {
+  const entries = names.map((name) => `{ name = "${name}", token_sha256 = "${'0'.repeat(64)}" }`)
+  return [...facade('administration', 'https://a.example'), `administrators = [${entries.join(', ')}]`]
+}
 
 describe('the configuration of the verifier service', () => {
   it('needs a URL and nothing else', async () => {
@@ -90,6 +96,56 @@ describe('the configuration of the verifier service', () => {
       'azure.attestation.url is the URL of another issuer',
     ],
     [
+      'a URL that clients cannot use',
+      [...issuer, ...facade('attestation', 'https://a.example/')],
+      'verifier.toml:4: azure.attestation.url cannot be used: the issuer URL ends with a slash',
+    ],
+    [
+      'http for a façade',
+      [...issuer, ...facade('attestation', 'http://127.0.0.1:8443')],
+      'the issuer URL is not https',
+    ],
+    [
+      'the name of the service that a façade resembles (TOK-02)',
+      [...issuer, ...facade('attestation', 'https://mine.weu.attest.azure.net')],
+      'azure.attestation.url cannot be used: mine.weu.attest.azure.net is the host of another service',
+    ],
+    [
+      'a long life of tokens of a façade',
+      [...issuer, ...facade('attestation', 'https://a.example', { lifetime: '481m' })],
+      'verifier.toml:8: azure.attestation.lifetime is not within 60s and 8h',
+    ],
+    [
+      'two façades at one port',
+      [
+        ...issuer,
+        ...facade('attestation', 'https://a.example'),
+        ...facade('administration', 'https://b.example', { listen: '0.0.0.0:8443' }),
+        ann,
+      ],
+      'verifier.toml:10: azure.administration.listen is where azure.attestation.listen already listens',
+    ],
+    [
+      'a façade at all addresses of the port of the service',
+      [
+        '[service]',
+        'listen = "127.0.0.1:9"',
+        ...issuer,
+        ...facade('attestation', 'https://a.example', { listen: '[::]:9' }),
+      ],
+      'azure.attestation.listen is where service.listen already listens',
+    ],
+    [
+      'two administrators of one token',
+      [...issuer, ...administeredBy('ann', 'bob')],
+      'has the same token_sha256 twice',
+    ],
+    [
+      'two administrators of one name',
+      [...issuer, ...administeredBy('ann', 'ann')],
+      'verifier.toml:8: azure.administration.administrators has the same name twice',
+    ],
+    [
       'a façade without administrators',
       [...issuer, ...facade('administration', 'https://a.example')],
       'azure.administration.administrators',
@@ -105,6 +161,40 @@ describe('the configuration of the verifier service', () => {
     ],
   ])('%s is refused by its place', async (_, lines, says) => {
     await expect(compose(...lines)).rejects.toThrow(says)
+  })
+
+  it('takes façades of one port at two addresses', async () => {
+    const [first, second] = [['127.0.0.1:9'], ['127.0.0.2:9']].map(([listen = '']) => ({ listen }))
+    const lines = [
+      ...facade('attestation', 'https://a.example', first),
+      ...facade('administration', 'https://b.example', second),
+    ]
+    await expect(compose(...issuer, ...lines, ann)).resolves.toMatchObject({
+      tls: { administration: { key: tls.key } },
+    })
+  })
+
+  it.each([
+    ['certificate', 'others may write', () => put('open.pem', tls.cert, 0o666), /has mode 666; 22 of it is too much/],
+    ['certificate', 'is not there', () => join(folder, 'absent'), /does not exist/],
+    ['certificate', 'is a key', () => put('mixed.pem', tls.key), /holds no certificate in PEM/],
+    ['certificate', 'is text', () => put('text.pem', 'text'), /holds no certificate in PEM/],
+    ['key', 'is a certificate', () => put('mixed.key', tls.cert), /holds no private key in PEM/],
+    [
+      'key',
+      'belongs to another certificate',
+      () => put('other.key', throwAwayTls().server.key),
+      /is not the key of the first/,
+    ],
+    ['key', 'is text', () => put('text.key', 'text'), /holds no private key in PEM/],
+  ])('a %s that %s is refused by its place, without a byte of it', async (member, _, make, says) => {
+    const lines = facade('attestation', 'https://a.example', { [member]: make() })
+    const refused: unknown = await compose(...issuer, ...lines).catch((error: unknown) => error)
+    expect(refused).toMatchObject({
+      ...{ code: 'CONFIGURATION_INVALID', exitCode: 78, facts: { key: `azure.attestation.${member}` } },
+      message: expect.stringMatching(says),
+    })
+    expect(String(refused)).not.toMatch(/BEGIN|MII/)
   })
 
   it.each([

@@ -146,7 +146,7 @@ describe('evidence of a TD', () => {
     const { verifier, appraisals, requirements } = await room({ requirements: { trustAnchors: [anchor] } })
     expect((await verifier.verify(request(), never)).simulated).toBe(true)
     const { quote } = request()
-    expect((await facadeAppraiser(appraisals, requirements).appraise(quote, reportData)).simulated).toBe(true)
+    expect((await facadeAppraiser(appraisals, requirements, clock).appraise(quote, reportData)).simulated).toBe(true)
   })
 })
 
@@ -186,7 +186,7 @@ describe('evidence against which something speaks', () => {
   it('is refused by the façade as by every other route (FAC-03)', async () => {
     const { appraisals, requirements, asked } = await room()
     const { quote } = request({ tdAttributes: debugAttributes })
-    const appraisal = await facadeAppraiser(appraisals, requirements).appraise(quote, 'any')
+    const appraisal = await facadeAppraiser(appraisals, requirements, clock).appraise(quote, 'any')
     expect(failed(appraisal)).toEqual(['tdx.policy.debug'])
     expect(asked).toEqual([])
   })
@@ -204,6 +204,15 @@ describe('without collateral', () => {
     const refusal: unknown = await verifier.verify(request(), never).catch((error: unknown) => error)
     expect(refusal).toMatchObject({ code: told, retryable })
     expect(String(refusal)).not.toContain('pccs.internal')
+  })
+
+  it('what takes longer than 30 s is told to clients of the façade as AS.SERVICE.OVERLOADED (SVC-42)', async () => {
+    const slow = new FakeClock()
+    const { appraisals, requirements } = await room({ collateral: () => new Promise(() => undefined) })
+    const asked = facadeAppraiser(appraisals, requirements, slow).appraise(request().quote, reportData)
+    const refused = expect(asked).rejects.toMatchObject({ code: 'AS.SERVICE.OVERLOADED', retryable: true })
+    await slow.advance(30_000)
+    await refused
   })
 
   it('a bug is a bug', async () => {

@@ -23,6 +23,7 @@ import { type OpenedStore, openPolicyStore } from './opened-store.ts'
 import { SelectedPolicies } from './selected-policies.ts'
 import { jwksMaxAgeS, openServiceKeys, type ServiceKeys } from './service-keys.ts'
 import { composeServiceSettings, type LoadedService, type ServiceSettings } from './service-settings.ts'
+import { warnOfShadowed } from './shadowed-policies.ts'
 import { TdAppraisals } from './td-appraisals.ts'
 import { createTdVerifier } from './td-verifier.ts'
 
@@ -76,6 +77,7 @@ export class VerifierService {
     const keys = await openServiceKeys(settings, host, log)
     const collateral = await wireCollateral(settings, service.state_directory, { host, log, raised: () => undefined })
     const store = await openPolicyStore(loaded, keys, host, log)
+    await warnOfShadowed(configuredIds(settings), store.policies, log)
     const pool = new AppraiserPool({
       size: service.threads ?? availableParallelism(),
       create: () => createWorkerAppraiser({ rested: () => host.libc?.trimMemory() }),
@@ -147,9 +149,9 @@ export class VerifierService {
   }
 
   #administrationOptions(): LocalAdministrationOptions {
-    const { store } = this.#rooms
+    const { store, settings } = this.#rooms
     return {
-      ...{ policies: store.policies, signers: store.signers },
+      ...{ policies: store.policies, signers: store.signers, configuredIds: configuredIds(settings) },
       actor: localAdministrator(openPeerCredentials(), process.geteuid?.() ?? 0),
       status: () => this.status(),
       onBug: this.#onBug,
@@ -202,6 +204,10 @@ export class VerifierService {
     await collateral[Symbol.asyncDispose]()
     await store[Symbol.asyncDispose]()
   }
+}
+
+function configuredIds({ policyFiles }: ServiceSettings): readonly string[] {
+  return policyFiles.map(({ id }) => id)
 }
 
 async function untilAborted(signal: AbortSignal): Promise<void> {

@@ -40,6 +40,12 @@ export const administrationErrors = declareErrors({
     title: 'the id is a name of the product',
     remedy: 'choose another id: not `default`, not `builtin`, and none that begins with `attestd-`',
   },
+  ADMINISTRATION_POLICY_CONFIGURED: {
+    kind: 'forbidden',
+    title: 'the configuration of the verifier brings the policy of this id, and nothing in the store replaces it',
+    remedy:
+      'choose another id, or change the file that policies.files names for this one; both, and taking it out there, need a restart of the verifier',
+  },
   ADMINISTRATION_POLICY_ERRORS: {
     kind: 'malformed',
     title: 'the policy does not load, and what was active before still is',

@@ -502,6 +502,23 @@ describe('the administration refuses', () => {
     },
   )
 
+  it('to set or restore under an id of the configuration, whose policy the store never replaces (POL-442)', async () => {
+    room = makeLocalAdministration({ configuredIds: ['machine'] })
+    const set = (id: string, number: number) => room.policies.set(id, Buffer.from(textNumbered(number)), 'former')
+    await set('id:machine', 1)
+    const before = room.changes.length
+    const configured = [403, 'ADMINISTRATION_POLICY_CONFIGURED', 'slot']
+    expect(await inject('PUT', '/policies/id:machine', textNumbered(2), policyType)).toEqual(configured)
+    expect(await inject('POST', '/policies/id:machine/restore', '{"number":1}')).toEqual(configured)
+    expect(room.changes).toHaveLength(before)
+    const url = (path: string) => `/v1/admin/policies/${path}`
+    const headers = { 'content-type': policyType }
+    const other = await room.app.inject({ method: 'PUT', url: url('id:machine2'), headers, payload: textNumbered(2) })
+    const reset = await room.app.inject({ method: 'POST', url: url('id:machine/reset') })
+    expect([other.statusCode, reset.statusCode]).toEqual([200, 200])
+    expect(await room.policies.active('id:machine')).toBeNull()
+  })
+
   it('an upload above 256 KiB, and no byte below (POL-902)', async () => {
     const padded = (size: number) => textNumbered(1).padEnd(size, '/')
     expect(await inject('PUT', '/policies/id:site', padded(262_145), policyType)).toContain('ADMINISTRATION_TOO_LARGE')

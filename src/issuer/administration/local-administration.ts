@@ -8,7 +8,7 @@ import type { Task } from '../../base/tasks.ts'
 import { composeProblem } from '../problem.ts'
 import { carefulParser, carefulServer } from '../server-options.ts'
 import { administrationErrors } from './errors.ts'
-import { requireOwnPolicyName, requirePolicyName } from './policy-name.ts'
+import { requireOwnPolicyName, requirePolicyName, requireSettablePolicyName } from './policy-name.ts'
 import {
   compareVersions,
   describeHistory,
@@ -31,6 +31,8 @@ export interface LocalAdministrationOptions {
   readonly actor: (socket: Socket) => string | null
   readonly policies: AdministeredPolicies
   readonly signers: AdministeredSigners
+  /** Ids of policies that come by configuration: under these nothing is set or restored. Default: none. */
+  readonly configuredIds?: readonly string[]
   /** What `GET /v1/admin/status` answers: it must have a JSON form and hold no secrets. */
   readonly status: () => object | Promise<object>
   /** Told of a failure that is a bug; the peer gets a bare 500. */
@@ -161,19 +163,22 @@ function serveReading(serve: Serve, { policies, signers, status }: LocalAdminist
   })
 }
 
-function serveChanges(serve: Serve, { policies, signers }: LocalAdministrationOptions): void {
+function serveChanges(serve: Serve, { policies, signers, configuredIds = [] }: LocalAdministrationOptions): void {
   const change = (method: 'PUT' | 'POST' | 'DELETE', path: string, perform: Operation) =>
     serve(method, path, async (request, by) => {
       readQuery(request, [])
       return perform(request, by)
     })
   const ownSlot = (request: FastifyRequest) => requireOwnPolicyName(readParameter(request, 'slot'))
+  const settableSlot = (request: FastifyRequest) =>
+    requireSettablePolicyName(readParameter(request, 'slot'), configuredIds)
   change('PUT', '/policies/:slot', async (request, by) =>
-    setPolicy(policies, ownSlot(request), readUpload(request), by),
+    setPolicy(policies, settableSlot(request), readUpload(request), by),
   )
   change('POST', '/policies/:slot/restore', async (request, by) =>
-    restorePolicy(policies, ownSlot(request), readMembers(request, ['number']), by),
+    restorePolicy(policies, settableSlot(request), readMembers(request, ['number']), by),
   )
+  // Also where the configuration has the id: what was set before it had is taken out of use.
   change('POST', '/policies/:slot/reset', async (request, by) =>
     resetPolicy(policies, ownSlot(request), readMembers(request, ['jws']), by),
   )

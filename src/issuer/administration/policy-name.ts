@@ -24,6 +24,17 @@ export function requireOwnPolicyName(slot: string): string {
   throw administrationErrors.error('ADMINISTRATION_POLICY_RESERVED', says, { facts: { field: 'slot' } })
 }
 
+/**
+ * As `requireOwnPolicyName`, for what is made active: a policy of the configuration is never replaced from the store, so that
+ * one that is set under its id would decide nothing. Throws `ADMINISTRATION_POLICY_CONFIGURED` besides.
+ */
+export function requireSettablePolicyName(slot: string, configuredIds: readonly string[]): string {
+  const own = requireOwnPolicyName(slot)
+  if (!configuredIds.some((id) => own === `id:${id}`)) return own
+  const says = `slot is ${own}, the id of a policy of the configuration`
+  throw administrationErrors.error('ADMINISTRATION_POLICY_CONFIGURED', says, { facts: { field: 'slot' } })
+}
+
 /** A type has a policy without anybody setting one: the shipped default. */
 export function hasShippedDefault(slot: string): boolean {
   return isType(slot)

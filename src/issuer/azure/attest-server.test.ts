@@ -13,6 +13,8 @@ import { MemoryPolicyStore } from '../../registry/policies/memory-policy-store.t
 import { PolicyBook } from '../../registry/policies/policy-book.ts'
 import { storeErrors } from '../../registry/store-errors.ts'
 import { appraiseQuote, type QuoteInputs } from '../../verifier/index.ts'
+import { attestationErrors } from '../attestation-api/errors.ts'
+import { issuerErrors } from '../errors.ts'
 import { openKeyRing } from '../open-key-ring.ts'
 import { type AzureAttestationOptions, createAzureAttestation } from './attest-server.ts'
 import { TdAttestation } from './attest-td.ts'
@@ -470,6 +472,8 @@ describe('what goes wrong here', () => {
   it('is not told, and there is no token', async () => {
     const cases = [
       [storeErrors.error('registry_unavailable', 'secret'), 503, 'ServiceUnavailable'],
+      [attestationErrors.error('AS.DEPENDENCY.BAD_RESPONSE', 'secret'), 503, 'ServiceUnavailable'],
+      [issuerErrors.error('KEY_CONFIGURATION', 'secret'), 500, 'InternalError'],
       [new Error('secret'), 500, 'InternalError'],
     ] as const
     for (const [error, status, code] of cases) {

@@ -30,7 +30,8 @@ export function refusalOf(error: unknown): AzureRefusal {
   if (code === 'AZURE_UNAUTHORIZED') return { status: 401, code: 'Unauthorized', message }
   if (code === 'AZURE_TOO_MANY') return { status: 429, code: 'TooManyRequests', message }
   if (refusedOperations.has(code)) return { status: 400, code: 'InvalidOperation', message }
-  if (kind === 'unavailable') return { status: 503, code: 'ServiceUnavailable', message: `try again later (${code})` }
+  if (kind === 'unavailable' || error.retryable)
+    return { status: 503, code: 'ServiceUnavailable', message: `try again later (${code})` }
   if (kind === 'configuration' || kind === 'refused') return internal
   const { status } = error
   return { status: status === 404 || status === 413 ? status : 400, code: 'InvalidParameter', message }

@@ -38,7 +38,7 @@ function basePath(issuer: string): string {
 }
 
 /** Throws `AZURE_CONFIGURATION` for what no server can be made of. */
-function requireTls(tls: ServerTls): void {
+export function requireServerTls(tls: ServerTls): void {
   const refuse = (says: string) => azureErrors.error('AZURE_CONFIGURATION', says)
   if (tls.key === '' || tls.cert === '') throw refuse('the key or the certificate for TLS is missing')
   try {
@@ -71,7 +71,7 @@ function withoutFramework(error: unknown): unknown {
 /** A server for clients of Azure Attestation: its manners, `/certs` and the metadata. Nothing else is served yet. */
 export function createAzureServer({ issuer, tls, keys, onBug }: AzureServerOptions) {
   const path = basePath(issuer)
-  requireTls(tls)
+  requireServerTls(tls)
   const app = fastify({
     ...carefulServer,
     logger: false,
@@ -144,10 +144,13 @@ export function serveAzure(
   return async (signal) => {
     if (signal.aborted) return
     const app = create()
+    const shown = `${listen.host} port ${listen.port}`
     const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
     try {
       const address = await app.listen({ ...listen }).catch((cause: NodeJS.ErrnoException) => {
-        throw azureErrors.error('AZURE_LISTEN_FAILED', `cannot listen: ${cause.code ?? cause.message}`, { cause })
+        throw azureErrors.error('AZURE_LISTEN_FAILED', `cannot listen at ${shown}: ${cause.code ?? cause.message}`, {
+          cause,
+        })
       })
       onListening?.(address)
       await stopped

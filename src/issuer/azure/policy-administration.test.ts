@@ -327,7 +327,10 @@ describe('the transport', () => {
   it('says where it cannot listen, and does not begin when it is over', async () => {
     const at = await makeAzureFacade()
     const task = serveAzure(() => at.app, { host: '192.0.2.1', port: 1 })
-    await expect(task(new AbortController().signal)).rejects.toMatchObject({ code: 'AZURE_LISTEN_FAILED' })
+    await expect(task(new AbortController().signal)).rejects.toMatchObject({
+      code: 'AZURE_LISTEN_FAILED',
+      message: expect.stringContaining('192.0.2.1 port 1: EADDRNOTAVAIL'),
+    })
     const never = serveAzure(() => expect.unreachable(), { host: '127.0.0.1', port: 0 })
     await never(AbortSignal.abort())
   })
