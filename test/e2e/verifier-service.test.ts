@@ -3,6 +3,7 @@ import { statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { QuoteOptions } from '../../mocks/tdx/quotes.ts'
+import { askSocket } from '../../src/client/socket-request.ts'
 import { createTokenVerifier } from '../../src/relying-party/index.ts'
 import { type AgentProcess, audience, callerRule, partOf } from '../support/agent-process.ts'
 import { remoteLines } from '../support/attestation-service.ts'
@@ -196,6 +197,16 @@ describe('the verifier service', () => {
     const { code, out } = await room.verifier.administer('policies', 'list', '--json')
     expect(code).toBe(0)
     expect(out).toContain('id:usual')
+    const status = await room.verifier.administer('status')
+    expect(status).toMatchObject({ code: 0, err: '' })
+    expect(status.out).toContain(`issuer      ${room.home.url}\n`)
+    expect(status.out).toContain('policies    usual\n')
+    expect(status.out).toContain('simulated TDs pass')
+    const request = { socket: room.home.admin, method: 'GET', path: '/v1/admin/metrics', timeoutMs: 10_000 } as const
+    const { status: answered, body } = await askSocket(request, null)
+    expect(answered).toBe(200)
+    expect(body).toMatch(/^attestd_verifier_request_total\{route="\/v1\/attestation",code="200"\} [1-9]/m)
+    expect(body).toMatch(/^attestd_verifier_jobs 0$/m)
   })
 
   it('serves one state directory once', async () => {

@@ -4,6 +4,7 @@ import type { CommandIo } from '../presentation/terminal.ts'
 import { policiesCommand } from './verifier-policies.ts'
 import type { VerifierRunOptions } from './verifier-run.ts'
 import { signersCommand } from './verifier-signers.ts'
+import { verifierStatusCommand } from './verifier-status.ts'
 
 /** `attestd verifier`: the verifier as a service of its own, and its administration on its machine. */
 export function verifierCommand(io: CommandIo): Command {
@@ -16,6 +17,7 @@ export function verifierCommand(io: CommandIo): Command {
       const { runVerifier } = await import('./verifier-run.ts')
       await runVerifier(options)
     })
+    .addCommand(verifierStatusCommand(io))
     .addCommand(policiesCommand(io))
     .addCommand(signersCommand(io))
 }

@@ -62,7 +62,24 @@ const signer = z.object({
 const signerMode = z.enum(['on', 'off'])
 
 /** Answers of the administration; the verifier may be of another version, so further members are let be. */
+const printable = z.string().regex(/^[\x20-\x7e]{1,512}$/)
+
+const status = z.object({
+  version: printable,
+  pid: number,
+  startedAt: seconds,
+  issuer: z.object({ url: printable, keys: z.array(z.object({ kid: word, alg: word, state: word })) }),
+  listen: printable,
+  simulator: z.boolean(),
+  policies: z.object({
+    default: z.array(printable).nullable(),
+    files: z.array(z.object({ id: printable, hash: sha256 })),
+  }),
+  facades: z.array(word),
+})
+
 export const verifierAnswers = {
+  status,
   policies: z.object({
     policies: z.array(z.object({ slot, active: listed.nullable() })),
     next: slot.nullable(),
@@ -113,3 +130,5 @@ export function parseVerifierAnswer<T>(form: z.ZodType<T>, answer: JsonObject): 
   const path = result.error.issues[0]?.path.join('.') ?? ''
   throw agentErrors.error('VERIFIER_ANSWER', `the answer has another form than one of the administration: ${path}`)
 }
+
+export type ShownVerifierStatus = z.infer<typeof status>

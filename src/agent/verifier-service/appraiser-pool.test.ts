@@ -56,6 +56,15 @@ describe('threads for appraisals (SVC-43)', () => {
     await expect(appraise()).rejects.toMatchObject({ code: 'AS.SERVICE.OVERLOADED' })
   })
 
+  it('say how many jobs they have together', async () => {
+    const { pool, appraise, open } = room(2)
+    const jobs = Array.from({ length: 3 }, appraise)
+    expect(pool.jobs).toBe(3)
+    for (const job of open) job.end()
+    await Promise.all(jobs)
+    expect(pool.jobs).toBe(0)
+  })
+
   it('are all ended with the pool', async () => {
     const { pool, closed } = room(3)
     await pool[Symbol.asyncDispose]()

@@ -32,6 +32,11 @@ export class AppraiserPool implements Thread {
   /** Likewise. */
   readonly judgeMaa: Thread['judgeMaa'] = (question) => this.#with((thread) => thread.judgeMaa(question))
 
+  /** Jobs at work and waiting. */
+  get jobs(): number {
+    return this.#members.reduce((sum, { jobs }) => sum + jobs, 0)
+  }
+
   async #with<T>(work: (thread: Thread) => Promise<T>): Promise<T> {
     const [first, ...others] = this.#members
     if (first === undefined) throw new TypeError('a pool without threads')

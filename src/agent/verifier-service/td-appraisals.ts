@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.ts'
 import { AttestdError } from '../../base/errors.ts'
+import type { Collateral } from '../../endorsements/tdx/collateral.ts'
 import type { TdxEvidence } from '../../evidence/tdx/evidence.ts'
 import { attestationErrors } from '../../issuer/attestation-api/errors.ts'
 import { appraiserErrors } from '../embedded/appraiser.ts'
@@ -46,15 +47,22 @@ export class TdAppraisals {
    * `AS.DEPENDENCY.UNAVAILABLE`, `AS.DEPENDENCY.BAD_RESPONSE`, and with the reason of `signal`.
    */
   async appraise({ evidence, reportData, question }: TdCase, signal: AbortSignal): Promise<TimedAppraisal> {
-    const { pool, requirements, clock } = this.#options
-    const at = clock.now()
-    const inputs = { ...requirements, now: at, reportData }
-    const alone = await pool.appraiseTd(evidence, { ...inputs, collateral: null }).catch(refuseOverload)
-    if (speaksAgainst(alone)) return { appraisal: withoutLack(alone), at }
+    const alone = await this.#appraiseWith(null, { evidence, reportData })
+    if (speaksAgainst(alone.appraisal)) return { ...alone, appraisal: withoutLack(alone.appraisal) }
     signal.throwIfAborted()
     const collateral = await this.#collateralOf(evidence.quote, signal)
-    const appraisal = await pool.appraiseTd(evidence, { ...inputs, collateral }, question).catch(refuseOverload)
-    return { appraisal, at }
+    return this.#appraiseWith(collateral, { evidence, reportData, question })
+  }
+
+  /** At a moment of its own: what a source issues when it is asked is not valid before. */
+  async #appraiseWith(
+    collateral: Collateral | null,
+    { evidence, reportData, question }: TdCase,
+  ): Promise<TimedAppraisal> {
+    const { pool, requirements, clock } = this.#options
+    const at = clock.now()
+    const inputs = { ...requirements, now: at, reportData, collateral }
+    return { appraisal: await pool.appraiseTd(evidence, inputs, question).catch(refuseOverload), at }
   }
 
   async #collateralOf(quote: Uint8Array, signal: AbortSignal) {

@@ -192,6 +192,19 @@ describe('evidence against which something speaks', () => {
   })
 })
 
+describe('collateral', () => {
+  it('that is issued while it is asked for is valid: what is judged with it is judged after that', async () => {
+    const slow = async () => {
+      clock.advance(5_000)
+      return sim.collateral({ issued: clock.now() })
+    }
+    const { verifier } = await room({ collateral: slow })
+    const outcome = await verifier.verify(request(), never)
+    expect(failed(outcome.appraisal)).toEqual([])
+    expect(outcome.appraisedAtS).toBe(Math.floor(clock.now() / 1000))
+  })
+})
+
 describe('without collateral', () => {
   it.each([
     ['collateral_unavailable', 'AS.DEPENDENCY.UNAVAILABLE', true],

@@ -12,6 +12,7 @@ import { openPeerCredentials } from '../../platform/peer-credentials.ts'
 import { ServiceManager } from '../../platform/service-manager.ts'
 import { listenUnix } from '../../platform/unix-listener.ts'
 import { createWorkerAppraiser } from '../embedded/appraiser.ts'
+import { openServiceMetrics, type ServiceMetrics } from '../metrics/service-metrics.ts'
 import { version } from '../version.ts'
 import { type CollateralWiring, wireCollateral } from '../wiring/collateral.ts'
 import type { Host } from '../wiring/host.ts'
@@ -56,6 +57,7 @@ export class VerifierService {
   readonly #rooms: ServiceRooms
   readonly #manager: ServiceManager
   readonly #startedAt: number
+  readonly #metrics: ServiceMetrics
   #listening = 0
 
   private constructor(rooms: ServiceRooms) {
@@ -64,6 +66,7 @@ export class VerifierService {
     const warn = ({ code, message }: AttestdError) => log.warn({ code }, message)
     this.#manager = new ServiceManager({ environment: process.env, ...host, pid: process.pid, warn })
     this.#startedAt = Math.floor(host.clock.now() / 1000)
+    this.#metrics = openServiceMetrics({ clock: host.clock, version, jobs: () => rooms.pool.jobs })
   }
 
   /** Checks the configuration, opens keys, collateral and store; throws before anything is served. */
@@ -144,7 +147,10 @@ export class VerifierService {
       trustedProxies: service.trusted_proxies,
       bareProblems: service.bare_problems,
       onBug: this.#onBug,
-      onRequest: (facts) => log.info({ event: 'request', ...facts }, 'request'),
+      onRequest: (facts) => {
+        log.info({ event: 'request', ...facts }, 'request')
+        this.#metrics.requested(facts)
+      },
     }
   }
 
@@ -154,6 +160,7 @@ export class VerifierService {
       ...{ policies: store.policies, signers: store.signers, configuredIds: configuredIds(settings) },
       actor: localAdministrator(openPeerCredentials(), process.geteuid?.() ?? 0),
       status: () => this.status(),
+      metrics: () => this.#metrics.text(),
       onBug: this.#onBug,
     }
   }
@@ -192,7 +199,10 @@ export class VerifierService {
       issuer: { url: settings.issuerUrl, keys: keys.tokens.list() },
       listen: service.listen,
       simulator: settings.tdRequirements.simulator === true,
-      policies: { default: policies.default ?? null },
+      policies: {
+        default: policies.default ?? null,
+        files: settings.policyFiles.map(({ id, hash }) => ({ id, hash })),
+      },
       facades: Object.keys(azure),
       challenges: { singleUse: 'per process' },
     }

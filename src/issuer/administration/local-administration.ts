@@ -35,6 +35,8 @@ export interface LocalAdministrationOptions {
   readonly configuredIds?: readonly string[]
   /** What `GET /v1/admin/status` answers: it must have a JSON form and hold no secrets. */
   readonly status: () => object | Promise<object>
+  /** What `GET /v1/admin/metrics` answers: OpenMetrics text. Absent: there is no such path. */
+  readonly metrics?: () => Promise<string>
   /** Told of a failure that is a bug; the peer gets a bare 500. */
   readonly onBug?: (error: unknown) => void
 }
@@ -43,6 +45,7 @@ export interface LocalAdministrationOptions {
 const limits = { uploadBytes: 262_144, bodyBytes: 262_144 + 4_096, connections: 32, parameter: 256 }
 
 const root = '/v1/admin'
+const openMetricsType = 'application/openmetrics-text; version=1.0.0; charset=utf-8'
 
 type Operation = (request: FastifyRequest, by: string) => Promise<object>
 
@@ -128,6 +131,13 @@ export function createLocalAdministration(options: LocalAdministrationOptions): 
     })
   serveReading(serve, options)
   serveChanges(serve, options)
+  const { metrics } = options
+  if (metrics !== undefined) {
+    app.get(`${root}/metrics`, async (request, reply) => {
+      readQuery(request, [])
+      return reply.type(openMetricsType).send(Buffer.from(await metrics()))
+    })
+  }
   return app
 }
 

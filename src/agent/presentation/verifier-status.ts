@@ -1,0 +1,23 @@
+import { type CommandIo, painted } from './terminal.ts'
+import type { ShownVerifierStatus } from './verifier-answers.ts'
+import { shownTime } from './verifier-policies.ts'
+
+/** State of a verifier service, a line each. */
+export function renderVerifierStatus(status: ShownVerifierStatus, io: CommandIo): string {
+  const { version, pid, startedAt, issuer, listen, simulator, policies, facades } = status
+  const signing = issuer.keys.filter(({ state }) => state === 'active').map(({ kid, alg }) => `${kid} (${alg})`)
+  const lines = [
+    ['version', `${version}, pid ${pid}, since ${shownTime(startedAt)}`],
+    ['issuer', issuer.url],
+    ['signs with', signing.length === 0 ? painted(io, 'red', 'no key yet') : signing.join(', ')],
+    ['listens at', listen],
+    ['policies', policies.default === null ? 'the shipped default for TDs' : policies.default.join(', ')],
+    [
+      'of files',
+      policies.files.length === 0 ? 'none' : policies.files.map(({ id, hash }) => `${id} ${hash}`).join(', '),
+    ],
+    ['surfaces', facades.length === 0 ? 'none besides' : facades.map((name) => `azure.${name}`).join(', ')],
+    ...(simulator ? [['simulator', painted(io, 'yellow', 'simulated TDs pass, and every token says so')]] : []),
+  ]
+  return lines.map(([name = '', text = '']) => `${name.padEnd(11)} ${text}\n`).join('')
+}
