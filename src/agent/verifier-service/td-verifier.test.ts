@@ -195,7 +195,7 @@ describe('evidence against which something speaks', () => {
 describe('collateral', () => {
   it('that is issued while it is asked for is valid: what is judged with it is judged after that', async () => {
     const slow = async () => {
-      clock.advance(5_000)
+      await clock.advance(5_000)
       return sim.collateral({ issued: clock.now() })
     }
     const { verifier } = await room({ collateral: slow })
