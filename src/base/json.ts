@@ -60,14 +60,11 @@ const defaultLimits: Required<JsonLimits> = {
 const prototypeNames = new Set(['__proto__', 'constructor', 'prototype'])
 const plainCharacters = /[^"\\\u0000-\u001f]*/y
 const numberForm = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y
-const loneSurrogate = /[\ud800-\udfff]/u
-const simpleEscapes = new Set(Array.from('"\\/bfnrt', (letter) => letter.charCodeAt(0)))
-const unicodeEscape = /\\u[0-9a-fA-F]{4}/y
-const literals: readonly (readonly [string, boolean | null])[] = [
-  ['true', true],
-  ['false', false],
-  ['null', null],
-]
+/** By character code: a text of 4 MiB may be nothing but escapes. */
+const oneOf = (letters: string) =>
+  Array.from({ length: 0x80 }, (_, code) => letters.includes(String.fromCharCode(code)))
+const [simpleEscapes, hexDigits] = [oneOf('"\\/bfnrt'), oneOf('0123456789abcdefABCDEF')]
+const literals = Object.entries({ true: true, false: false, null: null })
 
 /** A name for a message: a hostile one may be as long as the document. */
 const shown = (member: string): string => JSON.stringify(member.slice(0, 64))
@@ -111,8 +108,8 @@ class JsonReader<N> {
 
   #malformed(problem: string, at = this.#at): MalformedError {
     let [line, start] = [this.#limits.firstLine, 0]
-    for (let before = 0; before < at; before++) {
-      if (this.#text.charCodeAt(before) === 0x0a) [line, start] = [line + 1, before + 1]
+    for (let end = this.#text.indexOf('\n'); end >= 0 && end < at; end = this.#text.indexOf('\n', start)) {
+      ;[line, start] = [line + 1, end + 1]
     }
     return new MalformedError({ path: this.#name }, `${problem} (line ${line}, column ${at - start + 1})`)
   }
@@ -206,25 +203,30 @@ class JsonReader<N> {
   }
 
   #requirePairs(text: string): void {
-    if (loneSurrogate.test(text)) throw this.#malformed('half of a surrogate pair')
+    if (!text.isWellFormed()) throw this.#malformed('half of a surrogate pair')
   }
 
   /** To the end of a string with escapes; what it passes is a string of JSON, so that `JSON.parse` can decode it. */
   #skipToQuote(): void {
-    for (;;) {
-      const code = this.#text.charCodeAt(this.#at)
-      if (code === 0x22) return
-      if (code === 0x5c) this.#skipEscape()
-      else if (code >= 0x20) this.#at++
-      else throw this.#malformed(Number.isNaN(code) ? 'string without an end' : 'control character in a string')
+    const text = this.#text
+    for (let at = this.#at; ; ) {
+      const code = text.charCodeAt(at)
+      if (code === 0x5c) at = this.#behindEscape(at)
+      else if (code === 0x22 || !(code >= 0x20)) {
+        this.#at = at
+        if (code === 0x22) return
+        throw this.#malformed(Number.isNaN(code) ? 'string without an end' : 'control character in a string')
+      } else at++
     }
   }
 
-  #skipEscape(): void {
-    unicodeEscape.lastIndex = this.#at
-    if (simpleEscapes.has(this.#text.charCodeAt(this.#at + 1))) this.#at += 2
-    else if (unicodeEscape.test(this.#text)) this.#at += 6
-    else throw this.#malformed('escape that JSON does not have')
+  #behindEscape(at: number): number {
+    const letter = this.#text.charCodeAt(at + 1)
+    if (simpleEscapes[letter] === true) return at + 2
+    let digits = 0
+    while (letter === 0x75 && digits < 4 && hexDigits[this.#text.charCodeAt(at + 2 + digits)] === true) digits++
+    if (digits === 4) return at + 6
+    throw this.#malformed('escape that JSON does not have', at)
   }
 
   #number(): N {

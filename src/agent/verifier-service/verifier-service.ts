@@ -15,7 +15,7 @@ import { createWorkerAppraiser } from '../embedded/appraiser.ts'
 import { openServiceMetrics, type ServiceMetrics } from '../metrics/service-metrics.ts'
 import { version } from '../version.ts'
 import { type CollateralWiring, wireCollateral } from '../wiring/collateral.ts'
-import type { Host } from '../wiring/host.ts'
+import { type Host, nextRound } from '../wiring/host.ts'
 import { listenAddress } from '../wiring/issuing.ts'
 import { localAdministrator } from './administrators.ts'
 import { AppraiserPool } from './appraiser-pool.ts'
@@ -141,7 +141,7 @@ export class VerifierService {
     return {
       ...{ issuer: settings.issuerUrl, keys: keys.tokens, challengeKeys: keys.challenges, jwksMaxAgeS },
       verifier: createTdVerifier({ appraisals: this.#appraisals(), policies: selected, requirements }),
-      ...{ clock: host.clock, random: host.random, lifetimeS: settings.lifetimeS },
+      ...{ clock: host.clock, random: host.random, lifetimeS: settings.lifetimeS, nextRound },
       allowUnbound: service.allow_unbound,
       allowedOrigins: service.allowed_origins,
       trustedProxies: service.trusted_proxies,

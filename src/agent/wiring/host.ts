@@ -42,3 +42,6 @@ export function openTestHost(seed: number | null): Host {
   const chance = seed === null ? random : seededRandom(seed)
   return { libc, clock, random: chance, testMode: { clock, faults: new ScriptedFaults(clock) } }
 }
+
+/** Resolves when the event loop has been round: what others wait for goes before. */
+export const nextRound = (): Promise<void> => new Promise((wake) => setImmediate(wake))

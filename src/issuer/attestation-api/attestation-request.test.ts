@@ -237,6 +237,7 @@ describe('a body that is not strict JSON (SVC-10)', () => {
     ['a trailing comma', '{"tee":"tdx",}', 'line 1, column 14'],
     ['a member twice', '{"tee":"tdx",\n "tee":"sgx"}', 'line 2, column 2'],
     ['too deep', deep(32), 'deeper than 32'],
+    ['of more values than any request has', `{"a":[${'0,'.repeat(4094)}0]}`, 'more than 4096 values'],
     ['half of a surrogate pair', '{"tee":"\\ud800"}', 'surrogate'],
     ['a list', '[]', 'not a JSON object'],
     ['nothing', '', 'line 1, column 1'],
@@ -247,6 +248,11 @@ describe('a body that is not strict JSON (SVC-10)', () => {
 
   it('or not UTF-8', () => {
     expect(outcome(() => parseAttestationRequest(Buffer.from([0x7b, 0xff, 0x7d])))).toBe('REQUEST.INVALID_JSON 400')
+  })
+
+  it('may have 4096 values', () => {
+    const body = Buffer.from(`{"a":[${'0,'.repeat(4093)}0]}`)
+    expect(outcome(() => parseAttestationRequest(body))).toBe('REQUEST.UNSUPPORTED_TEE 400 tee')
   })
 
   it('may be as deep as 32 levels', () => {

@@ -3,16 +3,22 @@ import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import type { Clock } from '../../base/clock.ts'
 import { abandonable } from '../../base/tasks.ts'
+import { Turns } from '../../base/turns.ts'
 import type { BodyHold } from './body-budget.ts'
+import { BodyBytes } from './body-bytes.ts'
 import { attestationErrors } from './errors.ts'
 import { ClientGone } from './wire-error.ts'
 
 /** Default for the body of a request for attestation of a TD (SVC-40). */
 export const longestBody = 4 * 1024 * 1024
 const bodyMs = 30_000
+/** Bytes that are parsed in less than a millisecond. */
+const usualBody = 131_072
 /** SVC-05: the documented command line sends JSON as a form. */
 const mediaTypes = /^(?:application\/(?:json|x-www-form-urlencoded)|[\w.!#$&^-]+\/[\w.!#$&^-]+\+json|text\/plain)$/
 const inflate = promisify(gunzip)
+/** Each piece is a way to another thread and back. */
+const inflatedAtOnce = 262_144
 
 function tooLarge(limit: number, size: number) {
   const says = `the body has ${size} bytes or more, and ${limit} are allowed`
@@ -43,26 +49,38 @@ interface Reading {
   readonly signal: AbortSignal
 }
 
-function collect(request: IncomingMessage, { limit, hold, signal }: Reading): Promise<Buffer> {
+/** Two million bytes of the wire are read at once: in chunks of one byte each they would hold up everybody for a second. */
+const mostPieces = (size: number) => 4096 + size / 256
+
+function inCrumbs() {
+  return attestationErrors.error('AS.REQUEST.INVALID_ARGUMENT', 'the body comes in too many pieces of too few bytes')
+}
+
+function collect(request: IncomingMessage, { limit, hold, signal }: Reading): Promise<Uint8Array> {
+  const body = new BodyBytes()
+  let pieces = 0
+  const add = (piece: Uint8Array) => {
+    const size = body.length + piece.length
+    pieces += 1
+    if (size > limit) throw tooLarge(limit, size)
+    if (pieces > mostPieces(size)) throw inCrumbs()
+    hold.take(piece.length)
+    body.add(piece)
+  }
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    let size = 0
     const finish = (settle: () => void) => {
       request.off('data', onData).off('end', onEnd).off('error', onError).pause()
       signal.removeEventListener('abort', onAbort)
       settle()
     }
-    const onData = (chunk: Buffer) => {
-      size += chunk.length
+    const onData = (piece: Buffer) => {
       try {
-        if (size > limit) throw tooLarge(limit, size)
-        hold.take(chunk.length)
-        chunks.push(chunk)
+        add(piece)
       } catch (error) {
         finish(() => reject(error))
       }
     }
-    const onEnd = () => finish(() => resolve(Buffer.concat(chunks)))
+    const onEnd = () => finish(() => resolve(body.bytes()))
     const onError = () => finish(() => reject(new ClientGone()))
     const onAbort = () => finish(() => reject(signal.reason))
     request.on('data', onData).on('end', onEnd).on('error', onError)
@@ -70,12 +88,11 @@ function collect(request: IncomingMessage, { limit, hold, signal }: Reading): Pr
   })
 }
 
-async function decoded(body: Buffer, encoding: string, { limit, hold }: Reading): Promise<Uint8Array> {
-  if (encoding !== 'gzip') return body
+async function unpacked(body: Uint8Array, { limit, hold }: Reading): Promise<Uint8Array> {
   try {
-    const unpacked = await inflate(body, { maxOutputLength: limit })
-    hold.take(unpacked.length)
-    return unpacked
+    const bytes = await inflate(body, { maxOutputLength: limit, chunkSize: inflatedAtOnce })
+    hold.take(bytes.length)
+    return bytes
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     if (code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(limit, limit + 1)
@@ -84,27 +101,48 @@ async function decoded(body: Buffer, encoding: string, { limit, hold }: Reading)
   }
 }
 
-/**
- * Reads the body of a request: at most `limit` bytes, counted while reading and again while unpacking, within 30 s
- * (SVC-40, SVC-42), and no more than `hold` has room for. Rejects with errors of `attestationErrors`, and with the reason
- * of the signal. The hold is the caller's to release.
- */
-export async function readBody(
-  request: IncomingMessage,
-  { clock, ...reading }: Reading & { readonly clock: Clock },
-): Promise<Uint8Array> {
-  const { signal } = reading
-  signal.throwIfAborted()
-  const [done, late] = [new AbortController(), new AbortController()]
-  const says = `the body did not arrive within ${bodyMs} ms`
-  clock.sleep(bodyMs, done.signal).then(
-    () => late.abort(attestationErrors.error('AS.REQUEST.TIMEOUT', says)),
-    () => undefined,
-  )
-  try {
-    const body = await collect(request, { ...reading, signal: AbortSignal.any([signal, late.signal]) })
-    return await abandonable(decoded(body, encodingOf(request.headers), reading), signal)
-  } finally {
-    done.abort()
+/** Reads the bodies of requests. Of long ones that arrive together each lets others go on before the next. */
+export class BodyReader {
+  readonly #clock: Clock
+  readonly #nextRound: () => Promise<void>
+  /** One after another: 4 KiB become 4 MiB, and all that arrive at once would be there at once. */
+  readonly #unpacking = new Turns()
+  readonly #longOnes = new Turns()
+
+  /** `nextRound` resolves when others had their turn on the event loop; by default at once. */
+  constructor(clock: Clock, nextRound: () => Promise<void> = async () => undefined) {
+    this.#clock = clock
+    this.#nextRound = nextRound
+  }
+
+  /**
+   * Reads a body: at most `limit` bytes, counted while reading and again while unpacking, within 30 s (SVC-40, SVC-42), and
+   * no more than `hold` has room for. Rejects with errors of `attestationErrors`, and with the reason of the signal. The
+   * hold is the caller's to release.
+   */
+  async read(request: IncomingMessage, reading: Reading): Promise<Uint8Array> {
+    const { signal } = reading
+    signal.throwIfAborted()
+    const [done, late] = [new AbortController(), new AbortController()]
+    const says = `the body did not arrive within ${bodyMs} ms`
+    this.#clock.sleep(bodyMs, done.signal).then(
+      () => late.abort(attestationErrors.error('AS.REQUEST.TIMEOUT', says)),
+      () => undefined,
+    )
+    try {
+      const body = await collect(request, { ...reading, signal: AbortSignal.any([signal, late.signal]) })
+      return await abandonable(this.#decoded(body, request.headers, reading), signal)
+    } finally {
+      done.abort()
+    }
+  }
+
+  async #decoded(body: Uint8Array, headers: IncomingHttpHeaders, reading: Reading): Promise<Uint8Array> {
+    const { signal } = reading
+    const isPacked = encodingOf(headers) === 'gzip'
+    const bytes = isPacked ? await this.#unpacking.take(() => unpacked(body, reading), signal) : body
+    // A long body takes some milliseconds to parse.
+    if (bytes.length > usualBody) await this.#longOnes.take(this.#nextRound, signal)
+    return bytes
   }
 }

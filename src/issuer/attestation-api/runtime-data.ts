@@ -37,11 +37,20 @@ export function hashNamed(value: JsonValue | undefined, field: string): RuntimeD
   return found
 }
 
-/** An object whose canonical form is short enough to be bound and echoed. */
+/** Characters of names and texts, in whatever form: never more than the canonical form has bytes. */
+function charactersOf(value: JsonValue): number {
+  if (typeof value === 'string') return value.length
+  if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + charactersOf(item), 0)
+  if (!isJsonObject(value)) return 0
+  return Object.entries(value).reduce((sum, [name, member]) => sum + name.length + charactersOf(member), 0)
+}
+
+/** An object whose canonical form is short enough to be bound and echoed. That form is not made of what is far too long. */
 export function boundedObject(value: JsonValue, field: string): JsonObject {
   if (!isJsonObject(value)) throw invalidArgument(field, 'is not an object')
-  const size = Buffer.byteLength(canonicalJson(value))
-  if (size > longestDocument) throw invalidArgument(field, `has ${size} bytes, may have ${longestDocument}`)
+  const least = charactersOf(value)
+  const size = least > longestDocument ? least : Buffer.byteLength(canonicalJson(value))
+  if (size > longestDocument) throw invalidArgument(field, `has ${size} bytes or more, may have ${longestDocument}`)
   return value
 }
 

@@ -13,7 +13,7 @@ import { parseBody, requireTdx } from './attestation-request.ts'
 import { ChallengeTokens } from './challenge-tokens.ts'
 import { proxyTrust } from './client-address.ts'
 import { Front, type FrontOptions } from './front.ts'
-import { longestBody, readBody } from './request-body.ts'
+import { BodyReader, longestBody } from './request-body.ts'
 
 export interface VerifierServerOptions
   extends Omit<DocumentOptions, 'keys' | 'endpoints'>,
@@ -27,6 +27,8 @@ export interface VerifierServerOptions
   readonly lifetimeS?: number
   /** Proxies whose `X-Forwarded-For` is believed, as `proxyTrust` reads them; by default none. */
   readonly trustedProxies?: readonly string[]
+  /** Resolves when others had their turn on the event loop: between long bodies. By default at once. */
+  readonly nextRound?: () => Promise<void>
 }
 
 const attestationPaths = ['/v1/attestation', '/attestation', '/api/attestation-service/attestation']
@@ -62,6 +64,7 @@ function createApp(front: Front, trustedProxies: readonly string[]): FastifyInst
 
 function addAttestation(app: FastifyInstance, front: Front, base: string, options: VerifierServerOptions): void {
   const { issuer, keys, clock, random, verifier, allowUnbound = false, lifetimeS } = options
+  const bodies = new BodyReader(clock, options.nextRound)
   const challenges = new ChallengeTokens({ keys: options.challengeKeys, clock, random })
   const lifetime = lifetimeS === undefined ? {} : { lifetimeS }
   const tokens = createAlibabaIssuer({ issuer, keys, clock, random, ...lifetime })
@@ -70,14 +73,10 @@ function addAttestation(app: FastifyInstance, front: Front, base: string, option
     front.add(`${base}${path}`, { methods: ['POST'], longestBody })
     app.post(`${base}${path}`, async (request, reply) => {
       const exchange = front.exchangeOf(request)
-      const body = await readBody(request.raw, {
-        limit: longestBody,
-        clock,
-        hold: exchange.hold,
-        signal: exchange.gone,
-      })
-      const token = await exchange.within(appraisalMs, (signal) =>
-        abandonable(attestation.attest(body, exchange.facts, signal), signal),
+      const { hold, gone: signal } = exchange
+      const body = await bodies.read(request.raw, { limit: longestBody, hold, signal })
+      const token = await exchange.within(appraisalMs, (inTime) =>
+        abandonable(attestation.attest(body, exchange.facts, inTime), inTime),
       )
       return reply.header('cache-control', 'no-store').type('application/jwt').send(token)
     })
@@ -86,7 +85,7 @@ function addAttestation(app: FastifyInstance, front: Front, base: string, option
     front.add(`${base}${path}`, { methods: ['POST'], longestBody: longestChallengeRequest })
     app.post(`${base}${path}`, async (request, reply) => {
       const { gone: signal, hold } = front.exchangeOf(request)
-      const body = await readBody(request.raw, { limit: longestChallengeRequest, clock, hold, signal })
+      const body = await bodies.read(request.raw, { limit: longestChallengeRequest, hold, signal })
       const { tee = 'tdx' } = body.length === 0 ? {} : parseBody(body)
       requireTdx(tee, 'tee')
       const { nonce, jwt } = await challenges.issue()
