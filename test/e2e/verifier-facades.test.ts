@@ -16,6 +16,9 @@ import { useTdMachine } from '../support/td-machine.ts'
 import { throwAwayTls } from '../support/throw-away-tls.ts'
 import { VerifierProcess } from '../support/verifier-process.ts'
 
+/** These have nothing to remember: a database takes seconds to begin. */
+const memory = '[registry]\nstore = "memory"\n'
+
 /** How the verifier service mounts the façades for clients of Azure: each alone at its place, or the service does not start. */
 
 const version = '?api-version=2020-10-01'
@@ -29,7 +32,7 @@ describe('façades of a running verifier', () => {
 
   beforeAll(async () => {
     const lines = [`tdx_anchors = ["${machine().root}"]`]
-    home = await azureVerifierHome(join(folder, 'verifier'), machine(), { verifier: lines })
+    home = await azureVerifierHome(join(folder, 'verifier'), machine(), { verifier: lines, tables: [memory] })
     verifier = await VerifierProcess.start(home)
   })
   afterAll(() => verifier?.stop())
@@ -142,7 +145,10 @@ describe('façades of a running verifier', () => {
   })
 
   it('one façade that is not configured is not there, and needs no file', async () => {
-    const alone = await azureVerifierHome(join(folder, 'alone'), machine(), { without: 'administration' })
+    const alone = await azureVerifierHome(join(folder, 'alone'), machine(), {
+      without: 'administration',
+      tables: [memory],
+    })
     const process = await VerifierProcess.start(alone)
     expect((await askOverTls(`${alone.urls.attestation}/certs`, alone.ca)).status).toBe(200)
     await expect(askOverTls(`${alone.urls.administration}/certs`, alone.ca)).rejects.toThrow(/ECONNREFUSED/)
@@ -159,7 +165,7 @@ describe('a verifier whose façades cannot be served', () => {
     spec: AzureVerifierSpec,
     spoil: (home: AzureVerifierHome) => unknown = () => undefined,
   ) {
-    const home = await azureVerifierHome(join(folder, name), machine(), spec)
+    const home = await azureVerifierHome(join(folder, name), machine(), { tables: [memory], ...spec })
     await spoil(home)
     const verifier = await VerifierProcess.spawn(home)
     const code = await verifier.exited

@@ -55,6 +55,9 @@ function withoutFramework(error: unknown): unknown {
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
     return administrationErrors.error('ADMINISTRATION_TOO_LARGE', 'the body has more than 256 KiB')
   }
+  if (code === 'ECONNRESET') {
+    return administrationErrors.error('ADMINISTRATION_REQUEST_INVALID', 'the client hung up before its body ended')
+  }
   if (!code.startsWith('FST_ERR_CTP_') && code !== 'FST_ERR_BAD_URL' && code !== 'FST_ERR_MAX_PARAM_LENGTH') {
     return error
   }

@@ -1,3 +1,4 @@
+import type { Server, Socket } from 'node:net'
 import { createSecureContext } from 'node:tls'
 import fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import { AttestdError } from '../../base/errors.ts'
@@ -64,8 +65,28 @@ function withoutFramework(error: unknown): unknown {
   const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
     return azureErrors.error('AZURE_TOO_LARGE', 'the body has more than 256 KiB')
+  if (code === 'ECONNRESET')
+    return azureErrors.error('AZURE_REQUEST_INVALID', 'the client hung up before its body ended')
   if (!code.startsWith('FST_ERR_CTP_') && code !== 'FST_ERR_BAD_URL') return error
   return azureErrors.error('AZURE_REQUEST_INVALID', 'the request cannot be read')
+}
+
+/**
+ * The HTTP server does not know of a connection before its handshake is done: whoever opened one and says nothing would hold
+ * up the end of the service for as long as a handshake may take.
+ */
+function endWithServer(server: Server, onEnding: (end: () => void) => void): void {
+  const open = new Set<Socket>()
+  let ending = false
+  server.on('connection', (socket: Socket) => {
+    if (ending) socket.destroy()
+    open.add(socket)
+    socket.once('close', () => open.delete(socket))
+  })
+  onEnding(() => {
+    ending = true
+    for (const socket of open) socket.destroy()
+  })
 }
 
 /** A server for clients of Azure Attestation: its manners, `/certs` and the metadata. Nothing else is served yet. */
@@ -105,6 +126,7 @@ export function createAzureServer({ issuer, tls, keys, onBug }: AzureServerOptio
   open('/certs', () => keys.keySet())
   open('/.well-known/openid-configuration', () => composeAzureMetadata(issuer, keys))
   app.server.maxConnections = limits.connections
+  endWithServer(app.server, (end) => app.addHook('preClose', async () => end()))
   return { app, path }
 }
 
