@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { AgentMachine } from './agent-process.ts'
 import { builtProgram } from './built-program.ts'
@@ -14,6 +14,8 @@ export interface VerifierLines {
   readonly tables?: readonly string[]
   /** In place of those of the machine. */
   readonly verifier?: readonly string[]
+  /** For appraisals; default 1. */
+  readonly threads?: number
 }
 
 export interface VerifierHome {
@@ -31,7 +33,7 @@ const table = (name: string, lines: readonly string[]) => `[${name}]\n${lines.jo
 export async function verifierHome(
   folder: string,
   machine: AgentMachine,
-  { service = [], policies = [], tables = [], verifier }: VerifierLines = {},
+  { service = [], policies = [], tables = [], verifier, threads = 1 }: VerifierLines = {},
 ): Promise<VerifierHome> {
   mkdirSync(folder, { recursive: true, mode: 0o755 })
   const [state, admin, configurationFile] = ['state', 'admin.sock', 'verifier.toml'].map((name) => join(folder, name))
@@ -41,7 +43,7 @@ export async function verifierHome(
   const { configuration } = machine
   const own = [`listen = "127.0.0.1:${port}"`, `state_directory = "${state}"`, `admin = "${admin}"`]
   const text = [
-    table('service', [...own, 'threads = 1', ...service]),
+    table('service', [...own, `threads = ${threads}`, ...service]),
     table('issuer', [`url = "${url}"`, 'allow_http_loopback = true']),
     table(
       'tdx',
@@ -74,9 +76,9 @@ export class VerifierProcess {
   }
 
   /** Starts it and does not wait. */
-  static async spawn(home: VerifierHome): Promise<VerifierProcess> {
+  static async spawn(home: VerifierHome, nodeOptions: readonly string[] = []): Promise<VerifierProcess> {
     const root = process.getuid?.() === 0 ? ['--allow-root'] : []
-    const args = [await builtProgram(), 'verifier', '--config', home.configurationFile, ...root]
+    const args = [...nodeOptions, await builtProgram(), 'verifier', '--config', home.configurationFile, ...root]
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { PATH: process.env['PATH'] },
@@ -86,14 +88,24 @@ export class VerifierProcess {
   }
 
   /** Starts it and waits until all listeners answer. */
-  static async start(home: VerifierHome): Promise<VerifierProcess> {
-    const verifier = await VerifierProcess.spawn(home)
+  static async start(home: VerifierHome, nodeOptions: readonly string[] = []): Promise<VerifierProcess> {
+    const verifier = await VerifierProcess.spawn(home, nodeOptions)
     const end = performance.now() + 60_000
     while (!verifier.log.includes('"event":"ready"')) {
       if (!verifier.running || performance.now() > end) throw new Error(`the verifier does not serve:\n${verifier.log}`)
       await new Promise((wake) => setTimeout(wake, 20))
     }
     return verifier
+  }
+
+  get pid(): number {
+    const { pid } = this.child
+    if (pid === undefined) throw new Error('the verifier was not started')
+    return pid
+  }
+
+  residentBytes(): number {
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))?.[1]) * 1024
   }
 
   get running(): boolean {
