@@ -1,3 +1,4 @@
+import { NewestFew } from '../../base/newest-few.ts'
 import type { BoundStatements } from '../../issuer/attestation-api/ports.ts'
 import {
   type Claim,
@@ -93,7 +94,7 @@ function verdictOf(evaluated: Evaluation): Verdict {
 
 /** Evaluates policies where appraisals are made. Keeps the newest ready: most appraisals ask the same. */
 export class PolicyJudge {
-  readonly #ready = new Map<string, ReadyPolicy>()
+  readonly #ready = new NewestFew<ReadyPolicy>(mostKept)
 
   /**
    * What each policy says about what was verified; each on a copy of its own of the claims (POL-429). Policies that cannot
@@ -111,21 +112,11 @@ export class PolicyJudge {
   }
 
   #judgeBy(policy: TextPolicy, claims: readonly Claim[]): JudgedPolicy {
-    const { prepared, policy: parsed } = this.#kept(policy)
+    const { prepared, policy: parsed } = this.#ready.of(policy.hash, () => makeReady(policy))
     const evaluation = prepared.evaluate(claims)
     const { decidedBy: lines, steps } = evaluation
     const isMissed = evaluation.verdict === 'deny' && evaluation.reason === 'no-permit' && steps <= mostTraced
     const missed = isMissed ? missedPermits(parsed, claims) : []
     return { id: policy.id, evaluation: verdictOf(evaluation), lines, missed }
-  }
-
-  #kept(policy: TextPolicy): ReadyPolicy {
-    const known = this.#ready.get(policy.hash)
-    if (known !== undefined) return known
-    const [oldest] = this.#ready.keys()
-    if (oldest !== undefined && this.#ready.size >= mostKept) this.#ready.delete(oldest)
-    const made = makeReady(policy)
-    this.#ready.set(policy.hash, made)
-    return made
   }
 }

@@ -7,15 +7,20 @@ type Job = Parameters<Appraiser['appraiseTd']>
 /** Threads that are told when to be done, and with what. */
 function room(size: number) {
   const open: { readonly thread: number; readonly end: (error?: Error) => void }[] = []
+  const given: Job[] = []
   let [made, closed] = [0, 0]
   const create = () => {
     const thread = made++
     return {
-      appraiseTd: () =>
+      appraiseTd: (...job: Job) =>
         new Promise<never>((resolve, reject) => {
+          given.push(job)
           open.push({ thread, end: (error) => (error ? reject(error) : resolve(thread as never)) })
         }),
-      judgeMaa: async () => null,
+      judgeMaa: () =>
+        new Promise<null>((resolve) => {
+          open.push({ thread, end: () => resolve(null) })
+        }),
       [Symbol.asyncDispose]: async () => {
         closed += 1
       },
@@ -23,7 +28,7 @@ function room(size: number) {
   }
   const pool = new AppraiserPool({ size, create })
   const appraise = () => pool.appraiseTd(...([] as unknown as Job))
-  return { pool, appraise, open, closed: () => closed }
+  return { pool, appraise, open, given, closed: () => closed }
 }
 
 describe('threads for appraisals (SVC-43)', () => {
@@ -63,6 +68,24 @@ describe('threads for appraisals (SVC-43)', () => {
     for (const job of open) job.end()
     await Promise.all(jobs)
     expect(pool.jobs).toBe(0)
+  })
+
+  it('are given all of a job', () => {
+    const { pool, given } = room(1)
+    const job = [{}, {}, {}] as unknown as Job
+    void pool.appraiseTd(...job)
+    expect(given).toEqual([job])
+    expect(given[0]?.map((part, at) => part === job[at])).toEqual([true, true, true])
+  })
+
+  it('take policies of façades as one more job each', async () => {
+    const { pool, open } = room(2)
+    const judge = () => pool.judgeMaa({} as Parameters<Appraiser['judgeMaa']>[0])
+    const jobs = Array.from({ length: 10 }, judge)
+    expect(open.map(({ thread }) => thread)).toEqual([0, 1, 0, 1, 0, 1, 0, 1, 0, 1])
+    await expect(judge()).rejects.toMatchObject({ code: 'AS.SERVICE.OVERLOADED' })
+    open[0]?.end()
+    expect(await jobs[0]).toBe(null)
   })
 
   it('are all ended with the pool', async () => {

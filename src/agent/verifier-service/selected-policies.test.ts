@@ -62,6 +62,13 @@ describe('the policies of a request (POL-442, SVC-08)', () => {
     expect(idsOf(await policies.select(['two', 'one']))).toEqual(['two', 'one'])
   })
 
+  it('keep a byte order mark, which counts in their hash (POL-711)', async () => {
+    const { set, policies } = await room()
+    const marked = `\ufeff${policyNumbered(5)}`
+    await set('marked', marked)
+    expect(await policies.select(['marked'])).toMatchObject([{ text: marked, hash: policyDigest(bytes(marked)) }])
+  })
+
   it('can tell whether documents are asked for', async () => {
     const { set, policies } = await room()
     await set('documents', documents)

@@ -1,3 +1,4 @@
+import { NewestFew } from '../../base/newest-few.ts'
 import { attestationErrors } from '../../issuer/attestation-api/errors.ts'
 import { asksForDocuments, defaultPolicies, defaultPolicyFor, parsePolicy, policyDigest } from '../../policies/index.ts'
 import type { PolicyBook } from '../../registry/policies/policy-book.ts'
@@ -28,7 +29,7 @@ export const slotOfId = (id: string) => `id:${id}`
 export class SelectedPolicies {
   readonly #options: SelectedPoliciesOptions
   /** Under their digest: a text is parsed once, however often it is asked. */
-  readonly #read = new Map<string, Omit<TextPolicy, 'id'>>()
+  readonly #read = new NewestFew<Omit<TextPolicy, 'id'>>(mostRead)
 
   constructor(options: SelectedPoliciesOptions) {
     this.#options = options
@@ -70,11 +71,7 @@ export class SelectedPolicies {
 
   #textPolicy(id: string, bytes: Uint8Array): TextPolicy {
     const hash = policyDigest(bytes)
-    const known = this.#read.get(hash) ?? readPolicy(id, hash, bytes)
-    const [oldest] = this.#read.keys()
-    if (!this.#read.has(hash) && this.#read.size >= mostRead && oldest !== undefined) this.#read.delete(oldest)
-    this.#read.set(hash, known)
-    return { id, ...known }
+    return { id, ...this.#read.of(hash, () => readPolicy(id, hash, bytes)) }
   }
 }
 

@@ -63,6 +63,27 @@ describe('the configuration of the verifier service', () => {
     expect(Object.keys((await compose(...issuer, ...both)).tls)).toEqual(['attestation', 'administration'])
   })
 
+  it.each([
+    ['60s', 60],
+    ['24h', 86_400],
+  ])('takes a life of %s', async (lifetime, seconds) => {
+    expect((await compose(...issuer, `lifetime = "${lifetime}"`)).lifetimeS).toBe(seconds)
+  })
+
+  it('takes an http URL on loopback where that is allowed, and nowhere else', async () => {
+    const local = ['[issuer]', 'url = "http://127.0.0.1:8087"']
+    await expect(compose(...local)).rejects.toThrow('the issuer URL')
+    expect((await compose(...local, 'allow_http_loopback = true')).issuerUrl).toBe('http://127.0.0.1:8087')
+  })
+
+  it('reads the policies that come with the machine', async () => {
+    const policy = put('site.policy', 'version= 1.2;authorizationrules{=> permit();};issuancerules{};')
+    const lines = ['[[policies.files]]', 'id = "site"', `file = "${policy}"`]
+    expect((await compose(...issuer, ...lines)).policyFiles).toMatchObject([{ id: 'site' }])
+    put('site.policy', 'version= 9.9;')
+    await expect(compose(...issuer, ...lines)).rejects.toThrow('policies.files[0].file')
+  })
+
   it.each<readonly [string, readonly string[], string]>([
     ['an unknown section', ['[servcie]'], 'verifier.toml:1: servcie is not a key; did you mean service?'],
     ['an unknown key', ['[service]', 'allow_unbuond = true'], 'verifier.toml:2: service.allow_unbuond is not a key'],
@@ -144,6 +165,16 @@ describe('the configuration of the verifier service', () => {
       'two administrators of one name',
       [...issuer, ...administeredBy('ann', 'ann')],
       'verifier.toml:8: azure.administration.administrators has the same name twice',
+    ],
+    [
+      'a URL for both façades',
+      [
+        ...issuer,
+        ...facade('attestation', 'https://a.example'),
+        ...facade('administration', 'https://a.example', { listen: '127.0.0.1:9' }),
+        ann,
+      ],
+      'azure.administration.url is the URL of another issuer',
     ],
     [
       'a façade without administrators',

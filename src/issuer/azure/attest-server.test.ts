@@ -17,7 +17,7 @@ import { attestationErrors } from '../attestation-api/errors.ts'
 import { issuerErrors } from '../errors.ts'
 import { openKeyRing } from '../open-key-ring.ts'
 import { type AzureAttestationOptions, createAzureAttestation } from './attest-server.ts'
-import { TdAttestation } from './attest-td.ts'
+import { type TdAppraisal, TdAttestation } from './attest-td.ts'
 import { AnswerKeys } from './azure-answers.ts'
 import type { AzureApp } from './azure-server.ts'
 import { shippedPolicyOf } from './azure-types.ts'
@@ -172,6 +172,67 @@ describe('a TD whose report data are over its runtime data (POL-910, POL-911)', 
     for (const lifetimeS of [59, 28_801, 1.5, Number.NaN]) {
       expect(() => new TdAttestation({ ...base, lifetimeS })).toThrow(/lifetime/)
     }
+    await withServer({ lifetimeS: 60 }, async (at) => {
+      const { iat: issuedAt, exp: end } = await claimsOf(goodBody(), at)
+      expect(Number(end) - Number(issuedAt)).toBe(60)
+    })
+  })
+
+  /** What the appraisal says, changed. */
+  const appraisedAs = (change: (appraisal: TdAppraisal) => Partial<TdAppraisal>) => ({
+    appraiser: {
+      appraise: async (quote: Uint8Array, reportData: Uint8Array | 'any') => {
+        const appraisal = await base.appraiser.appraise(quote, reportData)
+        return { ...appraisal, ...change(appraisal) }
+      },
+    },
+  })
+  const endingAt = (ms: number, expired = false) =>
+    appraisedAs(({ collateral }) => ({
+      collateral: collateral && { ...collateral, expired, earliestExpirationDate: ms },
+    }))
+
+  it('has a token that ends with the certificate of its machine, and not with collateral in its grace (TOK-44)', async () => {
+    const soon = clock.now() + 3_600_000
+    await withServer(
+      appraisedAs(({ pck }) => ({ pck: pck && { ...pck, notAfter: soon } })),
+      async (at) => {
+        expect((await claimsOf(goodBody(), at))['exp']).toBe(soon / 1000)
+      },
+    )
+    await withServer(endingAt(clock.now() - 1000, true), async (at) => {
+      expect((await claimsOf(goodBody(), at))['exp']).toBe(clock.now() / 1000 + 28_800)
+    })
+  })
+
+  it('has no token that would live less than 30 seconds (TOK-45), and none after the clock was set back', async () => {
+    await withServer(endingAt(clock.now() + 30_000), async (at) => {
+      expect((await post(goodBody(), path, at)).status).toBe(200)
+    })
+    await withServer(endingAt(clock.now() + 29_999), async (at) => {
+      expect((await post(goodBody(), path, at)).token).toBe(undefined)
+    })
+    const setBack: AzureAttestationOptions['judge'] = (question) => {
+      clock.jump(-61_000)
+      return judge.judge(question)
+    }
+    await withServer({ judge: setBack }, async (at) => {
+      expect((await post(goodBody(), path, at)).token).toBe(undefined)
+    })
+    clock.jump(61_000)
+  })
+
+  it('is told the first eight of the checks that failed, and none that was not reached (POL-914)', async () => {
+    const findings = Array.from({ length: 10 }, (_, at) => ({ id: `tdx.check.${at}`, outcome: 'failed' as const }))
+    const unreached = { id: 'tdx.never', outcome: 'unreached' } as const
+    await withServer(
+      appraisedAs(() => ({ affirmed: false, findings: [unreached, ...findings] })),
+      async (at) => {
+        const names = findings.slice(0, 8).map(({ id }) => id)
+        expect((await post(goodBody(), path, at)).message).toContain(`is not accepted: ${names.join(', ')}`)
+        expect((await post(goodBody(), path, at)).message).not.toMatch(/check\.8|never/)
+      },
+    )
   })
 
   it.each(['base64', 'base64url'] as const)('is understood in %s', async (form) => {

@@ -1,3 +1,4 @@
+import { NewestFew } from '../../base/newest-few.ts'
 import {
   type Evaluation,
   type PolicyLimits,
@@ -34,7 +35,7 @@ function verdictOf(evaluation: Evaluation): MaaVerdict {
 /** Asks policies of this façade, in the profile of Azure. What was asked last is kept ready. */
 export class MaaJudge {
   readonly #limits: Partial<PolicyLimits>
-  readonly #prepared = new Map<string, PreparedPolicy>()
+  readonly #prepared = new NewestFew<PreparedPolicy | null>(keptPolicies)
 
   constructor(limits: Partial<PolicyLimits> = {}) {
     this.#limits = limits
@@ -48,15 +49,10 @@ export class MaaJudge {
   }
 
   #prepare(policy: Uint8Array): PreparedPolicy | null {
-    const digest = policyDigest(policy)
-    const known = this.#prepared.get(digest)
-    if (known !== undefined) return known
-    const parsed = parsePolicy(policy)
-    if (parsed.policy === undefined) return null
-    const prepared = new PreparedPolicy(parsed.policy, { profile: 'maa', limits: this.#limits })
-    const [oldest] = this.#prepared.keys()
-    if (this.#prepared.size >= keptPolicies && oldest !== undefined) this.#prepared.delete(oldest)
-    this.#prepared.set(digest, prepared)
-    return prepared
+    return this.#prepared.of(policyDigest(policy), () => {
+      const parsed = parsePolicy(policy)
+      if (parsed.policy === undefined) return null
+      return new PreparedPolicy(parsed.policy, { profile: 'maa', limits: this.#limits })
+    })
   }
 }

@@ -1,0 +1,178 @@
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { type IncomingMessage, request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text as textOf } from 'node:stream/consumers'
+import { pino } from 'pino'
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { bindReceiver } from '../../../test/support/datagram-receiver.ts'
+import { FakeClock } from '../../../test/support/fake-clock.ts'
+import { freePort } from '../../../test/support/free-port.ts'
+import { countingRandom } from '../../../test/support/issuing.ts'
+import { throwAwayTls } from '../../../test/support/throw-away-tls.ts'
+import { loadLibc } from '../../platform/c-library.ts'
+import { notifyAddress } from '../../platform/service-manager.ts'
+import { parseConfigurationBy } from '../configuration/load.ts'
+import { serviceSchema } from '../configuration/service-schema.ts'
+import { VerifierService } from './verifier-service.ts'
+
+/** One for all: its keys take longest to make. */
+const state = mkdtempSync(join(tmpdir(), 'attestd-verifier-state-'))
+afterAll(() => rmSync(state, { recursive: true, force: true }))
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'attestd-verifier-'))
+})
+const endings: (() => unknown)[] = []
+afterEach(async () => {
+  for (const end of endings.splice(0)) await end()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+interface RoomSpec {
+  readonly service?: readonly string[]
+  readonly tables?: readonly string[]
+  /** Variables that a service manager sets. */
+  readonly environment?: Readonly<Record<string, string>>
+}
+
+/** A verifier in this process, at sockets in the folder; its policies are in memory. */
+async function serve({ service = [], tables = [], environment = {} }: RoomSpec = {}) {
+  const [listen, admin] = [join(folder, 'api.sock'), join(folder, 'admin.sock')]
+  const text = [
+    ...['[service]', `state_directory = "${state}"`, `admin = "${admin}"`, 'threads = 1'],
+    ...(service.some((line) => line.startsWith('listen')) ? [] : [`listen = "${listen}"`]),
+    ...[...service, '[issuer]', 'url = "https://verifier.example"', '[registry]', 'store = "memory"', ...tables, ''],
+  ].join('\n')
+  const loaded = { file: 'verifier.toml', text, configuration: parseConfigurationBy(serviceSchema, text, 'v.toml') }
+  const clock = new FakeClock()
+  const lines: Record<string, unknown>[] = []
+  const log = pino({ level: 'debug' }, { write: (line) => void lines.push(JSON.parse(line)) })
+  const host = { clock, random: countingRandom(), libc: loadLibc(), testMode: null }
+  Object.assign(process.env, environment)
+  const opened = await VerifierService.open({ loaded, host, log })
+  const stop = new AbortController()
+  const running = opened.run(stop.signal)
+  const end = () => {
+    stop.abort()
+    return running
+  }
+  endings.push(end)
+  const told = () => lines.map(({ event }) => event)
+  await expect.poll(told, { timeout: 20_000 }).toContain('ready')
+  return { opened, clock, lines, told, end, listen, admin }
+}
+
+interface Asked {
+  readonly method?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string
+}
+
+async function ask(at: { readonly socketPath: string } | { readonly port: number }, path: string, asked: Asked = {}) {
+  const { body = '', ...options } = asked
+  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+    request({ ...at, ...options, path }, resolve)
+      .on('error', reject)
+      .end(body)
+  })
+  return { status: answer.statusCode, headers: answer.headers, json: JSON.parse(await textOf(answer)) }
+}
+
+const challenge = (headers: Readonly<Record<string, string>> = {}) => ({ method: 'POST', headers })
+
+describe('the sockets of the verifier service', () => {
+  it('are for its group, that of the administration for its owner alone; at both it answers', async () => {
+    const { listen, admin, told } = await serve()
+    expect(told()).toContain('policies_in_memory')
+    expect([listen, admin].map((path) => statSync(path).mode & 0o777)).toEqual([0o660, 0o600])
+    expect((await ask({ socketPath: listen }, '/challenge', challenge())).status).toBe(200)
+    const status = await ask({ socketPath: admin }, '/v1/admin/status')
+    expect(status.json).toMatchObject({ listen, simulator: false, facades: [], policies: { default: null } })
+  })
+
+  it('are gone when it has stopped', async () => {
+    const { listen, end, told } = await serve()
+    await end()
+    await expect(ask({ socketPath: listen }, '/status')).rejects.toThrow()
+    expect(told().slice(-2)).toEqual(['stopping', 'stopped'])
+  })
+})
+
+describe('a challenge', () => {
+  it('is signed by a key that signs no tokens and is not published (TOK-50, SVC-31)', async () => {
+    const { listen: socketPath, lines, told } = await serve()
+    const { json } = await ask({ socketPath }, '/challenge', challenge())
+    const [header = ''] = String(json['extra-params'].jwt).split('.')
+    const { kid } = JSON.parse(Buffer.from(header, 'base64url').toString())
+    const published = await ask({ socketPath }, '/jwks.json')
+    expect(published.headers['cache-control']).toContain('max-age=3600')
+    expect(published.json.keys).toHaveLength(1)
+    expect(published.json.keys[0].kid).not.toBe(kid)
+    await expect.poll(() => lines.filter(({ event }) => event === 'request')).toHaveLength(2)
+    expect(told()).not.toContain('simulator')
+  })
+})
+
+describe('what the configuration says', () => {
+  it('of requests reaches the attestation API: unbound ones, origins, and how much a refusal tells', async () => {
+    const service = ['allow_unbound = true', 'allowed_origins = ["https://console.example"]', 'bare_problems = true']
+    const { listen: socketPath } = await serve({ service })
+    expect((await ask({ socketPath }, '/status')).json).toMatchObject({ unbound: true })
+    const from = async (origin: string) => (await ask({ socketPath }, '/challenge', challenge({ origin }))).status
+    expect([await from('https://console.example'), await from('https://other.example')]).toEqual([200, 400])
+    const refused = await ask({ socketPath }, '/nothing')
+    expect(refused.json).not.toHaveProperty('detail')
+  })
+
+  it('of proxies decides whom limits of rate count (SVC-43)', async () => {
+    const port = await freePort()
+    const listen = `listen = "127.0.0.1:${port}"`
+    await serve({ service: [listen, 'trusted_proxies = ["127.0.0.1"]'] })
+    const from = async (address: string) =>
+      (await ask({ port }, '/challenge', challenge({ 'x-forwarded-for': address }))).status
+    for (let asked = 0; asked < 40; asked++) expect(await from('192.0.2.1')).toBe(200)
+    expect([await from('192.0.2.1'), await from('192.0.2.2')]).toEqual([429, 200])
+  })
+})
+
+describe('a service manager', () => {
+  it('is told once that all listeners answer, that the service lives, and that it stops (SYS-51, SYS-53)', async () => {
+    const socket = join(folder, 'notify.sock')
+    const receiver = bindReceiver(notifyAddress(socket) ?? new Uint8Array())
+    endings.push(() => receiver.close())
+    const tls = throwAwayTls().server
+    const [certificate, key] = [join(folder, 'tls.pem'), join(folder, 'tls.key')]
+    writeFileSync(certificate, tls.cert, { mode: 0o644 })
+    writeFileSync(key, tls.key, { mode: 0o600 })
+    const facade = async (name: string) => [
+      ...[`[azure.${name}]`, `url = "https://${name}.example"`, `listen = "127.0.0.1:${await freePort()}"`],
+      ...[`certificate = "${certificate}"`, `key = "${key}"`],
+    ]
+    const ann = `administrators = [{ name = "ann", token_sha256 = "${'0'.repeat(64)}" }]`
+    const tables = [...(await facade('attestation')), ...(await facade('administration')), ann]
+    const environment = { NOTIFY_SOCKET: socket, WATCHDOG_USEC: '30000000' }
+    const { clock, told, lines, end } = await serve({ tables, environment })
+    expect(told().filter((event) => event === 'ready')).toHaveLength(1)
+    expect(told().at(-1)).toBe('ready')
+    expect(lines.filter(({ facade: name }) => name !== undefined)).toHaveLength(2)
+    expect(receiver.receive()).toContain('READY=1')
+    expect(receiver.receive()).toBe(null)
+    await clock.advance(10_000)
+    expect(receiver.receive()).toBe('WATCHDOG=1')
+    await end()
+    expect(receiver.receive()).toBe('STOPPING=1')
+  })
+})
+
+describe('a service that runs', () => {
+  it('looks after its collateral and its keys', async () => {
+    writeFileSync(join(state, 'collateral/root-crl.item'), 'broken', { mode: 0o600 })
+    const { told, clock } = await serve()
+    await expect.poll(told).toContain('collateral_stored_unusable')
+    clock.jump(90 * 86_400_000)
+    await clock.advance(60_000)
+    const published = () => told().filter((event) => event === 'signing_key_published')
+    await expect.poll(published, { timeout: 25_000 }).toHaveLength(2)
+  })
+})
