@@ -28,9 +28,11 @@ const service = z
       .default([])
       .describe('web origins whose pages may ask; a request with any other `Origin` is refused'),
     trusted_proxies: z
-      .array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]))
+      .array(z.union([z.literal('unix'), z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]))
       .default([])
-      .describe('addresses of proxies whose `X-Forwarded-For` names the client that limits of rate count'),
+      .describe(
+        'addresses or networks of proxies, or `unix` for the Unix socket, whose `X-Forwarded-For` names the client that limits count',
+      ),
     bare_problems: z
       .boolean()
       .default(false)

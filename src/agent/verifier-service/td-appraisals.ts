@@ -3,6 +3,7 @@ import { AttestdError } from '../../base/errors.ts'
 import type { Collateral } from '../../endorsements/tdx/collateral.ts'
 import type { TdxEvidence } from '../../evidence/tdx/evidence.ts'
 import { attestationErrors } from '../../issuer/attestation-api/errors.ts'
+import type { EventLogPolicy } from '../../verifier/index.ts'
 import { appraiserErrors } from '../embedded/appraiser.ts'
 import type { JudgedTd } from '../embedded/evidence-tasks.ts'
 import type { TdRequirements } from '../embedded/guest.ts'
@@ -32,6 +33,7 @@ export interface TimedAppraisal {
 }
 
 const lack = 'tdx.collateral.present'
+const undecided: EventLogPolicy = { requirement: 'optional' }
 
 /** Every route appraises here (FAC-03): with the same anchors, requirements and collateral, whoever asks. */
 export class TdAppraisals {
@@ -47,11 +49,21 @@ export class TdAppraisals {
    * `AS.DEPENDENCY.UNAVAILABLE`, `AS.DEPENDENCY.BAD_RESPONSE`, and with the reason of `signal`.
    */
   async appraise({ evidence, reportData, question }: TdCase, signal: AbortSignal): Promise<TimedAppraisal> {
-    const alone = await this.#appraiseWith(null, { evidence, reportData })
-    if (speaksAgainst(alone.appraisal)) return { ...alone, appraisal: withoutLack(alone.appraisal) }
+    if (await this.#isRefused({ evidence, reportData })) {
+      const refused = await this.#appraiseWith(null, { evidence, reportData })
+      return { ...refused, appraisal: withoutLack(refused.appraisal) }
+    }
     signal.throwIfAborted()
     const collateral = await this.#collateralOf(evidence.quote, signal)
     return this.#appraiseWith(collateral, { evidence, reportData, question })
+  }
+
+  /** Without the log, which costs more than the quote, and is worth nothing beside one that is refused (SVC-44). */
+  async #isRefused({ evidence, reportData }: TdCase): Promise<boolean> {
+    const { pool, requirements, clock } = this.#options
+    const inputs = { ...requirements, eventLog: undecided, now: clock.now(), reportData, collateral: null }
+    const { findings } = await pool.appraiseTd({ ...evidence, ccEventLog: null }, inputs).catch(refuseOverload)
+    return findings.some(({ id, outcome }) => outcome === 'failed' && id !== lack)
   }
 
   /** At a moment of its own: what a source issues when it is asked is not valid before. */
@@ -75,10 +87,6 @@ export class TdAppraisals {
       throw attestationErrors.error(code, `no collateral for the platform: ${error.code}`, { cause: error })
     }
   }
-}
-
-function speaksAgainst({ findings }: JudgedTd): boolean {
-  return findings.some(({ id, outcome }) => outcome === 'failed' && id !== lack)
 }
 
 /** Collateral that nobody asked for speaks against nothing. */

@@ -175,6 +175,16 @@ describe('evidence against which something speaks', () => {
     },
   )
 
+  it('a log that is demanded and not there is told beside what else is wrong', async () => {
+    const { verifier, asked } = await room({ requirements: { eventLog: { requirement: 'required' } } })
+    const forgery = await verifier.verify(request({ tdAttributes: debugAttributes }), never)
+    expect(failed(forgery.appraisal)).toEqual(['tdx.policy.debug', 'tdx.eventlog.present'])
+    expect(asked).toEqual([])
+    const genuine = await verifier.verify(request(), never)
+    expect(failed(genuine.appraisal)).toEqual(['tdx.eventlog.present'])
+    expect(asked).toHaveLength(1)
+  })
+
   it('a forged signature: the same', async () => {
     const { verifier, asked } = await room()
     const { quote, ...rest } = request()

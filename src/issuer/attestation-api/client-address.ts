@@ -35,17 +35,20 @@ export function proxyTrust(entries: readonly string[]): ProxyTrust {
   }
 }
 
+/** What is no address is counted together. */
+export const unknownAddress = 'unknown'
+
 const groupsOf = (part: string) => (part === '' ? [] : part.split(':'))
 
 /**
  * Whom requests are counted for: an IPv4 address, or the first half of an IPv6 address, for one subscriber has all of the
- * other half. What is no address is counted together.
+ * other half.
  */
 export function addressKey(address: string | undefined): string {
   const plain = (address ?? '').replace(/%.*$/, '')
   const text = mapped.exec(plain)?.[1] ?? plain
   const family = isIP(text)
-  if (family !== 6) return family === 4 ? text : 'unknown'
+  if (family !== 6) return family === 4 ? text : unknownAddress
   const [head = '', tail] = text.replace(/\d+\.\d+\.\d+\.\d+$/, '0:0').split('::')
   const [left, right] = [groupsOf(head), groupsOf(tail ?? '')]
   const zeros = Array.from({ length: tail === undefined ? 0 : 8 - left.length - right.length }, () => '0')

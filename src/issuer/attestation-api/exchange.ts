@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Clock } from '../../base/clock.ts'
 import type { RequestFacts } from './attestation.ts'
-import type { BodyBudget, BodyHold } from './body-budget.ts'
+import type { BodyHold } from './body-budget.ts'
 import { attestationErrors } from './errors.ts'
 import { ClientGone } from './wire-error.ts'
 
@@ -23,7 +23,8 @@ export interface RequestEvent {
 
 export interface ExchangeOptions {
   readonly clock: Clock
-  readonly budget: BodyBudget
+  /** What its body may take. */
+  readonly hold: BodyHold
   readonly onRequest?: (event: RequestEvent) => void
 }
 
@@ -48,7 +49,7 @@ export class Exchange {
     this.#route = route
     this.#response = response
     this.#options = options
-    this.hold = options.budget.hold()
+    this.hold = options.hold
     this.#startedAt = options.clock.monotonic()
     response.once('close', () => {
       if (!response.writableEnded) this.#gone.abort(new ClientGone())

@@ -123,8 +123,9 @@ export class Front {
     socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
   }
 
-  #begin(route: string | null, { raw }: FastifyRequest, reply: FastifyReply): Exchange {
-    const exchange = new Exchange(route, reply.raw, { ...this.#options, budget: this.#budget })
+  #begin(route: string | null, { raw, ip }: FastifyRequest, reply: FastifyReply): Exchange {
+    const hold = this.#budget.hold(addressKey(ip))
+    const exchange = new Exchange(route, reply.raw, { ...this.#options, hold })
     this.#exchanges.set(raw, exchange)
     return exchange
   }
