@@ -39,7 +39,8 @@ const text = (id: string, condition: string, documents = false): AppraisalPolicy
 
 /** A verifier that trusts the maker of simulated TDs, and evaluates these policies. */
 function verifierWith(...asked: readonly AppraisalPolicy[]) {
-  const requirements = { trustAnchors: [sim.pki.anchor], simulator: true }
+  // The mode alone says simulated: the anchor is taken for a real one.
+  const requirements = { trustAnchors: [{ ...sim.pki.anchor, simulator: false }], simulator: true }
   const collateral = { collateralOf: async () => sim.collateral() }
   const appraisals = new TdAppraisals({ pool: directAppraiser, collateral, requirements, clock })
   return createTdVerifier({ appraisals, policies: { select: async () => asked }, requirements })

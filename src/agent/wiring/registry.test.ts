@@ -33,6 +33,8 @@ describe('where the registry is kept', () => {
   it.each([
     [['store = "postgresql"'], 'attestd.toml:4: registry.store needs url_file'],
     [['store = "embedded"', 'url_file = "/etc/u"'], 'attestd.toml:5: registry.url_file is for store = "postgresql"'],
+    [['store = "memory"', 'url_file = "/etc/u"'], 'attestd.toml:5: registry.url_file is for store = "postgresql"'],
+    [['url_file = "/etc/u"', 'directory = "/srv/r"'], 'attestd.toml:5: registry.directory is for store = "embedded"'],
     [['store = "memory"', 'directory = "/srv/r"'], 'attestd.toml:5: registry.directory is for store = "embedded"'],
   ])('%j is refused with its line', (lines, says) => {
     expect(() => placeOf(loaded(...lines))).toThrow(says)
