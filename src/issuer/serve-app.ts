@@ -1,4 +1,5 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { Clock } from '../base/clock.ts'
 import type { Task } from '../base/tasks.ts'
 import { issuerErrors } from './errors.ts'
 
@@ -11,6 +12,8 @@ export interface ListenOptions {
     | { readonly host: string; readonly port: number }
     | { readonly path: string }
     | ((server: FastifyInstance['server']) => Promise<string>)
+  /** For requests that have begun once the signal aborts; default: none. */
+  readonly grace?: Grace
   /** Told the base URL, or the path of the socket, once connections are taken. */
   readonly onListening?: (address: string) => void
 }
@@ -28,21 +31,61 @@ async function bind(app: FastifyInstance, listen: ListenOptions['listen']): Prom
   })
 }
 
+/** How long requests that have begun may go on when a server ends; then their connections are cut. */
+export interface Grace {
+  readonly ms: number
+  readonly clock: Pick<Clock, 'sleep'>
+}
+
+/** What of a server is needed to end it. */
+interface Ending {
+  readonly server: { close(): unknown; closeAllConnections(): void }
+  close(): PromiseLike<unknown>
+  addHook(name: 'onSend', hook: (request: unknown, reply: FastifyReply) => Promise<void>): unknown
+}
+
+/**
+ * Gives what ends a server: nobody connects any more, requests that have begun are answered within the grace, and what is
+ * left then is cut; without a grace all is cut at once. To be called before the server is ready.
+ */
+export function endingOf(app: Ending, grace: Grace | null = null): () => Promise<void> {
+  let isEnding = false
+  // A connection that is kept for its next request would hold the server until the grace is over.
+  app.addHook('onSend', async (_, reply) => {
+    if (isEnding) reply.header('connection', 'close')
+  })
+  return async () => {
+    isEnding = true
+    if (grace === null) {
+      app.server.close()
+      app.server.closeAllConnections()
+    }
+    const done = new AbortController()
+    grace?.clock.sleep(grace.ms, done.signal).then(
+      () => app.server.closeAllConnections(),
+      () => undefined,
+    )
+    await app.close()
+    done.abort()
+  }
+}
+
 /**
  * Serves what `create` makes until the signal aborts. Rejects with `ISSUER_LISTEN_FAILED`, or as what binds the server does,
  * if it cannot begin.
  */
-export function serveApp(create: () => FastifyInstance, { listen, onListening }: ListenOptions): Task {
+export function serveApp(create: () => FastifyInstance, { listen, onListening, grace }: ListenOptions): Task {
   return async (signal) => {
     if (signal.aborted) return
     const app = create()
+    const end = endingOf(app, grace)
     const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
     try {
       const address = await bind(app, listen)
       onListening?.(address)
       await stopped
     } finally {
-      await app.close()
+      await end()
     }
   }
 }

@@ -42,7 +42,7 @@ const service = z
       .min(1)
       .max(64)
       .exactOptional()
-      .describe('appraisals at the same time; default: as many as there are processors'),
+      .describe('appraisals at the same time; default: as many as there are processors, at most 8'),
   })
   .prefault({})
 

@@ -7,7 +7,7 @@ import {
   serveLocalAdministration,
 } from '../../issuer/administration/local-administration.ts'
 import { serveVerifier, type VerifierServerOptions } from '../../issuer/attestation-api/verifier-server.ts'
-import type { ListenOptions } from '../../issuer/serve-app.ts'
+import type { Grace, ListenOptions } from '../../issuer/serve-app.ts'
 import { openPeerCredentials } from '../../platform/peer-credentials.ts'
 import { ServiceManager } from '../../platform/service-manager.ts'
 import { listenUnix } from '../../platform/unix-listener.ts'
@@ -33,6 +33,11 @@ export interface ServiceParts {
   readonly host: Host
   readonly log: Logger
 }
+
+/** Unless the configuration says so: each has tens of megabytes, and whoever sends requests makes them start. */
+const mostThreads = 8
+/** For requests that have begun when the service is told to stop: less than the process has to end (BRK-143). */
+const stopGraceMs = 5_000
 
 /** A Unix socket is for its owner and its group, so that a proxy or an agent beside the service can be let in. */
 function listenerAt(text: string): ListenOptions['listen'] {
@@ -82,7 +87,7 @@ export class VerifierService {
     const store = await openPolicyStore(loaded, keys, host, log)
     await warnOfShadowed(configuredIds(settings), store.policies, log)
     const pool = new AppraiserPool({
-      size: service.threads ?? availableParallelism(),
+      size: service.threads ?? Math.min(availableParallelism(), mostThreads),
       create: () => createWorkerAppraiser({ rested: () => host.libc?.trimMemory() }),
     })
     return new VerifierService({ ...parts, settings, keys, collateral, store, pool })
@@ -116,6 +121,7 @@ export class VerifierService {
       serveVerifier({
         ...this.#attestationOptions(),
         listen: listenerAt(service.listen),
+        grace: this.#grace,
         onListening: (address) => listening('the attestation API', address),
       }),
       serveLocalAdministration(this.#administrationOptions(), async (server) => {
@@ -161,6 +167,7 @@ export class VerifierService {
       actor: localAdministrator(openPeerCredentials(), process.geteuid?.() ?? 0),
       status: () => this.status(),
       metrics: () => this.#metrics.text(),
+      grace: this.#grace,
       onBug: this.#onBug,
     }
   }
@@ -171,6 +178,10 @@ export class VerifierService {
       ...{ settings, keys, pool, log, listening, onBug: this.#onBug, appraisals: this.#appraisals() },
       ...{ policies: store.policies, signers: store.signers, clock: host.clock, random: host.random },
     })
+  }
+
+  get #grace(): Grace {
+    return { ms: stopGraceMs, clock: this.#rooms.host.clock }
   }
 
   /** What goes wrong in the answer to one request is told, and ends nothing else. */

@@ -6,6 +6,7 @@ import type { JsonObject } from '../../base/json.ts'
 import { noSchemas } from '../../base/no-schemas.ts'
 import type { Task } from '../../base/tasks.ts'
 import { composeProblem } from '../problem.ts'
+import { endingOf, type Grace } from '../serve-app.ts'
 import { carefulParser, carefulServer } from '../server-options.ts'
 import { administrationErrors } from './errors.ts'
 import { requireOwnPolicyName, requirePolicyName, requireSettablePolicyName } from './policy-name.ts'
@@ -37,6 +38,8 @@ export interface LocalAdministrationOptions {
   readonly status: () => object | Promise<object>
   /** What `GET /v1/admin/metrics` answers: OpenMetrics text. Absent: there is no such path. */
   readonly metrics?: () => Promise<string>
+  /** For changes that have begun when the service stops; default: none. */
+  readonly grace?: Grace
   /** Told of a failure that is a bug; the peer gets a bare 500. */
   readonly onBug?: (error: unknown) => void
 }
@@ -79,6 +82,8 @@ function sendProblem(reply: FastifyReply, error: unknown, members: JsonObject = 
 function createApp({ onBug }: Pick<LocalAdministrationOptions, 'onBug'>): FastifyInstance {
   const app = fastify({
     ...carefulServer,
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
     logger: false,
     schemaController: noSchemas,
     bodyLimit: limits.bodyBytes,
@@ -214,6 +219,7 @@ export function serveLocalAdministration(
   return async (signal) => {
     if (signal.aborted) return
     const app = createLocalAdministration(options)
+    const end = endingOf(app, options.grace)
     const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
     try {
       await app.ready()
@@ -221,9 +227,7 @@ export function serveLocalAdministration(
       requireUnixSocket(app.server)
       await stopped
     } finally {
-      app.server.close()
-      app.server.closeAllConnections()
-      await app.close()
+      await end()
     }
   }
 }

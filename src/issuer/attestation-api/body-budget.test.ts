@@ -34,6 +34,16 @@ describe('the memory for bodies (SVC-40)', () => {
     expect(outcome(() => two.take(1))).toEqual(overloaded)
   })
 
+  it('is not held by a request that has ended: who hangs up again and again could use it up', () => {
+    const budget = new BodyBudget(40)
+    const gone = budget.hold('192.0.2.1')
+    gone.take(5)
+    gone.release()
+    // A body that was being unpacked when its client hung up.
+    gone.take(8)
+    budget.hold('192.0.2.1').take(10)
+  })
+
   it('is not more than it is, for many addresses', () => {
     const budget = new BodyBudget(400)
     for (const last of [1, 2, 3, 4]) budget.hold(`192.0.2.${last}`).take(100)

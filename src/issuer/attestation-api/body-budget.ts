@@ -3,7 +3,7 @@ import { attestationErrors } from './errors.ts'
 
 /** What one request holds of the budget. */
 export interface BodyHold {
-  /** Throws `AS.SERVICE.OVERLOADED` where so much more cannot be held. */
+  /** Throws `AS.SERVICE.OVERLOADED` where so much more cannot be held. What was released holds nothing any more. */
   take(bytes: number): void
   /** Gives all of it back. */
   release(): void
@@ -29,10 +29,12 @@ export class BodyBudget {
   hold(key: string): BodyHold {
     // Whoever speaks through a Unix socket may be a proxy, behind which everybody is.
     const address = key === unknownAddress ? null : key
-
     let own = 0
+    let isReleased = false
     return {
       take: (bytes) => {
+        // Nobody would give it back: who hangs up again and again would use the memory up for everybody.
+        if (isReleased) return
         this.#require(address, bytes)
         this.#add(address, bytes)
         own += bytes
@@ -40,6 +42,7 @@ export class BodyBudget {
       release: () => {
         this.#add(address, -own)
         own = 0
+        isReleased = true
       },
     }
   }

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
 import { CompactSign, decodeJwt, decodeProtectedHeader } from 'jose'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { FakeClock } from '../../../test/support/fake-clock.ts'
@@ -38,7 +38,7 @@ describe('a challenge (SVC-30)', () => {
     expect(Buffer.from(nonce, 'base64')).toHaveLength(32)
     expect(toBase64(Buffer.from(nonce, 'base64'))).toBe(nonce)
     const iat = clock.now() / 1000
-    expect(decodeJwt(jwt)).toEqual({ nonce, iat, exp: iat + 300 })
+    expect(decodeJwt(jwt)).toEqual({ nonce, iat, exp: iat + 300, run: expect.any(String) })
     expect(decodeProtectedHeader(jwt)).toEqual({ alg: 'RS384', kid: rsaKey().kid, typ: 'challenge+jwt' })
     expect((await challenges.issue()).nonce).not.toBe(nonce)
   })
@@ -103,12 +103,27 @@ describe('a challenge (SVC-30)', () => {
   })
 
   it('is taken by a replica with the same keys, which makes none of its own (SVC-31)', async () => {
+    const replica = new ChallengeTokens({ keys, clock, random: randomBytes })
+    await clock.advance(61_000)
     const { jwt } = await challenges.issue()
-    const replica = new ChallengeTokens({ keys, clock, random: countingRandom() })
     expect(await attempt(() => replica.open(jwt, undefined))).toBe('taken')
     const other = await openKeyRing({ purpose: 'challenge', store: 'ephemeral', algorithms: ['RS256'], clock })
-    const stranger = new ChallengeTokens({ keys: other, clock, random: countingRandom() })
+    const stranger = new ChallengeTokens({ keys: other, clock, random: randomBytes })
     expect(await attempt(() => stranger.open(jwt, undefined))).toBe(refused('has a key that is not known'))
+  })
+
+  it('ends with the process that issued it: the next one does not know what was used (SVC-30)', async () => {
+    const { jwt } = await challenges.issue()
+    challenges.spend(await challenges.open(jwt, undefined))
+    await clock.advance(5_000)
+    const restarted = new ChallengeTokens({ keys, clock, random: randomBytes })
+    const says = refused('is of before this service was started')
+    expect(await attempt(() => restarted.open(jwt, undefined))).toBe(says)
+    // Of a clock that was ahead of the one after the restart.
+    clock.jump(-50_000)
+    const behind = new ChallengeTokens({ keys, clock, random: randomBytes })
+    expect(await attempt(() => behind.open(jwt, undefined))).toBe(says)
+    expect(await attempt(async () => behind.open((await behind.issue()).jwt, undefined))).toBe('taken')
   })
 
   it('ends with its key (SVC-31)', async () => {
@@ -135,7 +150,8 @@ describe('what is no challenge', () => {
     new CompactSign(Buffer.from(typeof payload === 'string' ? payload : JSON.stringify(payload)))
       .setProtectedHeader({ alg: 'RS384', kid: rsaKey().kid, typ: 'challenge+jwt', ...header })
       .sign(key)
-  const now = Date.UTC(2026, 0, 1) / 1000
+  const now = Date.UTC(2026, 0, 1) / 1000 + 100
+  beforeEach(() => clock.advance(100_000))
   const good = { nonce: 'AAAA', iat: now, exp: now + 300 }
 
   it('and the good one beside the bad ones is taken', async () => {

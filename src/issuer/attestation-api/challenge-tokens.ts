@@ -42,23 +42,34 @@ const longestToken = 4096
 const type = 'challenge+jwt'
 const algorithm = 'RS384'
 
+/** Bytes by which a process knows the challenges that it issued itself. */
+const runSize = 16
+
 const invalid = (says: string) => attestationErrors.error('AS.CHALLENGE.INVALID_TOKEN', `the challenge ${says}`)
 
-/** Challenges that no table has to remember: signed, good for 300 s (SVC-30), and each for one token of this process. */
+/**
+ * Challenges that no table has to remember: signed, good for 300 s (SVC-30), and each for one token of this process. What
+ * was used before a restart is forgotten with the process, so that challenges of that time are not taken any more.
+ */
 export class ChallengeTokens {
   readonly #options: Required<ChallengeTokensOptions>
+  readonly #run: string
+  /** Seconds since the epoch. */
+  readonly #startedAt: number
   /** Nonces that were used, the oldest first, with the boot time in ms from which they may be forgotten. */
   readonly #used = new Map<string, number>()
 
   constructor({ capacity = 65_536, ...options }: ChallengeTokensOptions) {
     this.#options = { ...options, capacity }
+    this.#run = toBase64(options.random(runSize))
+    this.#startedAt = secondsOf(options.clock)
   }
 
   async issue(): Promise<ChallengeAnswer> {
     const { keys, clock, random } = this.#options
     const { kid, privateKey } = keys.signingKey('RS256')
     const [nonce, iat] = [toBase64(random(32)), secondsOf(clock)]
-    const payload = new TextEncoder().encode(canonicalJson({ nonce, iat, exp: iat + lifetimeS }))
+    const payload = new TextEncoder().encode(canonicalJson({ nonce, iat, exp: iat + lifetimeS, run: this.#run }))
     const header = { alg: algorithm, kid, typ: type }
     return { nonce, jwt: await new CompactSign(payload).setProtectedHeader(header).sign(privateKey) }
   }
@@ -116,11 +127,13 @@ export class ChallengeTokens {
     return createPublicKey(key.privateKey)
   }
 
-  #requireTimely({ nonce, iat, exp }: JsonObject): string {
+  #requireTimely({ nonce, iat, exp, run }: JsonObject): string {
     const now = secondsOf(this.#options.clock)
     if (typeof nonce !== 'string' || typeof iat !== 'number' || typeof exp !== 'number') throw invalid('is incomplete')
     if (exp <= now) throw invalid('has expired')
     if (iat > now + skewS) throw invalid('is of the future')
+    // Whoever held this key before us may have taken it (SVC-30): a restart must not make a used challenge good again.
+    if (run !== this.#run && iat <= this.#startedAt + skewS) throw invalid('is of before this service was started')
     return nonce
   }
 

@@ -5,6 +5,7 @@ import { afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vite
 import { type RawAddress, RawClient, rawRequest } from '../../../test/support/raw-http.ts'
 import { evidenceText, makeVerifierRig, type VerifierRig } from '../../../test/support/verifier-rig.ts'
 import { toBase64url } from '../../base/bytes.ts'
+import type { TdVerifier } from './ports.ts'
 import { type ServeVerifierOptions, serveVerifier } from './verifier-server.ts'
 
 const reportData = new Uint8Array(64).fill(3)
@@ -70,6 +71,10 @@ function stuck() {
   return { verifier, hasBegun, wasAborted }
 }
 
+function never(): never {
+  throw new Error('nothing is served')
+}
+
 async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setImmediate(resolve))
 }
@@ -104,6 +109,35 @@ describe('a verifier that stops', () => {
       await ended
     }
     await wasAborted
+    await client.closed
+  })
+
+  it.each([
+    ['an address', false],
+    ['a Unix socket', true],
+  ])('answers who waits, within its grace: %s', async (_, isUnix) => {
+    let goOn = () => {}
+    let begun = () => {}
+    const [mayGoOn, hasBegun] = [new Promise<void>((r) => (goOn = r)), new Promise<void>((r) => (begun = r))]
+    const verifier: TdVerifier = {
+      verify: async (request, signal) => {
+        begun()
+        await mayGoOn
+        return rig.verifier.verify(request, signal)
+      },
+    }
+    const listen = isUnix ? { listen: { path: join(temporaryFolder(), 'v.sock') } } : {}
+    const client = new RawClient(await serve({ verifier, grace: { ms: 60_000, clock: rig.clock }, ...listen }))
+    const body = bodyOf()
+    client.write(head(body.length) + body)
+    await hasBegun
+    const [{ stop, ended } = never()] = running.splice(0)
+    stop.abort()
+    await new Promise((resolve) => setImmediate(resolve))
+    goOn()
+    expect((await client.answers(1))[0]?.status).toBe(200)
+    // Its connection would be good for the next request, and must not hold the server.
+    await ended
     await client.closed
   })
 })

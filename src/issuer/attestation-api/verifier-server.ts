@@ -40,6 +40,9 @@ const mostConnections = 1024
 function createApp(front: Front, trustedProxies: readonly string[]): FastifyInstance {
   const app = fastify({
     ...carefulServer,
+    // Whoever is being appraised when the service stops is answered; `serveApp` bounds how long.
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
     logger: false,
     schemaController: noSchemas,
     keepAliveTimeout: 120_000,

@@ -66,6 +66,7 @@ beforeAll(async () => {
   base = {
     ...{ issuer, tls: tls.server, keys, policies, clock, appraiser: appraiserWith() },
     judge: (question) => judge.judge(question),
+    rate: { perS: 1e6, burst: 1e6 },
     random: (size) => new Uint8Array(randomBytes(size)),
     onBug: (error) => bugs.push(error),
   }
@@ -573,6 +574,27 @@ describe('what goes wrong here', () => {
       while (gates.length < 1) await new Promise((resolve) => setImmediate(resolve))
       gates[0]?.()
       expect((await again).status).toBe(200)
+    })
+  })
+})
+
+describe('an address that sends more than its share', () => {
+  it('is told to wait, and the others are not (SVC-43)', async () => {
+    await withServer({ rate: { perS: 1, burst: 2 } }, async (at) => {
+      const from = async (remoteAddress: string) => {
+        const { statusCode, headers } = await at.inject({ method: 'POST', url: path, remoteAddress })
+        return [statusCode, headers['retry-after']]
+      }
+      const statuses = [await from('192.0.2.1'), await from('192.0.2.1'), await from('192.0.2.1')]
+      expect(statuses).toEqual([
+        [400, undefined],
+        [400, undefined],
+        [429, '1'],
+      ])
+      expect(await from('192.0.2.2')).toEqual([400, undefined])
+      // The keys are read by relying parties, however many of them there are behind one address.
+      const { statusCode } = await at.inject({ url: '/certs', remoteAddress: '192.0.2.1' })
+      expect(statusCode).toBe(200)
     })
   })
 })

@@ -1,4 +1,7 @@
+import type { Clock } from '../../base/clock.ts'
 import type { JsonObject } from '../../base/json.ts'
+import { type Rate, TokenBuckets } from '../../base/token-buckets.ts'
+import { addressKey } from '../attestation-api/client-address.ts'
 import { type AttestOptions, TdAttestation } from './attest-td.ts'
 import {
   type AzureApp,
@@ -9,10 +12,15 @@ import {
 } from './azure-server.ts'
 import { azureErrors } from './errors.ts'
 
-export interface AzureAttestationOptions extends AzureServerOptions, Omit<AttestOptions, 'issuer'> {
+export interface AzureAttestationOptions extends AzureServerOptions, Omit<AttestOptions, 'issuer' | 'clock'> {
+  readonly clock: Pick<Clock, 'now' | 'monotonic'>
   /** Requests that are appraised or wait for it at once; one more is told to come again. Default 16. */
   readonly atOnce?: number
+  /** Requests that one address may send (SVC-43). Default 20 a second, 40 at once. */
+  readonly rate?: Rate
 }
+
+const usualRate: Rate = { perS: 20, burst: 40 }
 
 const tdxVersions = ['2025-06-01', '2023-04-01-preview']
 /** Of the routes that are there to be refused. */
@@ -25,8 +33,16 @@ const refusedTypes = ['SgxEnclave', 'OpenEnclave', 'Tpm', 'AzureGuest', 'SevSnpV
  * administration, which is another server (POL-903). Throws `AZURE_CONFIGURATION`.
  */
 export function createAzureAttestation(options: AzureAttestationOptions): AzureApp {
-  const { atOnce = 16, keys } = options
+  const { atOnce = 16, keys, rate = usualRate, clock } = options
   const { app, path } = createAzureServer(options)
+  const buckets = new TokenBuckets(clock)
+  // Before the body is read: appraisals of all routes share their threads, and one address must not have them all.
+  app.addHook('onRequest', async ({ method, ip }) => {
+    const waitMs = method === 'POST' ? buckets.take(addressKey(ip), rate) : 0
+    if (waitMs === 0) return
+    const facts = { retry_after_s: Math.ceil(waitMs / 1000) }
+    throw azureErrors.error('AZURE_TOO_MANY', 'the address sends too many requests', { facts })
+  })
   const attestation = new TdAttestation(options)
   let running = 0
   const limited = async (work: () => Promise<JsonObject>) => {

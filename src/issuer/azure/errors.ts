@@ -34,8 +34,8 @@ export const azureErrors = declareErrors({
   AZURE_TOO_MANY: {
     kind: 'unavailable',
     status: 429,
-    title: 'an address sends too many requests that are refused',
-    remedy: 'wait as long as `Retry-After` says, and correct the token',
+    title: 'an address sends more requests, or more of them with a wrong token, than are taken from one',
+    remedy: 'wait as long as `Retry-After` says; an administrator corrects the token',
   },
   AZURE_POLICY_ERRORS: {
     kind: 'malformed',

@@ -36,6 +36,7 @@ beforeAll(async () => {
     },
     policies: { active: async () => null },
     judge: () => null,
+    rate: { perS: 1e6, burst: 1e6 },
     random: (size) => new Uint8Array(randomBytes(size)),
     onBug: (error) => bugs.push(error),
   })

@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { Clock } from '../../base/clock.ts'
 import { AttestdError } from '../../base/errors.ts'
 import type { JsonObject } from '../../base/json.ts'
+import { addressKey } from '../attestation-api/client-address.ts'
 import { type Administrator, Administrators, RefusedAttempts } from './administrators.ts'
 import { composeAnswer } from './azure-answers.ts'
 import {
@@ -114,7 +115,7 @@ class Guard {
       requireApiVersion(request, apiVersions)
       return
     }
-    const waitS = this.#attempts.count(request.ip)
+    const waitS = this.#attempts.count(addressKey(request.ip))
     const code = waitS > 0 ? 'AZURE_TOO_MANY' : 'AZURE_UNAUTHORIZED'
     // Of a flood the first are enough.
     if (waitS === 0) this.#record(request, operation, null, code)
