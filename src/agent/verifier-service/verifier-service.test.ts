@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createPrivateKey } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { type IncomingMessage, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,9 +10,11 @@ import { bindReceiver } from '../../../test/support/datagram-receiver.ts'
 import { FakeClock } from '../../../test/support/fake-clock.ts'
 import { freePort } from '../../../test/support/free-port.ts'
 import { countingRandom } from '../../../test/support/issuing.ts'
+import { makePolicySigner } from '../../../test/support/policy-signers.ts'
 import { throwAwayTls } from '../../../test/support/throw-away-tls.ts'
 import { loadLibc } from '../../platform/c-library.ts'
 import { notifyAddress } from '../../platform/service-manager.ts'
+import { policyDigest, signPolicy } from '../../policies/index.ts'
 import { parseConfigurationBy } from '../configuration/load.ts'
 import { serviceSchema } from '../configuration/service-schema.ts'
 import { VerifierService } from './verifier-service.ts'
@@ -111,6 +114,35 @@ describe('a challenge', () => {
     expect(published.json.keys[0].kid).not.toBe(kid)
     await expect.poll(() => lines.filter(({ event }) => event === 'request')).toHaveLength(2)
     expect(told()).not.toContain('simulator')
+  })
+})
+
+describe('a policy', () => {
+  const text = new TextEncoder().encode('version= 1.2;authorizationrules{=> permit();};issuancerules{};')
+  const put = (socketPath: string, body: string) =>
+    ask({ socketPath }, '/v1/admin/policies/id:site', {
+      ...{ method: 'PUT', headers: { 'content-type': 'application/jwt', 'content-length': String(body.length) } },
+      body,
+    })
+
+  it.each(['id-token', 'challenge'])(
+    'that is signed by a key of purpose %s is not taken (POL-712)',
+    async (purpose) => {
+      const { admin } = await serve()
+      const file = JSON.parse(readFileSync(join(state, `${purpose}-keys.json`), 'utf8'))
+      const der = Buffer.from(file.keys[0].pkcs8, 'base64')
+      const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
+      const answer = await put(admin, signPolicy(text, { privateKey, certificates: [] }))
+      expect([answer.status, answer.json.code]).toEqual([403, 'policy_signer_key'])
+    },
+  )
+
+  it('that is set is told to the log, with who set it and what was active before', async () => {
+    const { admin, lines } = await serve()
+    const { privateKey } = makePolicySigner('P-256')
+    expect((await put(admin, signPolicy(text, { privateKey, certificates: [] }))).status).toBe(200)
+    const told = { slot: 'id:site', by: `uid:${process.geteuid?.()}`, before: null, after: policyDigest(text) }
+    expect(lines.find(({ event }) => event === 'policy.set')).toMatchObject(told)
   })
 })
 
