@@ -12,6 +12,7 @@ import { Attestation, type AttestationOptions } from './attestation.ts'
 import { parseBody, requireTdx } from './attestation-request.ts'
 import { ChallengeTokens } from './challenge-tokens.ts'
 import { proxyTrust } from './client-address.ts'
+import { shareConnections } from './connection-shares.ts'
 import { Front, type FrontOptions } from './front.ts'
 import { BodyReader, longestBody } from './request-body.ts'
 
@@ -38,6 +39,7 @@ const longestChallengeRequest = 65_536
 const mostConnections = 1024
 
 function createApp(front: Front, trustedProxies: readonly string[]): FastifyInstance {
+  const trustProxy = proxyTrust(trustedProxies)
   const app = fastify({
     ...carefulServer,
     // Whoever is being appraised when the service stops is answered; `serveApp` bounds how long.
@@ -49,7 +51,7 @@ function createApp(front: Front, trustedProxies: readonly string[]): FastifyInst
     // The body has its own, shorter limit; this one is for what never comes to read one.
     requestTimeout: 45_000,
     http: carefulParser,
-    trustProxy: proxyTrust(trustedProxies),
+    trustProxy,
     clientErrorHandler: (error, socket) => front.refuseBroken(error, socket),
     frameworkErrors: (error, request, reply) => {
       front.refuse(error, request, reply)
@@ -62,6 +64,7 @@ function createApp(front: Front, trustedProxies: readonly string[]): FastifyInst
   app.addHook('onResponse', async (request) => front.ended(request))
   app.setErrorHandler((error, request, reply) => front.refuse(error, request, reply))
   app.server.maxConnections = mostConnections
+  shareConnections(app.server, { most: mostConnections / 4, isProxy: trustProxy })
   return app
 }
 
