@@ -182,6 +182,7 @@ class TextBounds {
   }
 }
 
+/** Types of Node 20 do not speak of WebAssembly, which it has. */
 const { WebAssembly: wasm } = globalThis as unknown as { readonly WebAssembly: { Instance: InstanceMaker } }
 const Unbounded = wasm.Instance
 

@@ -141,6 +141,12 @@ describe('evidence of a TD', () => {
     expect(asked).toEqual([])
   })
 
+  it('is simulated where its anchor says so, also if the verifier is in no such mode and refuses it (TOK-04)', async () => {
+    const { verifier } = await room({ requirements: { simulator: false } })
+    const { appraisal, simulated } = await verifier.verify(request(), never)
+    expect([appraisal.affirmed, simulated]).toEqual([false, true])
+  })
+
   it('says everything simulated in simulator mode, whatever the quote says (TOK-04)', async () => {
     const anchor = { ...sim.pki.anchor, simulator: false }
     const { verifier, appraisals, requirements } = await room({ requirements: { trustAnchors: [anchor] } })
