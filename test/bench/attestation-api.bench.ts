@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { QuoteVerifier } from '@phala/dcap-qvl'
-import { toHex } from '../../src/base/bytes.ts'
 import { signToken } from '../../src/issuer/sign-token.ts'
 import { generateSigningKey } from '../../src/issuer/signing-key.ts'
 import { appraiseTdx, createQuoteMemo } from '../../src/verifier/index.ts'
@@ -13,7 +12,7 @@ import { compare, comparison, milliseconds, printTable } from '../support/compar
 import { freePort } from '../support/free-port.ts'
 import { takeLag } from '../support/loop-lag.ts'
 import { megabytes, processorMs, type Room, type Served, withVerifier } from '../support/measured-verifier.ts'
-import type { TdMachine } from '../support/td-machine.ts'
+import { peerCollateral } from '../support/peer-collateral.ts'
 
 const path = '/v1/attestation'
 const [loadMs, warmUpMs] = [4000, 3000]
@@ -136,20 +135,6 @@ async function compareOne(requests: readonly QuotedRequest[], { machine, served 
     ],
     { ms: 8000, warmUp: 50, inARow: 5 },
   )
-}
-
-function peerCollateral(collateral: ReturnType<TdMachine['sim']['collateral']>) {
-  return {
-    tcb_info_issuer_chain: collateral.tcbInfoIssuerChain,
-    tcb_info: collateral.tcbInfo,
-    tcb_info_signature: collateral.tcbInfoSignature,
-    qe_identity_issuer_chain: collateral.qeIdentityIssuerChain,
-    qe_identity: collateral.qeIdentity,
-    qe_identity_signature: collateral.qeIdentitySignature,
-    root_ca_crl: toHex(collateral.rootCaCrl),
-    pck_crl: toHex(collateral.pckCrl),
-    pck_crl_issuer_chain: collateral.pckCrlIssuerChain ?? '',
-  }
 }
 
 function fail(why: string): never {

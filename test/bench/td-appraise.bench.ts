@@ -1,5 +1,5 @@
 import * as crypto from 'node:crypto'
-import { type Collateral as PeerCollateral, QuoteVerifier } from '@phala/dcap-qvl'
+import { QuoteVerifier } from '@phala/dcap-qvl'
 import { createSimulator } from '../../mocks/tdx/simulator.ts'
 import { toBase64url, toHex, toLatin1 } from '../../src/base/bytes.ts'
 import { type Certificate, parseCertificate } from '../../src/base/pki/certificate.ts'
@@ -11,6 +11,7 @@ import { intelSgxRootAnchors } from '../../src/endorsements/tdx/intel-root.ts'
 import { parseQuote } from '../../src/evidence/tdx/quote.ts'
 import { appraiseQuote, createQuoteMemo } from '../../src/verifier/index.ts'
 import { compare, comparison } from '../support/comparison.ts'
+import { peerCollateral } from '../support/peer-collateral.ts'
 import { recordedCollateral, recordedQuote } from '../support/recorded-tdx.ts'
 import { haveVectors } from '../support/vectors.ts'
 
@@ -109,20 +110,6 @@ function verifyingUnknown(signatures: readonly Signed[]): () => void {
 function jwkOf(spki: Uint8Array) {
   const text = (start: number) => toBase64url(spki.subarray(start, start + 32))
   return { kty: 'EC', crv: 'P-256', x: text(p256Prefix.length), y: text(p256Prefix.length + 32) }
-}
-
-function peerCollateral(collateral: Collateral): PeerCollateral {
-  return {
-    tcb_info_issuer_chain: collateral.tcbInfoIssuerChain,
-    tcb_info: collateral.tcbInfo,
-    tcb_info_signature: collateral.tcbInfoSignature,
-    qe_identity_issuer_chain: collateral.qeIdentityIssuerChain,
-    qe_identity: collateral.qeIdentity,
-    qe_identity_signature: collateral.qeIdentitySignature,
-    root_ca_crl: toHex(collateral.rootCaCrl),
-    pck_crl: toHex(collateral.pckCrl),
-    pck_crl_issuer_chain: collateral.pckCrlIssuerChain ?? '',
-  }
 }
 
 function peerOf({ quote, collateral, now, peer }: Case): () => unknown {

@@ -1,26 +1,12 @@
-import { type Collateral as PeerCollateral, QuoteVerifier } from '@phala/dcap-qvl'
+import { QuoteVerifier } from '@phala/dcap-qvl'
 import { describe, expect, it } from 'vitest'
 import { teeTcbSvn } from '../../mocks/tdx/platform.ts'
 import { createSimulator } from '../../mocks/tdx/simulator.ts'
-import { toHex } from '../../src/base/bytes.ts'
 import type { Collateral } from '../../src/endorsements/tdx/collateral.ts'
+import { peerCollateral } from '../support/peer-collateral.ts'
 
 const now = Date.UTC(2026, 5, 1)
 const sim = createSimulator({ clock: { now: () => now } })
-
-function peerCollateral(collateral: Collateral): PeerCollateral {
-  return {
-    tcb_info_issuer_chain: collateral.tcbInfoIssuerChain,
-    tcb_info: collateral.tcbInfo,
-    tcb_info_signature: collateral.tcbInfoSignature,
-    qe_identity_issuer_chain: collateral.qeIdentityIssuerChain,
-    qe_identity: collateral.qeIdentity,
-    qe_identity_signature: collateral.qeIdentitySignature,
-    root_ca_crl: toHex(collateral.rootCaCrl),
-    pck_crl: toHex(collateral.pckCrl),
-    pck_crl_issuer_chain: collateral.pckCrlIssuerChain ?? '',
-  }
-}
 
 /** What an independent verifier says under a root: the status, or why not. */
 function peerVerdict(quote: Uint8Array, collateral: Collateral, root = sim.pki.root.certificate): string {
