@@ -33,6 +33,18 @@ describe('the policies of a request (POL-442, SVC-08)', () => {
     expect(selected[0]).toMatchObject({ text: policyNumbered(2), hash: policyDigest(bytes(policyNumbered(2))) })
   })
 
+  it('are looked for once each, however often a request names them', async () => {
+    const { book } = await room()
+    const looked: string[] = []
+    const active = (slot: string) => {
+      looked.push(slot)
+      return book.active(slot)
+    }
+    const policies = new SelectedPolicies({ book: { active }, files: [], usual: ['two'] })
+    await policies.select(['one', 'default', 'one', 'default', 'one'])
+    expect(looked).toEqual(['id:one', 'id:two'])
+  })
+
   it('are those that are in force at this moment', async () => {
     const { set, policies, book } = await room()
     await policies.select(['one'])

@@ -43,6 +43,8 @@ export class SelectedPolicies {
   async select(ids: readonly string[]): Promise<readonly AppraisalPolicy[]> {
     const found: AppraisalPolicy[] = []
     for (const [at, id] of ids.entries()) {
+      // A name that stands there ten times costs the store no more than once.
+      if (ids.indexOf(id) < at) continue
       const policies = id === usualId ? await this.#usual() : [(await this.#find(id)) ?? refuseId(at)]
       found.push(...policies)
     }

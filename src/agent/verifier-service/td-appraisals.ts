@@ -23,7 +23,8 @@ export interface TdCase {
   readonly evidence: TdxEvidence
   /** 64 bytes that the quote must carry, or `any`. */
   readonly reportData: Uint8Array | 'any'
-  readonly question?: PolicyQuestion | undefined
+  /** What policies are asked; called once, and for evidence alone that was found genuine without collateral. */
+  readonly ask?: () => Promise<PolicyQuestion | undefined>
 }
 
 export interface TimedAppraisal {
@@ -44,18 +45,21 @@ export class TdAppraisals {
   }
 
   /**
-   * Appraises, and asks `question` of what is affirmed. Collateral is obtained for evidence alone against which nothing else
-   * speaks: who sends forged quotes makes this verifier ask nobody (SVC-44). Rejects with `AS.SERVICE.OVERLOADED`,
-   * `AS.DEPENDENCY.UNAVAILABLE`, `AS.DEPENDENCY.BAD_RESPONSE`, and with the reason of `signal`.
+   * Appraises, and asks of what is affirmed. Policies are looked for, and then collateral is obtained, for evidence alone
+   * against which nothing speaks so far, its signature above all: who sends forged quotes makes this verifier ask nobody, and
+   * learns nothing of its policies (SVC-44). Rejects with `AS.SERVICE.OVERLOADED`, `AS.DEPENDENCY.UNAVAILABLE`,
+   * `AS.DEPENDENCY.BAD_RESPONSE`, with what `ask` rejects with, and with the reason of `signal`.
    */
-  async appraise({ evidence, reportData, question }: TdCase, signal: AbortSignal): Promise<TimedAppraisal> {
+  async appraise({ evidence, reportData, ask }: TdCase, signal: AbortSignal): Promise<TimedAppraisal> {
     if (await this.#isRefused({ evidence, reportData })) {
       const refused = await this.#appraiseWith(null, { evidence, reportData })
       return { ...refused, appraisal: withoutLack(refused.appraisal) }
     }
     signal.throwIfAborted()
+    const question = await ask?.()
+    signal.throwIfAborted()
     const collateral = await this.#collateralOf(evidence.quote, signal)
-    return this.#appraiseWith(collateral, { evidence, reportData, question })
+    return this.#appraiseWith(collateral, { evidence, reportData }, question)
   }
 
   /** Without the log, which costs more than the quote, and is worth nothing beside one that is refused (SVC-44). */
@@ -69,7 +73,8 @@ export class TdAppraisals {
   /** At a moment of its own: what a source issues when it is asked is not valid before. */
   async #appraiseWith(
     collateral: Collateral | null,
-    { evidence, reportData, question }: TdCase,
+    { evidence, reportData }: TdCase,
+    question?: PolicyQuestion,
   ): Promise<TimedAppraisal> {
     const { pool, requirements, clock } = this.#options
     const at = clock.now()

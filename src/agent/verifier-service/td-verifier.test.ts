@@ -34,10 +34,16 @@ interface RoomSpec {
   readonly requirements?: Partial<TdRequirements>
   readonly collateral?: () => Promise<Collateral | null>
   readonly appraiseTd?: typeof directAppraiser.appraiseTd
+  readonly usual?: readonly string[]
 }
 
 /** A verifier that trusts the maker of simulated TDs, and counts who was asked for what. */
-async function room({ requirements = {}, collateral, appraiseTd = directAppraiser.appraiseTd }: RoomSpec = {}) {
+async function room({
+  requirements = {},
+  collateral,
+  appraiseTd = directAppraiser.appraiseTd,
+  usual = ['all'],
+}: RoomSpec = {}) {
   const asked: Uint8Array[] = []
   const store = new MemoryPolicyStore()
   const book = new PolicyBook({ store, clock, random: randomBytes, signsTokens: () => false })
@@ -49,9 +55,14 @@ async function room({ requirements = {}, collateral, appraiseTd = directAppraise
     return obtain()
   }
   const appraisals = new TdAppraisals({ pool: { appraiseTd }, collateral: { collateralOf }, requirements: all, clock })
-  const policies = new SelectedPolicies({ book, files: [], usual: ['all'] })
+  const looked: string[] = []
+  const active = (slot: string) => {
+    looked.push(slot)
+    return book.active(slot)
+  }
+  const policies = new SelectedPolicies({ book: { active }, files: [], usual })
   return {
-    asked,
+    ...{ asked, looked },
     book,
     appraisals,
     requirements: all,
@@ -133,12 +144,17 @@ describe('evidence of a TD', () => {
     })
   })
 
-  it('is not appraised for policies that nobody knows', async () => {
-    const { verifier, asked } = await room()
+  it('is appraised once for policies that nobody knows, and costs no collateral (SVC-44)', async () => {
+    const jobs: unknown[] = []
+    const appraiseTd: typeof directAppraiser.appraiseTd = (...job) => {
+      jobs.push(job)
+      return directAppraiser.appraiseTd(...job)
+    }
+    const { verifier, asked } = await room({ appraiseTd })
     await expect(verifier.verify(request({}, { policyIds: ['absent'] }), never)).rejects.toMatchObject({
       facts: { field: 'policy_ids[0]' },
     })
-    expect(asked).toEqual([])
+    expect([asked, jobs.length]).toEqual([[], 1])
   })
 
   it('is simulated where its anchor says so, also if the verifier is in no such mode and refuses it (TOK-04)', async () => {
@@ -198,6 +214,20 @@ describe('evidence against which something speaks', () => {
     expect(failed(outcome.appraisal)).toContain('tdx.quote.signature')
     expect(asked).toEqual([])
   })
+
+  it.each([['absent'], ['default'], ['all']])(
+    'a forged signature: nothing is told of a policy %s, and the store is not asked (SVC-44)',
+    async (id) => {
+      const { verifier, looked } = await room({ usual: ['late'] })
+      const { quote, ...rest } = request({}, { policyIds: [id] })
+      const outcome = await verifier.verify({ ...rest, quote: forged(quote) }, never)
+      expect(failed(outcome.appraisal)).toContain('tdx.quote.signature')
+      expect([outcome.policies, looked]).toEqual([[], []])
+      await expect(verifier.verify(request({}, { policyIds: ['default'] }), never)).rejects.toMatchObject({
+        code: 'AS.SERVICE.POLICY_MISSING',
+      })
+    },
+  )
 
   it('is refused by the façade as by every other route (FAC-03)', async () => {
     const { appraisals, requirements, asked } = await room()

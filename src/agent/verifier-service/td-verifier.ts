@@ -40,17 +40,23 @@ class BundleTurns {
   }
 }
 
-/** The verifier behind the attestation API: appraisal, and the policies that a request names (SVC-08). */
+/**
+ * The verifier behind the attestation API: appraisal, and the policies that a request names (SVC-08). Which policies there are
+ * is told to genuine machines alone: the names are looked for once a quote was found to be one (SVC-44).
+ */
 export function createTdVerifier({ appraisals, policies, requirements }: TdVerifierOptions): TdVerifier {
   const simulator = requirements.simulator === true
   const turns = new BundleTurns()
   return {
     verify: async (request: TdVerification, signal: AbortSignal) => {
       const { quote, ccEventLog, reportData, freshness, statements } = request
-      const asked = await policies.select(request.policyIds)
-      const question = questionOf(asked, { simulator, freshness, statements })
       const evidence = { quote, ccEventLog, simulated: false }
-      const { appraisal, at } = await appraisals.appraise({ evidence, reportData, question }, signal)
+      let asked: readonly AppraisalPolicy[] = []
+      const ask = async () => {
+        asked = await policies.select(request.policyIds)
+        return questionOf(asked, { simulator, freshness, statements })
+      }
+      const { appraisal, at } = await appraisals.appraise({ evidence, reportData, ask }, signal)
       const bundles = asked.filter(isBundled)
       const isAsked = bundles.length > 0 && appraisal.affirmed
       const judged = isAsked ? await turns.take(() => withBundles(appraisal, bundles, at), signal) : appraisal

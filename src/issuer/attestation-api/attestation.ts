@@ -54,7 +54,7 @@ export class Attestation {
 
   /**
    * The token for the body of a request. Rejects with errors of `attestationErrors`, with those of the verifier and of the
-   * issuer. The order of work is that of SVC-44: what costs least comes first, and collateral after the binding.
+   * issuer. The order of work is that of SVC-44: what costs least comes first, collateral after the binding, policies last.
    */
   async attest(body: Uint8Array, facts: RequestFacts, signal: AbortSignal): Promise<string> {
     const { verifier, allowUnbound = false } = this.#options

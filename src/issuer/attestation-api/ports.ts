@@ -41,7 +41,8 @@ export interface TdOutcome {
 export interface TdVerifier {
   /**
    * Rejects with an `AttestdError`: `AS.POLICY.DENIED` (facts `policy_id`, `reason`, `lines`, `rule`, `message`),
-   * `AS.REQUEST.INVALID_ARGUMENT` with the fact `field` for an unknown policy id, `AS.DEPENDENCY.UNAVAILABLE`,
+   * `AS.REQUEST.INVALID_ARGUMENT` with the fact `field` for an unknown policy id, which is told of a genuine quote alone
+   * (SVC-44), `AS.DEPENDENCY.UNAVAILABLE`,
    * `AS.DEPENDENCY.BAD_RESPONSE`, `AS.SERVICE.OVERLOADED`; everything else is a bug.
    */
   verify(request: TdVerification, signal: AbortSignal): Promise<TdOutcome>

@@ -271,6 +271,18 @@ describe('a problem (ERR-01)', () => {
 
 describe('the order of work (SVC-44)', () => {
   it.each([
+    ['an id that is none', ['a', '../x'], 'policy_ids[1]'],
+    ['too many ids', Array.from({ length: 11 }, (_, at) => `p${at}`), 'policy_ids'],
+  ])('%s beside a quote of no worth: a refusal of the ids, for which nothing is verified', async (_, ids, field) => {
+    const before = rig.asked()
+    const problem = await refusal(server(), { ...requestFor(new Uint8Array(1100)), policy_ids: ids })
+    expect([problem.status, problem.code, problem.field, rig.asked() - before]).toEqual([
+      ...[400, 'AS.REQUEST.INVALID_ARGUMENT', field],
+      0,
+    ])
+  })
+
+  it.each([
     [
       'other report data',
       () => rig.simulator.quote({ reportData: reportData.with(63, 0) }),
