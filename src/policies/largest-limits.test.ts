@@ -148,6 +148,7 @@ describe('with the largest limits, on half of a stack', () => {
       const evaluation = evaluatePolicy(parsed.policy, [service('d', deepDocument)], { profile: 'attestd', limits })
       expect(evaluation).toMatchObject({ verdict: 'permit', token: { r: deepDocument } })
       expect(lintPolicy(parsed).map(({ id }) => id)).toContain('L05')
+      expect(lintPolicy(parsed, { limits }).map(({ id }) => id)).not.toContain('L05')
       expect(formatPolicy(text(254), { limits }).text).toContain(query)
       expect(parsePolicy(text(255), { limits }).diagnostics?.[0]).toMatchObject({ id: 'POL-603' })
     })

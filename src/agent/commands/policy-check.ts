@@ -108,7 +108,7 @@ function lintIds(text: string): readonly string[] {
   const ids = text.split(',')
   const unknown = ids.find((id) => !Object.hasOwn(lintRules, id))
   if (unknown === undefined) return ids
-  throw new InvalidArgumentError('must be ids of lints, L01 to L24, joined by commas.')
+  throw new InvalidArgumentError('must be ids of lints, L01 to L25, joined by commas.')
 }
 
 /** `attestd policy check FILE…`: whether policies load, and what is doubtful in them (POL-801 to POL-804). */

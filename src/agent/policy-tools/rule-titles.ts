@@ -24,6 +24,7 @@ const lintTitles: Readonly<Record<string, string>> = {
   L22: 'property set where it has no effect any more',
   L23: 'line that ends elsewhere than it is shown to',
   L24: 'character that changes the order in which text is shown',
+  L25: 'lint that stopped before the end',
 }
 
 const groups: readonly (readonly [below: number, title: string])[] = [

@@ -8,12 +8,13 @@ import type { RuleLint, RuleView } from './rule-view.ts'
 import { factsOf, factsOfCondition } from './value-facts.ts'
 
 /** L10 */
-function* lintReadOnly({ section, rule: { action }, bound, added }: RuleView): Generator<LintFinding> {
+function* lintReadOnly(view: RuleView): Generator<LintFinding> {
+  const { section, bound, added } = view
+  const { action } = view.rule
   if ((action.kind !== 'issue' && action.kind !== 'issueproperty') || section === 'authorizationrules') return
   const { argument } = action
   const copied = argument.kind === 'copy' ? bound.get(argument.identifier) : undefined
-  const facts =
-    argument.kind === 'claim' ? factsOf(argument.value, { bound, added }) : copied && factsOfCondition(copied, added)
+  const facts = argument.kind === 'claim' ? factsOf(argument.value, view) : copied && factsOfCondition(copied, added)
   if (!facts?.isReadOnly) return
   const message = `the value is read-only, or taken from one that is: ${action.kind} is an error when the rule fires`
   const hint = 'issue the result of a comparison: ContainsOnlyValue and IsSubsetOf give Booleans that may be issued'

@@ -44,6 +44,8 @@ export const lintRules = {
     title: 'a line ends where programs do not show an end, or seems to end where it does not',
   },
   L24: { severity: 'warning', title: 'a character changes the order in which programs show the text' },
+  // An error: who writes so much that the lint stops could hide any other error behind it.
+  L25: { severity: 'error', title: 'the lint stopped at a limit and did not look at the whole policy' },
 } as const satisfies Readonly<Record<string, { readonly severity: Severity; readonly title: string }>>
 
 export type LintId = keyof typeof lintRules

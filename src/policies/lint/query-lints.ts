@@ -2,7 +2,8 @@ import type { QueryNode } from '../jmespath/query-syntax.ts'
 import type { Expression } from '../language/syntax.ts'
 import { expressionsOf, queriesOf } from './expressions-of.ts'
 import { type LintFinding, type LintId, shownName } from './lint-finding.ts'
-import { childrenOf, givesArray, nodesOf, parsedQuery, rootFields } from './query-nodes.ts'
+import type { LintWork } from './lint-work.ts'
+import { childrenOf, givesArray, nodesOf, rootFields } from './query-nodes.ts'
 import type { RuleView } from './rule-view.ts'
 import { documentOf, factsOf } from './value-facts.ts'
 
@@ -10,12 +11,17 @@ type QueryFinding = Pick<LintFinding, 'id' | 'message'> & { readonly hint?: stri
 
 const literalNames: ReadonlySet<string> = new Set(['true', 'false', 'null'])
 
+function dottedFields(node: QueryNode): ReadonlySet<QueryNode> {
+  const steps = node.kind === 'chain' ? node.steps : []
+  return new Set(steps.flatMap((step) => (step.kind === 'apply' ? [step.node] : [])))
+}
+
 /** Fields behind a dot are fields to every reader. */
 function* bareNames(node: QueryNode): Generator<string> {
   if (node.kind === 'field' && !node.quoted && literalNames.has(node.name)) yield node.name
-  const dotted = node.kind === 'chain' ? node.steps.flatMap((step) => (step.kind === 'apply' ? [step.node] : [])) : []
+  const dotted = dottedFields(node)
   for (const child of childrenOf(node)) {
-    if (!(child.kind === 'field' && dotted.includes(child))) yield* bareNames(child)
+    if (!(child.kind === 'field' && dotted.has(child))) yield* bareNames(child)
   }
 }
 
@@ -89,8 +95,8 @@ function wrongRoot(node: QueryNode, root: string | null): QueryFinding | null {
   return { id: 'L09', message: `the document has no member ${shownName(wrong)}`, hint: `its only member is ${root}` }
 }
 
-function* lintText(text: string, root: string | null): Generator<QueryFinding> {
-  const { node, problem } = parsedQuery(text)
+function* lintText(text: string, root: string | null, work: LintWork): Generator<QueryFinding> {
+  const { node, problem } = work.parseQuery(text)
   if (node === null) {
     yield { id: 'L05', message: `${problem}: the rule is an error when it fires` }
     return
@@ -105,7 +111,8 @@ export function* lintQueries(view: RuleView): Generator<LintFinding> {
   for (const { input, query } of queriesOf(view.rule)) {
     if (query.kind !== 'string') continue
     const root = documentOf(input, view)?.root ?? null
-    for (const finding of lintText(query.value, root)) yield { ...finding, span: query.span, found: query.value }
+    for (const finding of lintText(query.value, root, view.work))
+      yield { ...finding, span: query.span, found: query.value }
   }
 }
 
@@ -113,7 +120,7 @@ export function* lintQueries(view: RuleView): Generator<LintFinding> {
 export function* lintBuiltQueries(view: RuleView): Generator<LintFinding> {
   for (const { query } of queriesOf(view.rule)) {
     const { isForeign, builders } = factsOf(query, view)
-    const places = builders.length > 0 ? builders : isForeign && isProperty(query) ? [query.span] : []
+    const places = builders !== null ? view.work.placesOf(builders) : isForeign && isProperty(query) ? [query.span] : []
     const message =
       'a query is built from text of the evidence or of the attester, who can close a quote and ask for something else'
     const hint =

@@ -1,21 +1,4 @@
-import { EvaluationFailure } from '../evaluation-failure.ts'
-import { parseQuery } from '../jmespath/parse-query.ts'
 import type { QueryArgument, QueryNode, QueryStep } from '../jmespath/query-syntax.ts'
-import { defaultPolicyLimits } from '../policy-limits.ts'
-
-/** A query, or why it does not compile. */
-export type ParsedQuery =
-  | { readonly node: QueryNode; readonly problem: null }
-  | { readonly node: null; readonly problem: string }
-
-export function parsedQuery(text: string): ParsedQuery {
-  try {
-    return { node: parseQuery(text, defaultPolicyLimits), problem: null }
-  } catch (error) {
-    if (error instanceof EvaluationFailure) return { node: null, problem: error.message }
-    throw error
-  }
-}
 
 const argumentNode = (argument: QueryArgument): QueryNode =>
   argument.kind === 'reference' ? argument.expression : argument

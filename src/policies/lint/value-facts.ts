@@ -1,10 +1,11 @@
 import type { ClaimValueType } from '../claim.ts'
 import { claimEntryOf } from '../claims/claim-catalogue.ts'
 import type { ClaimEntry, DocumentShape } from '../claims/claim-entry.ts'
-import type { Condition, Expression, Span } from '../language/syntax.ts'
+import type { Condition, Expression } from '../language/syntax.ts'
 import { admitsIssuer, literalOf, literalType, neededValues } from './condition-facts.ts'
 import type { Call } from './expressions-of.ts'
-import { givesNumber, parsedQuery } from './query-nodes.ts'
+import type { Builders, LintWork } from './lint-work.ts'
+import { givesNumber } from './query-nodes.ts'
 
 /** What is known of a value before any claim is there. */
 export interface ValueFacts {
@@ -17,22 +18,30 @@ export interface ValueFacts {
   /** Text that the guest or the attester can choose. */
   readonly isForeign: boolean
   /** Where foreign text was appended to make it. */
-  readonly builders: readonly Span[]
+  readonly builders: Builders | null
 }
 
 /** What conditions before an expression have bound, and what earlier rules have added. */
 export interface KnownClaims {
   readonly bound: ReadonlyMap<string, Condition>
   readonly added: ReadonlyMap<string, ValueFacts>
+  /** Of expressions of this rule: each is looked at once, however many lints ask and whatever stands around it. */
+  readonly remembered: Map<Expression, ValueFacts>
+  readonly work: LintWork
 }
 
 function facts(types: readonly ClaimValueType[] | null, changes: Partial<ValueFacts> = {}): ValueFacts {
   const known = types && new Set(types)
-  return { types: known, isMany: false, isReadOnly: false, isForeign: false, builders: [], ...changes }
+  return { types: known, isMany: false, isReadOnly: false, isForeign: false, builders: null, ...changes }
 }
 
 const unknown = facts(null, { isForeign: true })
 const anything = facts(null, { isForeign: true, isMany: true })
+
+function joinedBuilders(left: Builders | null, right: Builders | null): Builders | null {
+  if (left === null || right === null || left === right) return left ?? right
+  return { joined: [left, right] }
+}
 
 /** Facts of a value that is one or the other. */
 export function eitherOf(left: ValueFacts, right: ValueFacts): ValueFacts {
@@ -41,7 +50,7 @@ export function eitherOf(left: ValueFacts, right: ValueFacts): ValueFacts {
     isMany: left.isMany || right.isMany,
     isReadOnly: left.isReadOnly || right.isReadOnly,
     isForeign: left.isForeign || right.isForeign,
-    builders: [...new Set([...left.builders, ...right.builders])],
+    builders: joinedBuilders(left.builders, right.builders),
   }
 }
 
@@ -62,7 +71,7 @@ export function evidenceEntry(condition: Condition): ClaimEntry | null {
 export function factsOfCondition(condition: Condition, added: KnownClaims['added']): ValueFacts | null {
   const found = foundFacts(condition, added)
   if (found === null || neededValues(condition, 'value').length === 0) return found
-  return { ...found, isMany: false, isForeign: false, builders: [] }
+  return { ...found, isMany: false, isForeign: false, builders: null }
 }
 
 function foundFacts(condition: Condition, added: KnownClaims['added']): ValueFacts | null {
@@ -95,7 +104,7 @@ function isNumber(call: Call, known: KnownClaims): boolean {
   const [input, query] = call.arguments
   const text = query === undefined ? null : literalOf(query)
   if (input === undefined || typeof text !== 'string' || documentOf(input, known) === null) return false
-  const { node } = parsedQuery(text)
+  const { node } = known.work.parseQuery(text)
   return node !== null && givesNumber(node)
 }
 
@@ -109,7 +118,11 @@ function factsOfCall(call: Call, known: KnownClaims): ValueFacts {
     case 'JsonToClaimValue':
       return facts(null, { isReadOnly, isForeign, isMany: isWrittenArray(call.arguments[0]) })
     case 'AppendString':
-      return facts(['String'], { isReadOnly, isForeign, builders: isForeign ? [call.span] : [] })
+      return facts(['String'], {
+        isReadOnly,
+        isForeign,
+        builders: isForeign ? { span: call.span, joined: null } : null,
+      })
     case 'NegateBool':
       return facts(['Boolean'], { isReadOnly })
     case 'IsSubsetOf':
@@ -123,9 +136,18 @@ const isWrittenArray = (expression: Expression | undefined) =>
 
 const literalTypes = { string: 'String', integer: 'Integer', boolean: 'Boolean' } as const
 
-/** Nesting is bounded by the parser (POL-603). */
-export function factsOf(expression: Expression, known: KnownClaims): ValueFacts {
+function newFacts(expression: Expression, known: KnownClaims): ValueFacts {
+  known.work.take()
   if (expression.kind === 'call') return factsOfCall(expression, known)
   if (expression.kind === 'property') return factsOfProperty(expression, known)
   return facts([literalTypes[expression.kind]])
+}
+
+/** Nesting is bounded by the parser (POL-603). */
+export function factsOf(expression: Expression, known: KnownClaims): ValueFacts {
+  const before = known.remembered.get(expression)
+  if (before !== undefined) return before
+  const found = newFacts(expression, known)
+  known.remembered.set(expression, found)
+  return found
 }
