@@ -48,7 +48,7 @@ interface Ending {
  * Gives what ends a server: nobody connects any more, requests that have begun are answered within the grace, and what is
  * left then is cut; without a grace all is cut at once. To be called before the server is ready.
  */
-export function endingOf(app: Ending, grace: Grace | null = null): () => Promise<void> {
+function endingOf(app: Ending, grace: Grace | null = null): () => Promise<void> {
   let isEnding = false
   // A connection that is kept for its next request would hold the server until the grace is over.
   app.addHook('onSend', async (_, reply) => {
@@ -71,21 +71,35 @@ export function endingOf(app: Ending, grace: Grace | null = null): () => Promise
 }
 
 /**
- * Serves what `create` makes until the signal aborts. Rejects with `ISSUER_LISTEN_FAILED`, or as what binds the server does,
- * if it cannot begin.
+ * A server that `create` makes, and `begin` binds, until the signal aborts; then it ends as `endingOf` says. Rejects with what
+ * `begin` rejects with, and then the server is closed too.
  */
-export function serveApp(create: () => FastifyInstance, { listen, onListening, grace }: ListenOptions): Task {
+export function servedTask<App extends Ending>(
+  create: () => App,
+  grace: Grace | undefined,
+  begin: (app: App) => Promise<void>,
+): Task {
   return async (signal) => {
     if (signal.aborted) return
     const app = create()
     const end = endingOf(app, grace)
     const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
     try {
-      const address = await bind(app, listen)
-      onListening?.(address)
+      await begin(app)
       await stopped
     } finally {
       await end()
     }
   }
+}
+
+/**
+ * Serves what `create` makes until the signal aborts. Rejects with `ISSUER_LISTEN_FAILED`, or as what binds the server does,
+ * if it cannot begin.
+ */
+export function serveApp(create: () => FastifyInstance, { listen, onListening, grace }: ListenOptions): Task {
+  return servedTask(create, grace, async (app) => {
+    const address = await bind(app, listen)
+    onListening?.(address)
+  })
 }

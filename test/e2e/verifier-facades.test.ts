@@ -1,7 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { chmodSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { connect as connectTls } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   type AzureVerifierHome,
@@ -153,6 +155,57 @@ describe('façades of a running verifier', () => {
     expect((await askOverTls(`${alone.urls.attestation}/certs`, alone.ca)).status).toBe(200)
     await expect(askOverTls(`${alone.urls.administration}/certs`, alone.ca)).rejects.toThrow(/ECONNREFUSED/)
     expect(await process.stop()).toBe(0)
+  })
+})
+
+describe('façades of a verifier that is told to stop', () => {
+  const { machine, folder } = useTdMachine()
+
+  /** A request whose head was taken, and whose body is not whole yet. */
+  async function begun(home: AzureVerifierHome, name: FacadeName, head: readonly string[], body: string) {
+    const socket = connectTls({ host: 'localhost', port: portOf(home.urls[name]), ca: home.ca })
+    const chunks: Buffer[] = []
+    const closed = once(
+      socket.on('error', () => undefined),
+      'close',
+    )
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+    const heard = () => Buffer.concat(chunks).toString('latin1')
+    const fields = ['Host: v', `Content-Length: ${body.length}`, 'Expect: 100-continue', '', '']
+    socket.write([...head, ...fields].join('\r\n'))
+    await expect.poll(heard, { timeout: 20_000 }).toMatch(/^HTTP\/1\.1 100 /)
+    return async () => {
+      socket.write(body)
+      await closed
+      return /HTTP\/1\.1 [2-5]\d\d .*$/s.exec(heard())?.[0]
+    }
+  }
+
+  it('answer what has begun, and take nobody new', async () => {
+    const home = await azureVerifierHome(join(folder, 'stopping'), machine(), { tables: [memory] })
+    const verifier = await VerifierProcess.start(home)
+    const policy = 'version= 1.2;authorizationrules{=> permit();};issuancerules{};'
+    const payload = JSON.stringify({ AttestationPolicy: Buffer.from(policy).toString('base64url') })
+    const jws = `eyJhbGciOiJub25lIn0.${Buffer.from(payload).toString('base64url')}.`
+    const put = [
+      `PUT /policies/TdxVm${version} HTTP/1.1`,
+      `Authorization: Bearer ${home.token}`,
+      'Content-Type: text/plain',
+    ]
+    const post = ['POST /attest/TdxVm?api-version=2025-06-01 HTTP/1.1', 'Content-Type: application/json']
+    const setting = await begun(home, 'administration', put, jws)
+    const attesting = await begun(home, 'attestation', post, '{}')
+    const stopped = verifier.stop()
+    await expect.poll(() => verifier.log, { timeout: 20_000 }).toContain('"event":"stopping"')
+    for (const name of names) {
+      await expect(askOverTls(`${home.urls[name]}/certs`, home.ca)).rejects.toThrow(
+        /ECONNREFUSED|ECONNRESET|closed|disconnected/,
+      )
+    }
+    expect(await setting()).toMatch(/^HTTP\/1\.1 200 .*\{"token":"/s)
+    expect(await attesting()).toMatch(/^HTTP\/1\.1 400 .*InvalidParameter/s)
+    expect(await stopped).toBe(0)
+    expect(verifier.log).toContain('"event":"policy.set"')
   })
 })
 

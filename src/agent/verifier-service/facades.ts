@@ -8,6 +8,7 @@ import type { TdAppraiser } from '../../issuer/azure/attest-td.ts'
 import { AnswerKeys } from '../../issuer/azure/azure-answers.ts'
 import { type AzureApp, serveAzure } from '../../issuer/azure/azure-server.ts'
 import { createPolicyAdministration } from '../../issuer/azure/policy-administration.ts'
+import type { Grace } from '../../issuer/serve-app.ts'
 import type { PolicyBook } from '../../registry/policies/policy-book.ts'
 import type { SignerBook } from '../../registry/policies/signer-book.ts'
 import { requireDuration } from '../configuration/schema.ts'
@@ -30,6 +31,8 @@ export interface FacadeParts {
   readonly random: RandomSource
   readonly log: Logger
   readonly onBug: (error: unknown) => void
+  /** For requests that have begun when the service stops. */
+  readonly grace: Grace
   /** Told when a façade takes connections. */
   readonly listening: () => void
 }
@@ -126,6 +129,6 @@ export function serveFacades(parts: FacadeParts): readonly Task[] {
       parts.log.info({ event: 'listening', address, facade: name }, `the ${name} for clients of Azure is served`)
       parts.listening()
     }
-    return [serveAzure(create, listenAddress(section.listen), listening)]
+    return [serveAzure(create, { listen: listenAddress(section.listen), grace: parts.grace, onListening: listening })]
   })
 }

@@ -177,6 +177,7 @@ export class VerifierService {
     return serveFacades({
       ...{ settings, keys, pool, log, listening, onBug: this.#onBug, appraisals: this.#appraisals() },
       ...{ policies: store.policies, signers: store.signers, clock: host.clock, random: host.random },
+      grace: this.#grace,
     })
   }
 

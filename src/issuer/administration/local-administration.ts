@@ -6,7 +6,7 @@ import type { JsonObject } from '../../base/json.ts'
 import { noSchemas } from '../../base/no-schemas.ts'
 import type { Task } from '../../base/tasks.ts'
 import { composeProblem } from '../problem.ts'
-import { endingOf, type Grace } from '../serve-app.ts'
+import { type Grace, servedTask } from '../serve-app.ts'
 import { carefulParser, carefulServer } from '../server-options.ts'
 import { administrationErrors } from './errors.ts'
 import { requireOwnPolicyName, requirePolicyName, requireSettablePolicyName } from './policy-name.ts'
@@ -216,20 +216,15 @@ export function serveLocalAdministration(
   options: LocalAdministrationOptions,
   listen: (server: Server) => Promise<void>,
 ): Task {
-  return async (signal) => {
-    if (signal.aborted) return
-    const app = createLocalAdministration(options)
-    const end = endingOf(app, options.grace)
-    const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
-    try {
+  return servedTask(
+    () => createLocalAdministration(options),
+    options.grace,
+    async (app) => {
       await app.ready()
       await listen(app.server)
       requireUnixSocket(app.server)
-      await stopped
-    } finally {
-      await end()
-    }
-  }
+    },
+  )
 }
 
 /** The address of a network socket is an object; a Unix socket has a path, or none that is known if it was passed. */

@@ -4,6 +4,7 @@ import fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import { AttestdError } from '../../base/errors.ts'
 import { noSchemas } from '../../base/no-schemas.ts'
 import type { Task } from '../../base/tasks.ts'
+import { type Grace, servedTask } from '../serve-app.ts'
 import { carefulParser, carefulServer } from '../server-options.ts'
 import { type AnswerKeys, composeAzureMetadata } from './azure-answers.ts'
 import { composeAzureError, refusalOf } from './azure-error.ts'
@@ -71,21 +72,28 @@ function withoutFramework(error: unknown): unknown {
   return azureErrors.error('AZURE_REQUEST_INVALID', 'the request cannot be read')
 }
 
+const endsOf = ({ remoteAddress, remotePort, localAddress }: Socket) => `${remoteAddress} ${remotePort} ${localAddress}`
+
 /**
  * The HTTP server does not know of a connection before its handshake is done: whoever opened one and says nothing would hold
- * up the end of the service for as long as a handshake may take.
+ * up the end of the service for as long as a handshake may take. Those are cut, and what connects later too.
  */
 function endWithServer(server: Server, onEnding: (end: () => void) => void): void {
-  const open = new Set<Socket>()
-  let ending = false
+  // Node gives the socket of TCP and that of TLS over it, and not which belongs to which.
+  const greeting = new Map<string, Socket>()
+  let isEnding = false
   server.on('connection', (socket: Socket) => {
-    if (ending) socket.destroy()
-    open.add(socket)
-    socket.once('close', () => open.delete(socket))
+    const ends = endsOf(socket)
+    if (isEnding) socket.destroy()
+    greeting.set(ends, socket)
+    socket.once('close', () => {
+      if (greeting.get(ends) === socket) greeting.delete(ends)
+    })
   })
+  server.on('secureConnection', (socket: Socket) => greeting.delete(endsOf(socket)))
   onEnding(() => {
-    ending = true
-    for (const socket of open) socket.destroy()
+    isEnding = true
+    for (const socket of greeting.values()) socket.destroy()
   })
 }
 
@@ -95,6 +103,9 @@ export function createAzureServer({ issuer, tls, keys, onBug }: AzureServerOptio
   requireServerTls(tls)
   const app = fastify({
     ...carefulServer,
+    // Whoever is being attested, or changes a policy, when the service stops is answered; `servedTask` bounds how long.
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
     logger: false,
     schemaController: noSchemas,
     bodyLimit: limits.bodyBytes,
@@ -157,27 +168,22 @@ export interface AzureListener {
   readonly port: number
 }
 
+export interface ServeAzureOptions {
+  readonly listen: AzureListener
+  /** For requests that have begun once the signal aborts; default: none. */
+  readonly grace?: Grace
+  readonly onListening?: (address: string) => void
+}
+
 /** Serves what `create` makes until the signal aborts. Rejects with `AZURE_LISTEN_FAILED` if it cannot begin. */
-export function serveAzure(
-  create: () => AzureApp,
-  listen: AzureListener,
-  onListening?: (address: string) => void,
-): Task {
-  return async (signal) => {
-    if (signal.aborted) return
-    const app = create()
+export function serveAzure(create: () => AzureApp, { listen, grace, onListening }: ServeAzureOptions): Task {
+  return servedTask(create, grace, async (app) => {
     const shown = `${listen.host} port ${listen.port}`
-    const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
-    try {
-      const address = await app.listen({ ...listen }).catch((cause: NodeJS.ErrnoException) => {
-        throw azureErrors.error('AZURE_LISTEN_FAILED', `cannot listen at ${shown}: ${cause.code ?? cause.message}`, {
-          cause,
-        })
+    const address = await app.listen({ ...listen }).catch((cause: NodeJS.ErrnoException) => {
+      throw azureErrors.error('AZURE_LISTEN_FAILED', `cannot listen at ${shown}: ${cause.code ?? cause.message}`, {
+        cause,
       })
-      onListening?.(address)
-      await stopped
-    } finally {
-      await app.close()
-    }
-  }
+    })
+    onListening?.(address)
+  })
 }

@@ -307,7 +307,9 @@ describe('the transport', () => {
     const at = await makeAzureFacade()
     let served = Promise.resolve()
     const listening = new Promise<string>((resolve) => {
-      served = serveAzure(() => at.app, { host: '127.0.0.1', port: 0 }, resolve)(controller.signal)
+      served = serveAzure(() => at.app, { listen: { host: '127.0.0.1', port: 0 }, onListening: resolve })(
+        controller.signal,
+      )
     })
     const address = new URL(await listening)
     expect(address.protocol).toBe('https:')
@@ -326,12 +328,12 @@ describe('the transport', () => {
 
   it('says where it cannot listen, and does not begin when it is over', async () => {
     const at = await makeAzureFacade()
-    const task = serveAzure(() => at.app, { host: '192.0.2.1', port: 1 })
+    const task = serveAzure(() => at.app, { listen: { host: '192.0.2.1', port: 1 } })
     await expect(task(new AbortController().signal)).rejects.toMatchObject({
       code: 'AZURE_LISTEN_FAILED',
       message: expect.stringContaining('192.0.2.1 port 1: EADDRNOTAVAIL'),
     })
-    const never = serveAzure(() => expect.unreachable(), { host: '127.0.0.1', port: 0 })
+    const never = serveAzure(() => expect.unreachable(), { listen: { host: '127.0.0.1', port: 0 } })
     await never(AbortSignal.abort())
   })
 })
