@@ -21,17 +21,24 @@ const refusedOperations: ReadonlySet<string> = new Set([
 /** What those are told who did nothing wrong: no address, path or state of ours. */
 const internal: AzureRefusal = { status: 500, code: 'InternalError', message: 'the server failed to answer' }
 
+export interface RefusalOptions {
+  /** Who asks runs this verifier: what it lacks at present is told with its remedy. */
+  readonly tellsRemedy?: boolean
+}
+
 /** What is not an `AttestdError` is a bug, and what is not about the request is our affair: the answer tells neither. */
-export function refusalOf(error: unknown): AzureRefusal {
+export function refusalOf(error: unknown, { tellsRemedy = false }: RefusalOptions = {}): AzureRefusal {
   if (!(error instanceof AttestdError)) return internal
-  const { code, kind, message } = error
+  const { code, kind, message, remedy } = error
   if (code === 'AZURE_POLICY_ERRORS') return { status: 400, code: 'PolicyParsingError', message }
   if (code === 'AZURE_POLICY_DENIED') return { status: 400, code: 'PolicyEvaluationError', message }
   if (code === 'AZURE_UNAUTHORIZED') return { status: 401, code: 'Unauthorized', message }
   if (code === 'AZURE_TOO_MANY') return { status: 429, code: 'TooManyRequests', message }
   if (refusedOperations.has(code)) return { status: 400, code: 'InvalidOperation', message }
-  if (kind === 'unavailable' || error.retryable)
-    return { status: 503, code: 'ServiceUnavailable', message: `try again later (${code})` }
+  if (kind === 'unavailable' || error.retryable) {
+    const says = `try again later (${code})`
+    return { status: 503, code: 'ServiceUnavailable', message: tellsRemedy ? `${says}: ${remedy}` : says }
+  }
   if (kind === 'configuration' || kind === 'refused') return internal
   const { status } = error
   return { status: status === 404 || status === 413 ? status : 400, code: 'InvalidParameter', message }

@@ -7,7 +7,7 @@ import type { Task } from '../../base/tasks.ts'
 import { type Grace, servedTask } from '../serve-app.ts'
 import { carefulParser, carefulServer } from '../server-options.ts'
 import { type AnswerKeys, composeAzureMetadata } from './azure-answers.ts'
-import { composeAzureError, refusalOf } from './azure-error.ts'
+import { composeAzureError, type RefusalOptions, refusalOf } from './azure-error.ts'
 import { azureErrors } from './errors.ts'
 
 /** PEM: the key of the server, and its certificate with those above it. */
@@ -16,7 +16,7 @@ export interface ServerTls {
   readonly cert: string
 }
 
-export interface AzureServerOptions {
+export interface AzureServerOptions extends RefusalOptions {
   /** Base URL under which clients know the façade, and `iss` of what it signs: https, without a slash at its end. */
   readonly issuer: string
   /** The façade is served over TLS alone: tokens of administrators go over it. */
@@ -51,8 +51,8 @@ export function requireServerTls(tls: ServerTls): void {
   }
 }
 
-function sendRefusal(reply: FastifyReply, error: unknown): FastifyReply {
-  const refusal = refusalOf(error)
+function sendRefusal(reply: FastifyReply, error: unknown, options: RefusalOptions = {}): FastifyReply {
+  const refusal = refusalOf(error, options)
   // A body that was not read must not be taken for the next request.
   reply.header('connection', 'close').header('cache-control', 'no-store')
   const waitS = error instanceof AttestdError ? error.facts['retry_after_s'] : undefined
@@ -98,7 +98,7 @@ function endWithServer(server: Server, onEnding: (end: () => void) => void): voi
 }
 
 /** A server for clients of Azure Attestation: its manners, `/certs` and the metadata. Nothing else is served yet. */
-export function createAzureServer({ issuer, tls, keys, onBug }: AzureServerOptions) {
+export function createAzureServer({ issuer, tls, keys, onBug, ...refusals }: AzureServerOptions) {
   const path = basePath(issuer)
   requireServerTls(tls)
   const app = fastify({
@@ -128,7 +128,7 @@ export function createAzureServer({ issuer, tls, keys, onBug }: AzureServerOptio
   app.setErrorHandler((error, _, reply) => {
     const known = withoutFramework(error)
     if (refusalOf(known).status === 500) onBug?.(known)
-    return sendRefusal(reply, known)
+    return sendRefusal(reply, known, refusals)
   })
   const open = (at: string, compose: () => unknown) =>
     app.get(`${path}${at}`, async (_, reply) =>

@@ -258,6 +258,14 @@ describe('what goes wrong here', () => {
     }
   })
 
+  it('is told to administrators with its remedy where it passes', async () => {
+    const full = storeErrors.error('registry_storage_full', 'a path')
+    await withFacade({ policies: failing(full) }, async (at) => {
+      const message = `try again later (registry_storage_full): ${full.remedy}`
+      expect(await ask(put, at)).toMatchObject({ status: 503, body: { error: { message } } })
+    })
+  })
+
   it('changes nothing that could not be answered for', async () => {
     const ring = {
       published: () => facade.ring.published(),

@@ -59,7 +59,7 @@ type Operation = (request: FastifyRequest, administrator: string) => Promise<Jso
  */
 export function createPolicyAdministration(options: PolicyAdministrationOptions): AzureApp {
   const { policies, signers } = options
-  const { app, path } = createAzureServer(options)
+  const { app, path } = createAzureServer({ ...options, tellsRemedy: true })
   const guard = new Guard(options)
   const serve = (method: 'GET' | 'PUT' | 'POST', at: string, name: string, operation: Operation) =>
     app.route({
