@@ -91,9 +91,10 @@ async function printScene(scene: Scene, bodies: string, room: Room, bare: Served
     row('floor: bare node:http', floor),
     row('POST /v1/attestation', ours),
   ])
-  const [late, longest] = [lag.p99, lag.longest].map(milliseconds)
+  const [late, longest, work] = [lag.p99, lag.longest, lag.longestWork].map(milliseconds)
+  const memory = megabytes(room.verifier.residentBytes())
   process.stdout.write(
-    `  event-loop lag p99 ${late}, longest ${longest}; RSS ${megabytes(room.verifier.residentBytes())}\n`,
+    `  event-loop lag p99 ${late}, longest ${longest}, longest work of its thread ${work}; RSS ${memory}\n`,
   )
 }
 
