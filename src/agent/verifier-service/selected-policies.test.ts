@@ -33,6 +33,22 @@ describe('the policies of a request (POL-442, SVC-08)', () => {
     expect(selected[0]).toMatchObject({ text: policyNumbered(2), hash: policyDigest(bytes(policyNumbered(2))) })
   })
 
+  it('are read by two requests to the store for a thousand at a time, and what was set meanwhile is seen', async () => {
+    const { book, set } = await room()
+    let reads = 0
+    const active = (slot: string) => {
+      reads += 1
+      return book.active(slot)
+    }
+    const policies = new SelectedPolicies({ book: { active }, files: [], usual: ['one'] })
+    const first = policies.select([])
+    await set('one', policyNumbered(7))
+    const later = await Promise.all(Array.from({ length: 1_000 }, () => policies.select(['one'])))
+    expect(new Set(later.map(textOf))).toEqual(new Set([policyNumbered(7)]))
+    await first
+    expect(reads).toBe(3)
+  })
+
   it('are looked for once each, however often a request names them', async () => {
     const { book } = await room()
     const looked: string[] = []

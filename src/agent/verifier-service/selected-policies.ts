@@ -1,7 +1,9 @@
+import { JoinedCalls } from '../../base/joined-calls.ts'
 import { NewestFew } from '../../base/newest-few.ts'
 import { attestationErrors } from '../../issuer/attestation-api/errors.ts'
 import { asksForDocuments, defaultPolicies, defaultPolicyFor, parsePolicy, policyDigest } from '../../policies/index.ts'
 import type { PolicyBook } from '../../registry/policies/policy-book.ts'
+import type { StoredPolicy } from '../../registry/policies/policy-outcome.ts'
 import type { AppraisalPolicy, TextPolicy } from '../embedded/appraisal-policies.ts'
 
 export interface SelectedPoliciesOptions {
@@ -30,9 +32,12 @@ export class SelectedPolicies {
   readonly #options: SelectedPoliciesOptions
   /** Under their digest: a text is parsed once, however often it is asked. */
   readonly #read = new NewestFew<Omit<TextPolicy, 'id'>>(mostRead)
+  /** The store is asked by one request for all that wait. */
+  readonly #stored: JoinedCalls<StoredPolicy | null>
 
   constructor(options: SelectedPoliciesOptions) {
     this.#options = options
+    this.#stored = new JoinedCalls((slot) => options.book.active(slot))
   }
 
   /**
@@ -63,7 +68,7 @@ export class SelectedPolicies {
     if (ofFile !== undefined) return ofFile
     const shipped = defaultPolicies.find(({ name }) => name === id)
     if (shipped !== undefined) return this.#shipped(shipped)
-    const stored = await this.#options.book.active(slotOfId(id))
+    const stored = await this.#stored.get(slotOfId(id))
     return stored === null ? null : this.#textPolicy(id, stored.policy)
   }
 

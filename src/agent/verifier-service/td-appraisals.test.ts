@@ -23,7 +23,7 @@ type CollateralOf = TdAppraisalsOptions['collateral']['collateralOf']
 
 function room(appraiseTd: AppraiseTd = directAppraiser.appraiseTd, collateralOf?: CollateralOf) {
   const requirements = { trustAnchors: [sim.pki.anchor], simulator: true }
-  const collateral = { collateralOf: collateralOf ?? (async () => sim.collateral()) }
+  const collateral = { heldFor: () => null, collateralOf: collateralOf ?? (async () => sim.collateral()) }
   const appraisals = new TdAppraisals({ pool: { appraiseTd }, collateral, requirements, clock })
   const evidence = { quote: sim.quote({ reportData }), ccEventLog: null, simulated: false }
   return (signal = never) => appraisals.appraise({ evidence, reportData }, signal)

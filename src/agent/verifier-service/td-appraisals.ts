@@ -13,7 +13,7 @@ import type { AppraiserPool } from './appraiser-pool.ts'
 
 export interface TdAppraisalsOptions {
   readonly pool: Pick<AppraiserPool, 'appraiseTd'>
-  readonly collateral: Pick<CollateralWiring, 'collateralOf'>
+  readonly collateral: Pick<CollateralWiring, 'collateralOf' | 'heldFor'>
   readonly requirements: TdRequirements
   readonly clock: Pick<Clock, 'now'>
 }
@@ -23,7 +23,7 @@ export interface TdCase {
   readonly evidence: TdxEvidence
   /** 64 bytes that the quote must carry, or `any`. */
   readonly reportData: Uint8Array | 'any'
-  /** What policies are asked; called once, and for evidence alone that was found genuine without collateral. */
+  /** What policies are asked; called once at most. Its errors are told of genuine evidence alone. */
   readonly ask?: () => Promise<PolicyQuestion | undefined>
 }
 
@@ -45,12 +45,26 @@ export class TdAppraisals {
   }
 
   /**
-   * Appraises, and asks of what is affirmed. Policies are looked for, and then collateral is obtained, for evidence alone
-   * against which nothing speaks so far, its signature above all: who sends forged quotes makes this verifier ask nobody, and
-   * learns nothing of its policies (SVC-44). Rejects with `AS.SERVICE.OVERLOADED`, `AS.DEPENDENCY.UNAVAILABLE`,
+   * Appraises, and asks of what is affirmed. Collateral that is not at hand is obtained for evidence alone against which
+   * nothing speaks so far, its signature above all: who sends forged quotes makes this verifier ask no other, and learns
+   * nothing of its policies (SVC-44). Rejects with `AS.SERVICE.OVERLOADED`, `AS.DEPENDENCY.UNAVAILABLE`,
    * `AS.DEPENDENCY.BAD_RESPONSE`, with what `ask` rejects with, and with the reason of `signal`.
    */
-  async appraise({ evidence, reportData, ask }: TdCase, signal: AbortSignal): Promise<TimedAppraisal> {
+  async appraise(given: TdCase, signal: AbortSignal): Promise<TimedAppraisal> {
+    const held = this.#options.collateral.heldFor(given.evidence.quote)
+    return held === null ? this.#appraiseUnknown(given, signal) : this.#appraiseKnown(held, given, signal)
+  }
+
+  /** One appraisal says all: nothing has to be fetched for it, and what policies there are is kept back until it is done. */
+  async #appraiseKnown(held: Collateral, given: TdCase, signal: AbortSignal): Promise<TimedAppraisal> {
+    const asked = await keptBack(given.ask)
+    signal.throwIfAborted()
+    const judged = await this.#appraiseWith(held, given, asked.question)
+    if (judged.appraisal.affirmed && asked.refusal !== undefined) throw asked.refusal
+    return judged
+  }
+
+  async #appraiseUnknown({ evidence, reportData, ask }: TdCase, signal: AbortSignal): Promise<TimedAppraisal> {
     if (await this.#isRefused({ evidence, reportData })) {
       const refused = await this.#appraiseWith(null, { evidence, reportData })
       return { ...refused, appraisal: withoutLack(refused.appraisal) }
@@ -91,6 +105,20 @@ export class TdAppraisals {
       // Which servers are asked is not for whoever sends evidence (ERR-02).
       throw attestationErrors.error(code, `no collateral for the platform: ${error.code}`, { cause: error })
     }
+  }
+}
+
+interface Asked {
+  readonly question?: PolicyQuestion | undefined
+  readonly refusal?: AttestdError
+}
+
+async function keptBack(ask: TdCase['ask']): Promise<Asked> {
+  try {
+    return { question: await ask?.() }
+  } catch (refusal) {
+    if (refusal instanceof AttestdError) return { refusal }
+    throw refusal
   }
 }
 

@@ -41,7 +41,7 @@ const text = (id: string, condition: string, documents = false): AppraisalPolicy
 function verifierWith(...asked: readonly AppraisalPolicy[]) {
   // The mode alone says simulated: the anchor is taken for a real one.
   const requirements = { trustAnchors: [{ ...sim.pki.anchor, simulator: false }], simulator: true }
-  const collateral = { collateralOf: async () => sim.collateral() }
+  const collateral = { heldFor: () => null, collateralOf: async () => sim.collateral() }
   const appraisals = new TdAppraisals({ pool: directAppraiser, collateral, requirements, clock })
   return createTdVerifier({ appraisals, policies: { select: async () => asked }, requirements })
 }

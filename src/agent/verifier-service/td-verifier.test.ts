@@ -33,6 +33,8 @@ beforeAll(() => {
 interface RoomSpec {
   readonly requirements?: Partial<TdRequirements>
   readonly collateral?: () => Promise<Collateral | null>
+  /** Collateral that is at hand; default none. */
+  readonly held?: () => Collateral | null
   readonly appraiseTd?: typeof directAppraiser.appraiseTd
   readonly usual?: readonly string[]
 }
@@ -41,6 +43,7 @@ interface RoomSpec {
 async function room({
   requirements = {},
   collateral,
+  held: heldFor = () => null,
   appraiseTd = directAppraiser.appraiseTd,
   usual = ['all'],
 }: RoomSpec = {}) {
@@ -54,7 +57,12 @@ async function room({
     asked.push(quote)
     return obtain()
   }
-  const appraisals = new TdAppraisals({ pool: { appraiseTd }, collateral: { collateralOf }, requirements: all, clock })
+  const appraisals = new TdAppraisals({
+    pool: { appraiseTd },
+    collateral: { heldFor, collateralOf },
+    requirements: all,
+    clock,
+  })
   const looked: string[] = []
   const active = (slot: string) => {
     looked.push(slot)
@@ -73,6 +81,12 @@ async function room({
 function request(quote: Partial<QuoteOptions> = {}, change: Partial<TdVerification> = {}): TdVerification {
   const given = { quote: sim.quote({ reportData, ...quote }), ccEventLog: null, policyIds: [] }
   return { ...given, reportData, freshness: 'nonce', statements: nothingSaid, ...change }
+}
+
+function forged(quote: Uint8Array): Uint8Array {
+  const copy = Uint8Array.from(quote)
+  copy[200] = (copy[200] ?? 0) ^ 1
+  return copy
 }
 
 const failed = ({ findings }: { readonly findings: readonly { readonly id: string; readonly outcome: string }[] }) =>
@@ -173,11 +187,6 @@ describe('evidence of a TD', () => {
 })
 
 describe('evidence against which something speaks', () => {
-  const forged = (quote: Uint8Array) => {
-    const copy = Uint8Array.from(quote)
-    copy[200] = (copy[200] ?? 0) ^ 1
-    return copy
-  }
   it.each<readonly [string, Partial<QuoteOptions>, Partial<TdVerification>, RoomSpec, string]>([
     ['a debuggable TD', { tdAttributes: debugAttributes }, {}, {}, 'tdx.policy.debug'],
     ['other report data', {}, { reportData: new Uint8Array(64) }, {}, 'tdx.reportData'],
@@ -235,6 +244,84 @@ describe('evidence against which something speaks', () => {
     const appraisal = await facadeAppraiser(appraisals, requirements, clock).appraise(quote, 'any')
     expect(failed(appraisal)).toEqual(['tdx.policy.debug'])
     expect(asked).toEqual([])
+  })
+})
+
+describe('evidence of a platform whose collateral is at hand', () => {
+  const counted = () => {
+    const jobs: unknown[] = []
+    const appraiseTd: typeof directAppraiser.appraiseTd = (...job) => {
+      jobs.push(job)
+      return directAppraiser.appraiseTd(...job)
+    }
+    return { jobs, appraiseTd }
+  }
+  const known = (spec: RoomSpec = {}) => room({ held: () => sim.collateral(), ...spec })
+
+  it('is appraised once, by the same rules, and nobody is asked for collateral', async () => {
+    const { jobs, appraiseTd } = counted()
+    const collateral = sim.collateral()
+    const { verifier, asked } = await known({ appraiseTd, held: () => collateral })
+    const { verifier: other } = await room({ collateral: async () => collateral })
+    const given = request()
+    expect(await verifier.verify(given, never)).toEqual(await other.verify(given, never))
+    expect([asked, jobs.length]).toEqual([[], 1])
+  })
+
+  it.each<readonly [string, Partial<QuoteOptions>, Partial<TdVerification>, string]>([
+    ['a debuggable TD', { tdAttributes: debugAttributes }, {}, 'tdx.policy.debug'],
+    ['other report data', {}, { reportData: new Uint8Array(64) }, 'tdx.reportData'],
+  ])('%s is refused as ever', async (_, quote, change, id) => {
+    const { verifier, asked } = await known()
+    const { appraisal, policies } = await verifier.verify(request(quote, change), never)
+    expect([appraisal.affirmed, failed(appraisal), policies, asked]).toEqual([false, [id], [], []])
+  })
+
+  it.each([['absent'], ['default'], ['all']])(
+    'a forged signature: nothing is told of a policy %s, nor that one is missing (SVC-44)',
+    async (id) => {
+      const { verifier } = await known({ usual: ['late'] })
+      const { quote, ...rest } = request({}, { policyIds: [id] })
+      const outcome = await verifier.verify({ ...rest, quote: forged(quote) }, never)
+      expect(failed(outcome.appraisal)).toContain('tdx.quote.signature')
+      expect(outcome.policies).toEqual([])
+    },
+  )
+
+  it('a genuine one is told', async () => {
+    const { verifier } = await known({ usual: ['late'] })
+    await expect(verifier.verify(request({}, { policyIds: ['absent'] }), never)).rejects.toMatchObject({
+      facts: { field: 'policy_ids[0]' },
+    })
+    await expect(verifier.verify(request({}, { policyIds: ['default'] }), never)).rejects.toMatchObject({
+      code: 'AS.SERVICE.POLICY_MISSING',
+    })
+  })
+
+  it('a policy that denies denies, and a bug in the store is a bug, also beside a forged quote', async () => {
+    const { verifier, book } = await known()
+    await book.set('id:no', bytes('version= 1.2;authorizationrules{=> deny();};issuancerules{};'), 'tests')
+    await expect(verifier.verify(request({}, { policyIds: ['no'] }), never)).rejects.toMatchObject({
+      code: 'AS.POLICY.DENIED',
+    })
+    const { appraisals } = await known()
+    const ask = () => Promise.reject(new TypeError('a bug'))
+    const { quote } = request()
+    const evidence = { quote: forged(quote), ccEventLog: null, simulated: false }
+    await expect(appraisals.appraise({ evidence, reportData, ask }, never)).rejects.toThrow(TypeError)
+  })
+
+  it('who has gone away meanwhile is not appraised', async () => {
+    const gone = new AbortController()
+    const { jobs, appraiseTd } = counted()
+    const { appraisals } = await known({ appraiseTd })
+    const ask = async () => {
+      gone.abort(new Error('gone'))
+      return undefined
+    }
+    const evidence = { quote: request().quote, ccEventLog: null, simulated: false }
+    await expect(appraisals.appraise({ evidence, reportData, ask }, gone.signal)).rejects.toThrow('gone')
+    expect(jobs).toEqual([])
   })
 })
 

@@ -35,6 +35,8 @@ export interface CollateralWiring extends AsyncDisposable {
   adopt(settings: CollateralSettings): void
   /** Collateral for the platform of `quote`; null for a quote that names none, which no verifier affirms. */
   collateralOf(quote: Uint8Array, signal: AbortSignal): Promise<Collateral | null>
+  /** The same from memory alone; null too where somebody would be asked for it. */
+  heldFor(quote: Uint8Array): Collateral | null
 }
 
 const longestQcnl = 16_384
@@ -142,6 +144,10 @@ export async function wireCollateral(
     collateralOf: async (quote, signal) => {
       const platform = platformOfQuote(quote)
       return platform === null ? null : source.collateralFor({ ...platform, update }, signal)
+    },
+    heldFor: (quote) => {
+      const platform = platformOfQuote(quote)
+      return platform === null ? null : source.heldFor({ ...platform, update })
     },
     [Symbol.asyncDispose]: async () => {
       stop.abort(new Error('the agent stops'))

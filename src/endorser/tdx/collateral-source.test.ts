@@ -162,6 +162,41 @@ describe('a cold cache', () => {
   })
 })
 
+describe('what is at hand', () => {
+  it('is handed out without anybody being asked, and nothing is where a part of it would be asked for', async () => {
+    const source = open()
+    expect(source.heldFor(rigQuery)).toBeNull()
+    const collateral = await source.collateralFor(rigQuery, unending())
+    const asked = pccs.asked.length
+    expect(source.heldFor(rigQuery)).toEqual(collateral)
+    expect(source.heldFor({ ...rigQuery, update: 'early' })).toBeNull()
+    expect(source.heldFor({ ...rigQuery, ca: 'processor' })).toBeNull()
+    expect(pccs.asked).toHaveLength(asked)
+  })
+
+  it('is not handed out one second past its time, nor before it, whatever the grace (TDX-214)', async () => {
+    const nextUpdate = rigNow + 2 * hour
+    pccs.options = { issued: rigNow, periods: { qeIdentity: { issued: rigNow, nextUpdate } } }
+    const source = open({ graceMs: day })
+    await source.collateralFor(rigQuery, unending())
+    clock.jump(2 * hour)
+    expect(source.heldFor(rigQuery)).not.toBeNull()
+    clock.jump(1000)
+    expect(source.heldFor(rigQuery)).toBeNull()
+    clock.jump(-2 * hour - 2000)
+    expect(source.heldFor(rigQuery)).toBeNull()
+  })
+
+  it('counts as used: it does not make room for what was asked for since', async () => {
+    const source = open({ maximumItems: 5 })
+    await source.collateralFor(rigQuery, unending())
+    await source.collateralFor({ ...rigQuery, ca: 'processor' }, unending())
+    expect(source.heldFor(rigQuery)).not.toBeNull()
+    await source.collateralFor({ ...rigQuery, fmspc: '00906ed50000' }, unending()).catch(() => undefined)
+    expect(source.heldFor(rigQuery)).not.toBeNull()
+  })
+})
+
 describe('several servers (TDX-200, PCS-01)', () => {
   it.each([
     ['network failure', () => Promise.reject(new Error('ECONNREFUSED'))],

@@ -37,6 +37,8 @@ export interface CollateralSource {
    * is fetched once, however many ask. Rejects with an error of `endorserErrors` or with the reason of `signal`.
    */
   collateralFor(query: CollateralQuery, signal: AbortSignal): Promise<Collateral>
+  /** What `collateralFor` would give from memory alone; null where somebody would be asked for a part of it, or it would fail. */
+  heldFor(query: CollateralQuery): Collateral | null
   /** Refreshes what is at hand ahead of its expiry, until its signal aborts (TDX-213). */
   readonly keepCurrent: Task
   /** The items at hand, by name. */
@@ -55,6 +57,40 @@ function requireDocument(item: CollateralItem): SignedDocument {
 function requireList(item: CollateralItem): RevocationItem {
   if ('der' in item) return item
   throw new TypeError(`${item.kind} is no revocation list`)
+}
+
+/** One of each kind of item. */
+interface CollateralSet<T> {
+  readonly tcbInfo: T
+  readonly qeIdentity: T
+  readonly pckCrl: T
+  readonly rootCrl: T
+}
+
+function keysOf({ tee, fmspc, ca, update }: ReturnType<typeof requireQuery>): CollateralSet<ItemKey> {
+  return {
+    tcbInfo: { kind: 'tcb-info', tee, fmspc, update },
+    qeIdentity: { kind: 'qe-identity', tee, update },
+    pckCrl: { kind: 'pck-crl', ca },
+    rootCrl: { kind: 'root-crl' },
+  }
+}
+
+function composeCollateral(items: CollateralSet<CollateralItem>): Collateral {
+  const [tcbInfo, qeIdentity] = [requireDocument(items.tcbInfo), requireDocument(items.qeIdentity)]
+  const [pckCrl, rootCrl] = [requireList(items.pckCrl), requireList(items.rootCrl)]
+  return {
+    tcbInfoIssuerChain: tcbInfo.issuerChain,
+    tcbInfo: tcbInfo.text,
+    tcbInfoSignature: tcbInfo.signature,
+    qeIdentityIssuerChain: qeIdentity.issuerChain,
+    qeIdentity: qeIdentity.text,
+    qeIdentitySignature: qeIdentity.signature,
+    rootCaCrl: rootCrl.der,
+    pckCrl: pckCrl.der,
+    pckCrlIssuerChain: pckCrl.issuerChain,
+    pckCertificateChain: null,
+  }
 }
 
 class KeptCollateral implements CollateralSource {
@@ -78,36 +114,41 @@ class KeptCollateral implements CollateralSource {
   }
 
   async collateralFor(query: CollateralQuery, signal: AbortSignal): Promise<Collateral> {
-    const { tee, fmspc, ca, update } = requireQuery(query)
+    const keys = keysOf(requireQuery(query))
     await abandonable(this.#shelf.open(), signal)
     const [tcbInfo, qeIdentity, pckCrl, rootCrl] = await Promise.all([
-      this.#current({ kind: 'tcb-info', tee, fmspc, update }, signal).then(requireDocument),
-      this.#current({ kind: 'qe-identity', tee, update }, signal).then(requireDocument),
-      this.#current({ kind: 'pck-crl', ca }, signal).then(requireList),
-      this.#current({ kind: 'root-crl' }, signal).then(requireList),
+      this.#current(keys.tcbInfo, signal),
+      this.#current(keys.qeIdentity, signal),
+      this.#current(keys.pckCrl, signal),
+      this.#current(keys.rootCrl, signal),
     ])
-    return {
-      tcbInfoIssuerChain: tcbInfo.issuerChain,
-      tcbInfo: tcbInfo.text,
-      tcbInfoSignature: tcbInfo.signature,
-      qeIdentityIssuerChain: qeIdentity.issuerChain,
-      qeIdentity: qeIdentity.text,
-      qeIdentitySignature: qeIdentity.signature,
-      rootCaCrl: rootCrl.der,
-      pckCrl: pckCrl.der,
-      pckCrlIssuerChain: pckCrl.issuerChain,
-      pckCertificateChain: null,
-    }
+    return composeCollateral({ tcbInfo, qeIdentity, pckCrl, rootCrl })
+  }
+
+  heldFor(query: CollateralQuery): Collateral | null {
+    const keys = keysOf(requireQuery(query))
+    const [tcbInfo, qeIdentity] = [this.#held(keys.tcbInfo), this.#held(keys.qeIdentity)]
+    const [pckCrl, rootCrl] = [this.#held(keys.pckCrl), this.#held(keys.rootCrl)]
+    if (tcbInfo === null || qeIdentity === null || pckCrl === null || rootCrl === null) return null
+    return composeCollateral({ tcbInfo, qeIdentity, pckCrl, rootCrl })
   }
 
   state(): readonly HeldItemState[] {
     return this.#shelf.state()
   }
 
-  async #current(key: ItemKey, signal: AbortSignal): Promise<CollateralItem> {
+  /** The item at hand if it is current. */
+  #held(key: ItemKey): CollateralItem | null {
     const held = this.#shelf.use(key)
+    const now = this.#options.clock.now()
+    return held === null || isFromFuture(held.facts, now) || isPast(held.facts, now) ? null : held.item
+  }
+
+  async #current(key: ItemKey, signal: AbortSignal): Promise<CollateralItem> {
+    const current = this.#held(key)
+    if (current !== null) return current
+    const held = this.#shelf.find(key)
     if (held && isFromFuture(held.facts, this.#options.clock.now())) throw this.#tooEarly(held)
-    if (held && !isPast(held.facts, this.#options.clock.now())) return held.item
     try {
       return (await abandonable(this.#fly(key), signal)).item
     } catch (error) {
