@@ -33,7 +33,7 @@ function run(then: string) {
     await pause()
     await thread.close()
     ${then}`
-  const options = { timeout: 8_000, killSignal: 'SIGKILL', encoding: 'utf8' } as const
+  const options = { timeout: 20_000, killSignal: 'SIGKILL', encoding: 'utf8' } as const
   writeFileSync(join(folder, 'script.mjs'), script)
   const { status, signal, stdout } = spawnSync(process.execPath, [join(folder, 'script.mjs')], options)
   return { status, signal, stdout }

@@ -23,7 +23,7 @@ const run = (script: string, change: Partial<ChangeCommand> = {}, clock = new Fa
   runChangeCommand(command(script, change), { clock, libc }, quiet())
 
 async function until(holds: () => boolean): Promise<void> {
-  for (const end = performance.now() + 5_000; !holds() && performance.now() < end; ) {
+  for (const end = performance.now() + 20_000; !holds() && performance.now() < end; ) {
     await new Promise((wake) => setTimeout(wake, 5))
   }
   expect(holds()).toBe(true)

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { FakeClock } from '../../test/support/fake-clock.ts'
+import { processorMs } from '../../test/support/processor-time.ts'
 import { attestdPayload, createTestIssuer, tokenNow } from '../../test/support/test-issuer.ts'
 import { createReplayCache, type ReplayCache, type ReplayVerdict } from './replay-cache.ts'
 import { createTokenVerifier } from './token-verifier.ts'
@@ -90,13 +91,13 @@ describe('the replay cache in memory', () => {
   it('is quick when it is full and something ends with every second', () => {
     const cache = createReplayCache({ capacity: 50_000 })
     for (let at = 0; at < 50_000; at++) admit(cache, `j${at}`, 1 + Math.floor(at / 500), 0)
-    const started = performance.now()
+    const started = processorMs()
     let admitted = 0
     for (let now = 1; now <= 100; now++) {
       for (let at = 0; at < 500; at++) if (admit(cache, `${now}-${at}`, 1000, now) === 'admitted') admitted++
     }
     expect(admitted).toBe(50_000)
-    expect(performance.now() - started).toBeLessThan(5_000)
+    expect(processorMs() - started).toBeLessThan(5_000)
   })
 
   it('still refuses what it forgot when the clock is set back', () => {

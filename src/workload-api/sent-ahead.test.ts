@@ -86,7 +86,7 @@ describe('a right that is taken away', () => {
     collected()
     const [answer] = await client.answers(1)
     expect([answer?.status, codeOf(answer ?? { body: '{}' })]).toEqual([403, 'policy_denied'])
-    expect(client.received).not.toContain('quote')
+    expect(client.received).not.toContain('"quote"')
     client.destroy()
   })
 })

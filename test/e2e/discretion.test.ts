@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { AgentHome, AgentProcess, audience, freePort, partOf } from '../support/agent-process.ts'
 import { haveSwtpm } from '../support/swtpm.ts'
+import { tokensIn } from '../support/tokens-in.ts'
 import { useTpmMachine } from '../support/tpm-machine.ts'
 
 /** What an agent lets out besides the tokens that it is asked for: nothing (API-110). */
@@ -92,7 +93,7 @@ describe.skipIf(!haveSwtpm).concurrent('an agent that logs every detail', () => 
       for (const form of formsOf(secret))
         expect([agent.log.includes(form), status.includes(form)]).toEqual([false, false])
     }
-    expect(agent.log).not.toMatch(/eyJ[\w-]{20,}/)
+    expect(tokensIn(agent.log)).toEqual([])
     expect(agent.log).not.toContain('PRIVATE')
   })
 })
@@ -108,12 +109,12 @@ describe.skipIf(!haveSwtpm).concurrent('tokens of a short life', () => {
 
   it('never have less left than was asked for', async () => {
     const seen = new Set<unknown>()
-    const end = performance.now() + 7_000
+    const end = performance.now() + 20_000
     while (performance.now() < end && seen.size < 2) {
+      const askedS = Date.now() / 1000
       const { exp, iat, jti } = partOf(await agent.token({ min_valid_s: 55 }), 'payload') as Record<string, number>
       expect((exp ?? 0) - (iat ?? 0)).toBe(60)
-      // The answer came after the agent looked at its clock: a tick of a second may lie in between.
-      expect((exp ?? 0) - Date.now() / 1000).toBeGreaterThan(54.5)
+      expect((exp ?? 0) - askedS).toBeGreaterThanOrEqual(55)
       seen.add(jti)
       await new Promise((wake) => setTimeout(wake, 50))
     }

@@ -148,7 +148,7 @@ describe.skipIf(!haveSwtpm)('attestd registry', () => {
       one && [one.akName === akName, one.ekName === ekName, one.state, one.reason]
     expect(told(all.find(({ state }) => state === 'active'))).toEqual([false, true, 'active', null])
     expect(told(all.find(({ state }) => state !== 'active'))).toEqual([true, true, 'revoked', 'released'])
-    const absent = await registry('show', `${akName.slice(0, -4)}ffff`, '--json')
+    const absent = await registry('show', `${akName.slice(0, -16)}${'f'.repeat(16)}`, '--json')
     expect([absent.code, JSON.parse(absent.err).error.code]).toEqual([77, 'ak_unknown'])
     expect((await registry('show', 'x')).code).toBe(64)
   })

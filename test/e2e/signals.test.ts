@@ -133,7 +133,8 @@ describe.skipIf(!haveSwtpm).concurrent('a signal while the TPM hangs', () => {
     const at = performance.now()
     agent.signal('SIGTERM')
     expect((await agent.exited).code).not.toBe(0)
-    expect(performance.now() - at).toBeLessThan(2_000)
+    // One signal alone leaves 5 s to who waits.
+    expect(performance.now() - at).toBeLessThan(4_000)
     await waiting
   })
 })

@@ -68,12 +68,12 @@ describe.skipIf(!haveSwtpm)('commands that hand tokens to other programs', () =>
     await once(silent, 'listening')
     onTestFinished(() => void silent.close())
     const started = performance.now()
-    const args = ['gcp', '--audience', audience, '--timeout', '5', '--socket', cloud.path('silent.sock')]
+    const args = ['gcp', '--audience', audience, '--timeout', '10', '--socket', cloud.path('silent.sock')]
     const { code, out, err } = await runAttestd(args)
     const took = performance.now() - started
     expect([code, err, JSON.parse(out).code]).toEqual([1, '', '503'])
-    expect(took).toBeLessThan(5_000)
-    expect(took).toBeGreaterThan(2_000)
+    expect(took).toBeLessThan(10_000)
+    expect(took).toBeGreaterThan(4_000)
   })
 
   it('exec gives its command the token for Sigstore in SIGSTORE_ID_TOKEN', async () => {

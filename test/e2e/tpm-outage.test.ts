@@ -56,7 +56,7 @@ describe.skipIf(!haveSwtpm)('when the TPM', () => {
     expect(await agent.token()).toBe(token)
     const { status, body } = await waiting
     expect([status, JSON.parse(body).code]).toEqual([504, 'deadline_exceeded'])
-    expect(performance.now() - started).toBeLessThan(2000)
+    expect(performance.now() - started).toBeLessThan(5000)
     machine().thaw()
     await agent.until(async () => (await agent.askToken({ audience: anotherAudience() })).status === 200, 'issuing')
   })

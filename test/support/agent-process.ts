@@ -208,9 +208,9 @@ export class AgentProcess {
     return this.child.exitCode === null && this.child.signalCode === null
   }
 
-  /** Both sockets answer, the administrator's last. */
+  /** Both sockets answer, the administrator's last. A database that is made first takes long on a busy machine. */
   async untilReady(): Promise<void> {
-    await this.until(() => this.log.includes('"event":"ready"'), 'ready')
+    await this.until(() => this.log.includes('"event":"ready"'), 'ready', 55_000)
   }
 
   /** Looks every few milliseconds whether something holds; an agent that ended, or 30 s, are an error with its log. */

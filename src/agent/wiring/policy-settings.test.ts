@@ -117,7 +117,7 @@ describe('the section `policies`', () => {
   })
 
   it('takes no signature that is not good, also without trusted signers (POL-704)', async () => {
-    const broken = `${signed.slice(0, -4)}AAAA`
+    const broken = `${signed.slice(0, -12)}${'A'.repeat(12)}`
     expect(await outcome(`[policies]\n${site(file(broken))}`)).toContain('toml:8: policies.files[0].file ')
   })
 

@@ -3,6 +3,7 @@ import { CertificateList } from '@peculiar/asn1-x509'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { issueRevocationList, newKey } from '../../../mocks/tdx/certificates.ts'
+import { processorMs } from '../../../test/support/processor-time.ts'
 import { type CrlSpec, createRoot, issueCrl, issueCrlDer, testNow } from '../../../test/support/test-ca.ts'
 import { flipBit } from '../../../test/support/test-ca-schema.ts'
 import { haveVectors, vector, vectorJson } from '../../../test/support/vectors.ts'
@@ -60,10 +61,10 @@ describe('a revocation list', () => {
     const revoked = Array.from({ length: 20_000 }, (_, at) => BigInt(at + 1) << 64n)
     const issuer = { commonName: 'x', key: newKey() }
     const der = issueRevocationList({ issuer, thisUpdate: testNow, nextUpdate: testNow, number: 1, revoked })
-    const start = performance.now()
+    const start = processorMs()
     expect(parseCrl(der).revokedSerials.size).toBe(20_000)
     // Sets of integers take more than two seconds.
-    expect(performance.now() - start).toBeLessThan(1000)
+    expect(processorMs() - start).toBeLessThan(1000)
   })
 
   it('is cut into the same parts without being read', () => {

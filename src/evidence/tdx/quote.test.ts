@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { processorMs } from '../../../test/support/processor-time.ts'
 import { quoteForms, quotes, sampleQuote, sgxReports } from '../../../test/support/tdx-quotes.ts'
 import { MalformedError } from '../../base/errors.ts'
 import { encodeQuote, encodeSignedPart, parseQuote } from './quote.ts'
@@ -271,9 +272,14 @@ describe('a fault in a field is named with its path and offset', () => {
     const quote = encodeQuote(sampleQuote(v4))
     expect(parseQuote(quote, { maximum: quote.length }).bodyType).toBe(2)
     expect(() => parseQuote(quote, { maximum: quote.length - 1 })).toThrow(MalformedError)
-    const start = performance.now()
-    expect(() => parseQuote(new Uint8Array(10_000_000).fill(4))).toThrow(MalformedError)
-    expect(performance.now() - start).toBeLessThan(50)
+    const large = new Uint8Array(10_000_000).fill(4)
+    const took = Array.from({ length: 3 }, () => {
+      const start = processorMs()
+      expect(() => parseQuote(large)).toThrow(MalformedError)
+      return processorMs() - start
+    })
+    // A pause of the collector can fall into any of them.
+    expect(Math.min(...took)).toBeLessThan(50)
   })
 })
 

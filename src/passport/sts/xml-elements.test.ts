@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { processorMs } from '../../../test/support/processor-time.ts'
 import { MalformedError } from '../../base/errors.ts'
 import { elementAt, parseXml } from './xml-elements.ts'
 
@@ -85,10 +86,10 @@ describe('the XML of token services', () => {
   })
 
   it('takes no longer than its length asks for', () => {
-    const started = performance.now()
+    const started = processorMs()
     expect(() => parseXml(`<r${' a="b"'.repeat(9_000)}`)).toThrow(MalformedError)
     expect(() => parseXml(`<r>${'&amp;'.repeat(12_000)}`)).toThrow(MalformedError)
     expect(() => parseXml(`<r${' '.repeat(60_000)}`)).toThrow(MalformedError)
-    expect(performance.now() - started).toBeLessThan(1_000)
+    expect(processorMs() - started).toBeLessThan(1_000)
   })
 })

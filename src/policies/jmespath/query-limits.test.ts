@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { measured, search } from '../../../test/support/json-queries.ts'
+import { processorMs } from '../../../test/support/processor-time.ts'
 
 const nested = (levels: number) => `${'('.repeat(levels)}a${')'.repeat(levels)}`
 const names = (count: number) => Array.from({ length: count }, (_, at) => `a${at}`)
@@ -144,9 +145,9 @@ describe('steps (POL-608)', () => {
 
   it('searches in time of the lengths, whatever the text', () => {
     const text = JSON.stringify({ t: 'a'.repeat(1_000_000), p: `${'a'.repeat(100_000)}b${'a'.repeat(100_000)}` })
-    const begun = performance.now()
+    const begun = processorMs()
     expect(search('contains(t, p)', text)).toBe('false')
-    expect(performance.now() - begun).toBeLessThan(1000)
+    expect(processorMs() - begun).toBeLessThan(1000)
   })
 
   it('finds a text exactly where the engine finds it', () => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { mutatedPolicyTexts, recordedPolicyTexts } from '../../../test/support/mutated-policies.ts'
+import { processorMs } from '../../../test/support/processor-time.ts'
 import { haveVectors } from '../../../test/support/vectors.ts'
 import type { PolicyDiagnostic } from './diagnostic.ts'
 import { comparePlaces } from './findings.ts'
@@ -11,12 +12,6 @@ import { azureParsingError, showDiagnostic } from './show-diagnostic.ts'
 
 /** How many mutated texts are tried: a million takes some minutes. */
 const runs = Number(process.env['ATTESTD_FUZZ_RUNS'] ?? 3000)
-
-/** Processor time of this process: other programs of the machine do not count. */
-function processorMs(): number {
-  const { user, system } = process.cpuUsage()
-  return (user + system) / 1000
-}
 
 function linesOf(text: string): number[] {
   return text
