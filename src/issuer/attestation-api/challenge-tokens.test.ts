@@ -119,7 +119,12 @@ describe('a challenge (SVC-30)', () => {
     const restarted = new ChallengeTokens({ keys, clock, random: randomBytes })
     const says = refused('is of before this service was started')
     expect(await attempt(() => restarted.open(jwt, undefined))).toBe(says)
-    // Of a clock that was ahead of the one after the restart.
+    // Of a clock that was ahead of the one after the restart, by as much as clocks may differ.
+    clock.jump(-60_000)
+    const exactly = new ChallengeTokens({ keys, clock, random: randomBytes })
+    clock.jump(60_000)
+    const { jwt: ahead } = await challenges.issue()
+    expect(await attempt(() => exactly.open(ahead, undefined))).toBe(says)
     clock.jump(-50_000)
     const behind = new ChallengeTokens({ keys, clock, random: randomBytes })
     expect(await attempt(() => behind.open(jwt, undefined))).toBe(says)
@@ -131,6 +136,29 @@ describe('a challenge (SVC-30)', () => {
     await keys.revoke(rsaKey().kid, { signAtOnce: true })
     expect(await attempt(() => challenges.open(jwt, undefined))).toBe(refused('has a key that is not known'))
     expect(await attempt(async () => challenges.open((await challenges.issue()).jwt, undefined))).toBe('taken')
+  })
+
+  it('ends with its key also where that one is revoked while its signature is verified (SVC-31)', async () => {
+    const { jwt } = await challenges.issue()
+    let looked = 0
+    const published = () => (looked++ === 0 ? keys.published() : [])
+    const revoking = new ChallengeTokens({
+      ...{ keys: { signingKey: keys.signingKey.bind(keys), published }, clock, random: countingRandom() },
+    })
+    expect(await attempt(() => revoking.open(jwt, undefined))).toBe(refused('has a key that was revoked'))
+  })
+
+  it('is signed by keys of one algorithm: under the name of another key of the ring it is none', async () => {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const elliptic = { ...rsaKey(), kid: 'elliptic', alg: 'ES256', privateKey } as const
+    const mixed = new ChallengeTokens({
+      keys: { signingKey: keys.signingKey.bind(keys), published: () => [...keys.published(), elliptic] },
+      ...{ clock, random: countingRandom() },
+    })
+    const header = Buffer.from('{"alg":"RS384","kid":"elliptic","typ":"challenge+jwt"}').toString('base64url')
+    expect(await attempt(() => mixed.open(`${header}.e30.AAAA`, undefined))).toBe(
+      refused('has a key that is not known'),
+    )
   })
 
   it('is refused when no more can be remembered, for forgetting one would let it be used twice', async () => {

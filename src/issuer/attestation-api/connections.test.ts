@@ -142,6 +142,36 @@ describe('a verifier that stops', () => {
   })
 })
 
+describe('a verifier that stops, within its grace', () => {
+  const grace = () => ({ grace: { ms: 60_000, clock: rig.clock } })
+
+  it('does not wait for a connection on which nothing is asked', async () => {
+    const client = new RawClient(await serve(grace()))
+    client.write('GET /healthz HTTP/1.1\r\nHost: v\r\n\r\n')
+    await client.answers(1)
+    const [{ stop, ended } = never()] = running.splice(0)
+    stop.abort()
+    await ended
+    await client.closed
+  })
+
+  it('answers what has begun with what it would have answered', async () => {
+    const client = new RawClient(await serve(grace()))
+    const [text, body] = [head(2), '{}']
+    client.write(text.slice(0, 20))
+    const other = new RawClient(await serve(grace()))
+    other.write('GET /healthz HTTP/1.1\r\nHost: v\r\n\r\n')
+    // Connections are taken in their order, by each server; a beginning of a head is no answer to wait for.
+    await other.answers(1)
+    const stopping = running.splice(0)
+    for (const { stop } of stopping) stop.abort()
+    await new Promise((resolve) => setImmediate(resolve))
+    client.write(text.slice(20) + body)
+    expect((await client.answers(1))[0]).toMatchObject({ status: 400, headers: { connection: 'close' } })
+    await Promise.all(stopping.map(({ ended }) => ended))
+  })
+})
+
 describe('who hangs up', () => {
   it('stops the appraisal, and the log says so', async () => {
     const { verifier, hasBegun, wasAborted } = stuck()
@@ -202,6 +232,13 @@ describe('a body that is too long (SVC-40)', () => {
     expect([answer?.status, JSON.parse(answer?.body ?? '').code]).toEqual([413, 'AS.REQUEST.TOO_LARGE'])
   })
 
+  it('is refused likewise where a challenge is asked for', async () => {
+    const client = new RawClient(await serve())
+    client.write('POST /challenge HTTP/1.1\r\nHost: v\r\nContent-Length: 65537\r\n\r\n')
+    const [answer] = await client.restAfter(1)
+    expect(answer?.status).toBe(413)
+  })
+
   it('is counted while it is read where nothing says its length', async () => {
     const client = new RawClient(await serve())
     client.write('POST /challenge HTTP/1.1\r\nHost: v\r\nTransfer-Encoding: chunked\r\n\r\n')
@@ -226,6 +263,54 @@ describe('the memory for bodies', () => {
     waiting.destroy()
     await until(() => rig.events.some(({ status }) => status === 499))
     for (const _ of [1, 2, 3]) expect((await ask()).status).toBe(200)
+  })
+})
+
+describe('an address', () => {
+  const opened: RawClient[] = []
+  afterEach(() => {
+    for (const client of opened.splice(0)) client.destroy()
+  })
+
+  /** Whether one connection more than an address may have is taken. */
+  async function isOneMoreTaken(trustedProxies: readonly string[]): Promise<boolean> {
+    const to = await serve({ trustedProxies })
+    const connect = () => {
+      const client = new RawClient(to)
+      opened.push(client)
+      return client.write('GET /healthz HTTP/1.1\r\nHost: v\r\n\r\n')
+    }
+    await Promise.all(Array.from({ length: 256 }, () => connect().answers(1)))
+    return connect()
+      .answers(1)
+      .then(
+        () => true,
+        () => false,
+      )
+  }
+
+  it.each([
+    [[], false],
+    [['127.0.0.1'], true],
+  ])('has 256 connections, unless it is one of these proxies: %j (SVC-43)', async (proxies, expected) => {
+    expect(await isOneMoreTaken(proxies)).toBe(expected)
+  })
+
+  it('holds 32 MiB of bodies, unless the service is told otherwise', async () => {
+    const to = await serve()
+    const body = ' '.repeat(4 * 1024 * 1024 - 1)
+    // Each waits for its last byte.
+    for (let held = 0; held < 8; held++) {
+      const client = new RawClient(to)
+      opened.push(client.write(head(body.length + 1) + body))
+    }
+    const ask = () => rawRequest(to, `${head(1_000)}${' '.repeat(1_000)}`)
+    let answer = await ask()
+    while (answer.status === 400) {
+      await rig.clock.advance(50)
+      answer = await ask()
+    }
+    expect([answer.status, JSON.parse(answer.body).detail]).toEqual([503, expect.stringContaining('this address')])
   })
 })
 

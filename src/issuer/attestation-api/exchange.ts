@@ -43,7 +43,6 @@ export class Exchange {
   readonly #route: string | null
   readonly #response: ServerResponse
   readonly #startedAt: number
-  #isTold = false
 
   constructor(route: string | null, response: ServerResponse, options: ExchangeOptions) {
     this.#route = route
@@ -53,7 +52,7 @@ export class Exchange {
     this.#startedAt = options.clock.monotonic()
     response.once('close', () => {
       if (!response.writableEnded) this.#gone.abort(new ClientGone())
-      this.end()
+      this.#end()
     })
   }
 
@@ -77,16 +76,13 @@ export class Exchange {
     }
   }
 
-  /** Tells of the request, once, and lets go of its body. */
-  end(): void {
-    if (this.#isTold) return
-    this.#isTold = true
+  /** Tells of the request, and lets go of its body. */
+  #end(): void {
     this.hold.release()
     const { onRequest, clock } = this.#options
     const { code, causeCode, facts } = this
     const durationMs = clock.monotonic() - this.#startedAt
-    const isGone = this.gone.aborted
-    const status = isGone ? clientGone : this.#response.statusCode
-    onRequest?.({ route: this.#route, status, code: isGone ? null : code, causeCode, ...facts, durationMs })
+    const status = this.gone.aborted ? clientGone : this.#response.statusCode
+    onRequest?.({ route: this.#route, status, code, causeCode, ...facts, durationMs })
   }
 }

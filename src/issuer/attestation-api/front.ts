@@ -64,11 +64,6 @@ export class Front {
     return found
   }
 
-  /** The answer has been sent. */
-  ended({ raw }: FastifyRequest): void {
-    this.#exchanges.get(raw)?.end()
-  }
-
   /** Looks at the head of a request, before any of its body is read. Throws errors of `attestationErrors`. */
   open(request: FastifyRequest, reply: FastifyReply): void {
     const path = request.url.split('?')[0] ?? ''

@@ -61,7 +61,6 @@ function createApp(front: Front, trustedProxies: readonly string[]): FastifyInst
   // Bodies are read by the routes, which know how long they may be.
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   app.addHook('onRequest', async (request, reply) => front.open(request, reply))
-  app.addHook('onResponse', async (request) => front.ended(request))
   app.setErrorHandler((error, request, reply) => front.refuse(error, request, reply))
   app.server.maxConnections = mostConnections
   shareConnections(app.server, { most: mostConnections / 4, isProxy: trustProxy })
