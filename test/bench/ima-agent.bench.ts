@@ -14,6 +14,7 @@ import { ImaLogFile } from '../../src/platform/ima-log-file.ts'
 import { SystemClock } from '../../src/platform/system-clock.ts'
 import type { TpmEnrolment } from '../../src/verifier/index.ts'
 import { comparison, milliseconds, printTable } from '../support/comparison.ts'
+import { testBundles } from '../support/embedded-machine.ts'
 import { tokenRequest } from '../support/fake-token-source.ts'
 import { appendImaRecords } from '../support/long-ima-log.ts'
 import { SoftwareTpm } from '../support/software-tpm.ts'
@@ -87,7 +88,15 @@ function partsOf(machine: Machine, appraiser: Appraiser): AttestingParts {
   const guest: Guest = { tpm: machine.guest, td: null }
   const challenges = new Challenges({ clock, random })
   const kept = { appraisals: new LastAppraisals(), stages: new ImaStages(clock), policies: null }
-  return { issuerUrl: 'https://verifier.example', guest, appraiser, challenges, ...kept, clock }
+  return {
+    issuerUrl: 'https://verifier.example',
+    guest,
+    appraiser,
+    challenges,
+    ...kept,
+    bundles: testBundles(clock),
+    clock,
+  }
 }
 
 /** One attestation, watched from the thread that it must not hold. */

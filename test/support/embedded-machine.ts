@@ -7,6 +7,7 @@ import type { Appraiser } from '../../src/agent/embedded/appraiser.ts'
 import { BatchLedger } from '../../src/agent/embedded/batch-ledger.ts'
 import { reportedPolicies } from '../../src/agent/embedded/builtin-policy.ts'
 import { bundleInputOf } from '../../src/agent/embedded/bundle-input.ts'
+import { BundleLane } from '../../src/agent/embedded/bundle-lane.ts'
 import { createEmbeddedSource } from '../../src/agent/embedded/embedded-source.ts'
 import { createEnrolments, type EnrolmentParts } from '../../src/agent/embedded/enrolments.ts'
 import type { EncodedDocument, FixedTpm, JudgedGuest, JudgedTd } from '../../src/agent/embedded/evidence-tasks.ts'
@@ -20,6 +21,7 @@ import type { Settings } from '../../src/agent/wiring/settings.ts'
 import type { EkTrust } from '../../src/agent/wiring/trust-files.ts'
 import type { TpmAttester } from '../../src/attester/tpm/tpm-attester.ts'
 import { concatBytes } from '../../src/base/bytes.ts'
+import type { Clock } from '../../src/base/clock.ts'
 import { FairTurns } from '../../src/base/fair-turns.ts'
 import { anchorOf } from '../../src/base/pki/trust-anchor.ts'
 import { abandonable } from '../../src/base/tasks.ts'
@@ -68,6 +70,10 @@ export const directAppraiser: Appraiser = {
 /** Turns on a device, as the agent gives them. */
 export function testTurns(clock: FakeClock): FairTurns {
   return new FairTurns({ clock, capacity: 64, refuse: (waitMs) => queueFull('64 jobs wait', waitMs) })
+}
+
+export function testBundles(clock: Pick<Clock, 'monotonic'>): BundleLane {
+  return new BundleLane({ clock, capacity: 64, refuse: (waitMs) => queueFull('64 evaluations wait', waitMs) })
 }
 
 export const embeddedIssuer = 'https://verifier.example'
@@ -122,6 +128,7 @@ export class EmbeddedMachine {
   #options: MachineOptions
   #store: RegistryStore = new MemoryStore()
   #turns = testTurns(this.clock)
+  #bundles = testBundles(this.clock)
   #certificates = new Map<SoftwareKey, Uint8Array>()
 
   constructor(options: MachineOptions = {}) {
@@ -184,6 +191,7 @@ export class EmbeddedMachine {
       usualLifetimeS: 900,
       guest,
       policies,
+      bundles: this.#bundles,
       appraiser: directAppraiser,
       challenges: new Challenges({ clock, random: randomBytes, capacity: 4 }),
       issuer: simpleIssuer(embeddedIssuer, keys, clock),

@@ -10,9 +10,12 @@ import type { Finding } from '../../results/appraisal.ts'
 import type { RequestCommitment } from '../../results/request-commitment.ts'
 import type { GuestInputs, TpmCheckId } from '../../verifier/index.ts'
 import { outcomeOf } from './appraisal-outcome.ts'
-import { type AppraisalPolicies, type AppraisalPolicy, isBundled, policiesOf } from './appraisal-policies.ts'
+import { type AppraisalPolicies, type AppraisalPolicy, policiesOf } from './appraisal-policies.ts'
 import type { Appraiser } from './appraiser.ts'
-import { questionOf, withBundles } from './asked-policies.ts'
+import { questionOf } from './asked-policies.ts'
+import { BatchVerdicts } from './batch-verdicts.ts'
+import type { BundleInput } from './bundle-input.ts'
+import type { BundleLane } from './bundle-lane.ts'
 import { embeddedErrors } from './errors.ts'
 import type { JudgedGuest } from './evidence-tasks.ts'
 import {
@@ -41,13 +44,16 @@ export interface AttestingParts {
   readonly stages: ImaStages
   /** Null: none are evaluated. */
   readonly policies: AppraisalPolicies | null
+  readonly bundles: BundleLane
   readonly clock: Clock
 }
 
 /** Evidence that was affirmed; what the enrolment remembers has been moved. */
 export interface Affirmed {
-  /** With what policies say of it: whether they permit a token is to be asked for each request. */
+  /** With what texts say of it: whether they permit a token is to be asked for each request. */
   readonly appraisal: JudgedGuest
+  /** What bundles say of it. */
+  readonly verdicts: BatchVerdicts
   readonly plan: TpmPlan | null
   readonly simulated: boolean
   /** Seconds since the epoch. */
@@ -82,18 +88,29 @@ export async function attestGuest(parts: AttestingParts, batch: RequestBatch, si
   const attesting = { parts, batch, plan, signal }
   const start = plan === null ? wholeLog : imaStartFor(plan.enrolment, stages)
   const first = await attestFrom(attesting, start)
-  const { appraisal, outcome, commitmentTo } = first.again ? await attestFrom(attesting, wholeLog) : first
+  const { appraisal, outcome, commitmentTo, now } = first.again ? await attestFrom(attesting, wholeLog) : first
   if (!appraisal.affirmed && plan) await guest.tpm?.enrolments.keepRefusal(plan.enrolment, outcome)
   requireAffirmed(parts, appraisal)
   if (guest.tpm && plan && appraisal.tpm) {
     await guest.tpm.enrolments.keepProgress(plan.enrolment, appraisal.tpm, outcome)
     stages.drop(plan.enrolment.akName)
   }
-  return { appraisal, plan, simulated: isSimulated(guest, appraisal), at: secondsOf(clock), commitmentTo }
+  const { bundleInput: input, ...judged } = appraisal
+  const verdicts = verdictsOf(parts, input, now)
+  return {
+    appraisal: judged,
+    verdicts,
+    plan,
+    simulated: isSimulated(guest, appraisal),
+    at: secondsOf(clock),
+    commitmentTo,
+  }
 }
 
 interface Attempt extends Pick<Affirmed, 'appraisal' | 'commitmentTo'> {
   readonly outcome: AppraisalOutcome
+  /** When it was appraised, in milliseconds since the epoch. */
+  readonly now: number
   /** The log could not be continued from where it began, and says nothing about the machine. */
   readonly again: boolean
 }
@@ -105,14 +122,24 @@ async function attestFrom(attesting: Attesting, start: ImaStart): Promise<Attemp
   const inputs = inputsOf(attesting, collected, collateral)
   const asked = askedPolicies(attesting)
   const question = questionOf(asked, { simulator: isSimulator(parts.guest), freshness: 'challenge' })
-  const judged = await parts.appraiser.appraise(collected.evidence, inputs, question)
-  const appraisal = await withBundles(judged, asked.filter(isBundled), inputs.now)
+  const appraisal = await parts.appraiser.appraise(collected.evidence, inputs, question)
   const again = collected.start.from > 0 && isDiscontinued(appraisal)
   // What was staged fits neither this log nor, in the end, any other one.
   if (plan && (again || !appraisal.affirmed)) parts.stages.drop(plan.enrolment.akName)
   const outcome = outcomeOf(appraisal, collected.evidence.tpm?.evidence ?? null, parts.clock.now())
   const { transcript, devices } = collected
-  return { appraisal, outcome, again, commitmentTo: (index) => commitmentOf(transcript, devices, index) }
+  return {
+    appraisal,
+    outcome,
+    now: inputs.now,
+    again,
+    commitmentTo: (index) => commitmentOf(transcript, devices, index),
+  }
+}
+
+/** Of the requests that are under bundles, when the turn on the devices has ended. */
+function verdictsOf({ bundles: lane, appraisals }: AttestingParts, input: BundleInput | undefined, now: number) {
+  return new BatchVerdicts({ lane, input, now, observe: (judged) => appraisals.addReport(reportOf(judged)) })
 }
 
 /** Every policy that a request of the batch is under: each is evaluated once (POL-429). */

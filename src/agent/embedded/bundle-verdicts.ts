@@ -33,20 +33,11 @@ function evaluate(
 }
 
 /**
- * What each bundle says of an affirmed appraisal, whose input document is `input`, at `now`, milliseconds since the epoch.
- * One after another: each may take 128 MiB, and together they could take all that the service has. Never rejects for what
- * a bundle does (POL-961).
+ * What a bundle says of an affirmed appraisal, whose input document is `input`, at `now`, milliseconds since the epoch. Never
+ * rejects for what a bundle does (POL-961).
  */
-export async function judgeByBundles(
-  bundles: readonly BundledPolicy[],
-  input: BundleInput,
-  now: number,
-): Promise<readonly JudgedPolicy[]> {
-  const judged: JudgedPolicy[] = []
-  for (const policy of bundles) {
-    const evaluation = await evaluate(policy, input, now)
-    const opposed = opposedTrust(evaluation, policy.bundle.required)
-    judged.push({ id: policy.id, evaluation: verdictOf(evaluation), lines: [], missed: [], opposed })
-  }
-  return judged
+export async function judgeByBundle(policy: BundledPolicy, input: BundleInput, now: number): Promise<JudgedPolicy> {
+  const evaluation = await evaluate(policy, input, now)
+  const opposed = opposedTrust(evaluation, policy.bundle.required)
+  return { id: policy.id, evaluation: verdictOf(evaluation), lines: [], missed: [], opposed }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { compiledWorker } from '../../../test/support/compiled-worker.ts'
 import { EmbeddedMachine, embeddedRequest } from '../../../test/support/embedded-machine.ts'
+import { FakeClock, settled } from '../../../test/support/fake-clock.ts'
 import { assembleOpaPolicy, type Entrypoint, type PolicyForm } from '../../../test/support/opa-policies.ts'
 import { sha256Of } from '../../../test/support/rego-bundles.ts'
 import { SoftwareTpm } from '../../../test/support/software-tpm.ts'
@@ -11,10 +12,10 @@ import { AttestdError } from '../../base/errors.ts'
 import type { JsonObject } from '../../base/json.ts'
 import { classifyFailure } from '../../passport/failure.ts'
 import { policyDigest } from '../../policies/index.ts'
-import { regoError } from '../../policies/rego/rego-evaluation.ts'
+import { type RegoEvaluation, regoError, regoVerdict } from '../../policies/rego/rego-evaluation.ts'
 import { openRegoPolicy } from '../rego/open-rego-policy.ts'
 import type { AppraisalPolicy, BundledPolicy } from './appraisal-policies.ts'
-import { judgeByBundles } from './bundle-verdicts.ts'
+import { BundleLane } from './bundle-lane.ts'
 
 const never = new AbortController().signal
 const folder = mkdtempSync(join(tmpdir(), 'attestd-bundled-'))
@@ -168,30 +169,136 @@ describe('a bundle beside texts of the policy language', () => {
   })
 })
 
-describe('several bundles', () => {
-  it('are asked one after another: each may take 128 MiB', async () => {
-    let running = 0
-    const most: number[] = []
-    const evaluateInputs = async () => {
-      most.push(++running)
-      await new Promise((resolve) => setImmediate(resolve))
-      running--
-      return regoError('POL-961', 'x')
+/** A bundle whose evaluations are told when to end. */
+class HeldBundle implements BundledPolicy {
+  readonly hash = 'b'.repeat(64)
+  readonly settings = {}
+  readonly bundle: BundledPolicy['bundle']
+  readonly id: string
+  asked = 0
+  readonly #open: (() => void)[] = []
+
+  constructor(id: string, order: string[] = []) {
+    this.id = id
+    const evaluateInputs = () => {
+      this.asked++
+      order.push(id)
+      const verdict = regoVerdict('permit', { trust: [], extensions: [], token: { [`by-${id}`]: 1n } })
+      return new Promise<RegoEvaluation>((resolve) => this.#open.push(() => resolve(verdict)))
     }
-    const bundles = ['a', 'b', 'c'].map((id) => ({
-      id,
-      hash: '',
-      bundle: { required: [], evaluateInputs },
-      settings: {},
-    }))
-    expect(await judgeByBundles(bundles, { document: new Uint8Array() }, 0)).toHaveLength(3)
-    expect(most).toEqual([1, 1, 1])
+    this.bundle = { required: [], evaluateInputs }
+  }
+
+  /** Ends the evaluation that is under way, when it has begun. */
+  async end(): Promise<void> {
+    await expect.poll(() => this.#open.length).toBeGreaterThan(0)
+    this.#open.shift()?.()
+  }
+}
+
+/** A machine whose requests are under a text, unless they name others. */
+async function machineBeside(...others: readonly AppraisalPolicy[]) {
+  const site = text('site', '')
+  const machine = new EmbeddedMachine({ tpm })
+  machine.policies = { usual: [site], configured: [site, ...others] }
+  const { source } = await machine.sourceAndKeys()
+  const obtain = (policyIds: readonly string[] = [], signal = never) =>
+    source.obtainToken(embeddedRequest({ policyIds }), signal)
+  const said = () => machine.appraisals.snapshot().evidence?.policies?.map(({ id, verdict }) => `${id} ${verdict}`)
+  return { machine, obtain, said }
+}
+
+const claimsOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())
+
+describe('a bundle that takes long', () => {
+  it('delays nobody who is not under it, in the batch of those who are or behind it (POL-961)', async () => {
+    const slow = new HeldBundle('slow')
+    const { machine, obtain, said } = await machineBeside(slow)
+    const [judged, beside] = [obtain(['slow']), obtain()]
+    expect(claimsOf(await beside)).not.toHaveProperty('by-slow')
+    await obtain()
+    expect(said()).toEqual(['site permit'])
+    await slow.end()
+    expect(claimsOf(await judged)['by-slow']).toBe(1)
+    expect(said()).toEqual(['site permit', 'slow permit'])
+    await obtain()
+    expect(said()).toEqual(['slow permit', 'site permit'])
+    expect([slow.asked, machine.quoted.length]).toEqual([1, 3])
+  })
+
+  it('is asked once for all requests of a batch (POL-429)', async () => {
+    const slow = new HeldBundle('slow')
+    const { machine, obtain } = await machineBeside(slow)
+    const all = Promise.all([obtain(['slow']), obtain(['slow', 'site']), obtain(['slow'])])
+    await slow.end()
+    await all
+    expect([slow.asked, machine.quoted.length]).toEqual([1, 1])
+  })
+
+  it('is waited for before evidence is collected: who comes meanwhile shares the next quote (BRK-85)', async () => {
+    const slow = new HeldBundle('slow')
+    const { machine, obtain } = await machineBeside(slow)
+    const first = obtain(['slow'])
+    await expect.poll(() => slow.asked).toBe(1)
+    const later = Promise.all([1, 2, 3].map(() => obtain(['slow'])))
+    await settled(50)
+    expect(machine.quoted).toHaveLength(1)
+    await slow.end()
+    await slow.end()
+    await Promise.all([first, later])
+    expect([slow.asked, machine.quoted.length]).toEqual([2, 2])
+  })
+
+  it('holds nobody who has gone away', async () => {
+    const slow = new HeldBundle('slow')
+    const { machine, obtain } = await machineBeside(slow)
+    const gone = new AbortController()
+    const first = expect(obtain(['slow'], gone.signal)).rejects.toThrow('gone')
+    await expect.poll(() => slow.asked).toBe(1)
+    const second = expect(obtain(['slow'], gone.signal)).rejects.toThrow('gone')
+    gone.abort(new Error('gone'))
+    await Promise.all([first, second])
+    expect(machine.quoted).toHaveLength(1)
+    await slow.end()
+  })
+})
+
+describe('several bundles', () => {
+  const input = { document: new Uint8Array() }
+  const lane = (capacity = 64) =>
+    new BundleLane({ clock: new FakeClock(0), capacity, refuse: () => new Error('no place') })
+
+  it('are asked one at a time, going round: each may take 128 MiB', async () => {
+    const order: string[] = []
+    const [slow, other] = [new HeldBundle('slow', order), new HeldBundle('other', order)]
+    const all = lane()
+    const judged = [slow, slow, slow, other].map((policy) => all.judge(policy, input, 0))
+    for (const policy of [slow, other, slow, slow]) {
+      await policy.end()
+      await settled()
+    }
+    await Promise.all(judged)
+    expect(order).toEqual(['slow', 'other', 'slow', 'slow'])
+  })
+
+  it('have places that one of them cannot take from the others', async () => {
+    const [slow, other] = [new HeldBundle('slow'), new HeldBundle('other')]
+    const all = lane(2)
+    const first = all.judge(slow, input, 0)
+    await expect.poll(() => slow.asked).toBe(1)
+    const waiting = [slow, slow].map((policy) => all.judge(policy, input, 0))
+    const refused = expect(waiting[1]).rejects.toThrow('no place')
+    const late = all.judge(other, input, 0)
+    await refused
+    for (const policy of [slow, other, slow]) await policy.end()
+    expect((await late).id).toBe('other')
+    await Promise.all([first, waiting[0]])
   })
 
   it('are an error where the input is too long for any policy (POL-606)', async () => {
     const evaluateInputs = () => Promise.reject(new Error('nobody may be asked'))
-    const bundles = [{ id: 'a', hash: '', bundle: { required: [], evaluateInputs }, settings: {} }]
-    const [judged] = await judgeByBundles(bundles, { unfit: 'the input is longer than 1 byte' }, 0)
-    expect(judged?.evaluation).toMatchObject({ verdict: 'error', error: { id: 'POL-606' } })
+    const policy = { id: 'a', hash: '', bundle: { required: [], evaluateInputs }, settings: {} }
+    const { evaluation } = await lane().judge(policy, { unfit: 'the input is longer than 1 byte' }, 0)
+    expect(evaluation).toMatchObject({ verdict: 'error', error: { id: 'POL-606' } })
   })
 })

@@ -11,15 +11,17 @@ import type { AcceptedToken, TokenSource } from '../../passport/token-source.ts'
 import type { TokenRequest } from '../../results/token-request.ts'
 import { guestChecks } from '../../verifier/composite/guest-checks.ts'
 import type { TpmEnrolment } from '../../verifier/index.ts'
-import { type AppraisalPolicies, policiesOf } from './appraisal-policies.ts'
+import { type AppraisalPolicies, isBundled, policiesOf } from './appraisal-policies.ts'
 import type { Appraiser } from './appraiser.ts'
 import { type Affirmed, attestGuest } from './attest-guest.ts'
 import type { BatchLedger } from './batch-ledger.ts'
 import { reportedPolicies } from './builtin-policy.ts'
+import type { BundleLane } from './bundle-lane.ts'
 import { embeddedErrors } from './errors.ts'
 import type { Guest } from './guest.ts'
 import { ImaStages } from './ima-parts.ts'
 import type { LastAppraisals } from './last-appraisal.ts'
+import type { JudgedPolicy } from './policy-judge.ts'
 import { requirePermit } from './policy-outcome.ts'
 import { asVerdict } from './registry-verdict.ts'
 import { type BatchPlace, RequestBatches } from './request-batches.ts'
@@ -34,6 +36,8 @@ export interface EmbeddedSourceOptions {
   readonly guest: Guest
   /** Null: the configured requirements are all that is asked of the evidence. */
   readonly policies: AppraisalPolicies | null
+  /** Of the process: a reload replaces sources, and the memory is as large as it was. */
+  readonly bundles: BundleLane
   readonly appraiser: Appraiser
   readonly challenges: Challenges
   readonly issuer: TokenIssuer
@@ -82,10 +86,12 @@ export function createEmbeddedSource(options: EmbeddedSourceOptions): TokenSourc
       requireOneAudience(request)
       requireKey(request, options.audiences)
       // Found out before the devices are troubled.
-      policiesOf(options.policies, request)
+      const bundles = policiesOf(options.policies, request).filter(isBundled)
+      await options.bundles.rested(bundles, signal)
       const place = await batches.join(saltRequest(request, random), standing, signal)
+      const verdicts = await place.answer.verdicts.of(bundles, signal)
       const lane = signing[place.index % 2 === 0 ? 0 : 1]
-      return lane.take(() => issue(options, request, place), signal)
+      return lane.take(() => issue(options, request, place, verdicts), signal)
     },
   }
 }
@@ -123,11 +129,12 @@ async function issue(
   options: EmbeddedSourceOptions,
   request: TokenRequest,
   { answer, index }: BatchPlace<Affirmed>,
+  verdicts: readonly JudgedPolicy[],
 ): Promise<string> {
   const { appraisal, plan, simulated, at } = answer
   const { tee, binding, tdx } = appraisal
   if (tee === null) throw new TypeError('an affirmed appraisal of no kind')
-  const permit = requirePermit(policiesOf(options.policies, request), appraisal.policies, at)
+  const permit = requirePermit(policiesOf(options.policies, request), [...appraisal.policies, ...verdicts], at)
   const { token } = await options.issuer.issueToken({
     audience: request.audience,
     nonces: request.nonces,

@@ -43,7 +43,7 @@ function verifierWith(...asked: readonly AppraisalPolicy[]) {
   const requirements = { trustAnchors: [{ ...sim.pki.anchor, simulator: false }], simulator: true }
   const collateral = { heldFor: () => null, collateralOf: async () => sim.collateral() }
   const appraisals = new TdAppraisals({ pool: directAppraiser, collateral, requirements, clock })
-  return createTdVerifier({ appraisals, policies: { select: async () => asked }, requirements })
+  return createTdVerifier({ appraisals, policies: { select: async () => asked }, requirements, clock })
 }
 
 function request(quote: Partial<QuoteOptions> = {}, change: Partial<TdVerification> = {}): TdVerification {
@@ -112,15 +112,17 @@ describe('bundles of many requests', () => {
     expect(await Promise.all(asked)).toHaveLength(2)
   })
 
-  it('are 16 at most, and one more when one has ended (SVC-43)', async () => {
-    const { verify, endOne } = room()
+  it('wait for one, 16 at most, and one more when it has ended (SVC-43)', async () => {
+    const { open, verify, endOne } = room()
+    const first = verify()
+    await expect.poll(() => open.length).toBe(1)
     const asked = Array.from({ length: 16 }, () => verify())
     await settled(50)
     await expect(verify()).rejects.toMatchObject({ code: 'AS.SERVICE.OVERLOADED', retryable: true })
     await endOne()
-    await asked[0]
+    await first
     const late = verify()
-    for (let left = 0; left < 16; left++) await endOne()
+    for (let left = 0; left < 17; left++) await endOne()
     expect(await Promise.all([...asked, late])).toHaveLength(17)
   })
 

@@ -74,7 +74,7 @@ async function room({
     book,
     appraisals,
     requirements: all,
-    verifier: createTdVerifier({ appraisals, policies, requirements: all }),
+    verifier: createTdVerifier({ appraisals, policies, requirements: all, clock }),
   }
 }
 

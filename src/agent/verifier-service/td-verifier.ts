@@ -1,10 +1,13 @@
-import { Turns } from '../../base/turns.ts'
+import type { Clock } from '../../base/clock.ts'
 import { attestationErrors } from '../../issuer/attestation-api/errors.ts'
 import type { TdOutcome, TdVerification, TdVerifier } from '../../issuer/attestation-api/ports.ts'
-import { type AppraisalPolicy, isBundled } from '../embedded/appraisal-policies.ts'
-import { questionOf, withBundles } from '../embedded/asked-policies.ts'
+import { type AppraisalPolicy, type BundledPolicy, isBundled } from '../embedded/appraisal-policies.ts'
+import { questionOf } from '../embedded/asked-policies.ts'
 import { builtinPolicy } from '../embedded/builtin-policy.ts'
+import type { BundleInput } from '../embedded/bundle-input.ts'
+import { BundleLane } from '../embedded/bundle-lane.ts'
 import type { TdRequirements } from '../embedded/guest.ts'
+import type { JudgedPolicy } from '../embedded/policy-judge.ts'
 import { requirePermit } from '../embedded/policy-outcome.ts'
 import { boundsOfTd } from '../embedded/td-bounds.ts'
 import type { SelectedPolicies } from './selected-policies.ts'
@@ -14,39 +17,29 @@ export interface TdVerifierOptions {
   readonly appraisals: Pick<TdAppraisals, 'appraise'>
   readonly policies: Pick<SelectedPolicies, 'select'>
   readonly requirements: TdRequirements
+  readonly clock: Pick<Clock, 'monotonic'>
 }
 
 /** Evaluations of bundles that wait for their turn. */
 const mostWaiting = 16
 
-/** One bundle at a time: each may take 128 MiB, and together they could take all that the service has. */
-class BundleTurns {
-  readonly #turns = new Turns()
-  #waiting = 0
-
-  async take<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    if (this.#waiting >= mostWaiting) {
-      throw attestationErrors.error(
-        'AS.SERVICE.OVERLOADED',
-        `${mostWaiting} requests wait for compiled policies already`,
-      )
-    }
-    this.#waiting += 1
-    try {
-      return await this.#turns.take(work, signal)
-    } finally {
-      this.#waiting -= 1
-    }
-  }
+/** A bundle that many ask has the places that nobody else wants. */
+function laneOf(clock: Pick<Clock, 'monotonic'>): BundleLane {
+  const says = `${mostWaiting} requests wait for compiled policies already`
+  return new BundleLane({
+    clock,
+    capacity: mostWaiting,
+    refuse: () => attestationErrors.error('AS.SERVICE.OVERLOADED', says),
+  })
 }
 
 /**
  * The verifier behind the attestation API: appraisal, and the policies that a request names (SVC-08). Which policies there are
  * is told to genuine machines alone: the names are looked for once a quote was found to be one (SVC-44).
  */
-export function createTdVerifier({ appraisals, policies, requirements }: TdVerifierOptions): TdVerifier {
+export function createTdVerifier({ appraisals, policies, requirements, clock }: TdVerifierOptions): TdVerifier {
   const simulator = requirements.simulator === true
-  const turns = new BundleTurns()
+  const lane = laneOf(clock)
   return {
     verify: async (request: TdVerification, signal: AbortSignal) => {
       const { quote, ccEventLog, reportData, freshness, statements } = request
@@ -57,12 +50,28 @@ export function createTdVerifier({ appraisals, policies, requirements }: TdVerif
         return questionOf(asked, { simulator, freshness, statements })
       }
       const { appraisal, at } = await appraisals.appraise({ evidence, reportData, ask }, signal)
-      const bundles = asked.filter(isBundled)
-      const isAsked = bundles.length > 0 && appraisal.affirmed
-      const judged = isAsked ? await turns.take(() => withBundles(appraisal, bundles, at), signal) : appraisal
-      return outcomeOf({ appraisal: judged, at }, asked, requirements)
+      const { bundleInput, ...appraised } = appraisal
+      const bundles = appraisal.affirmed ? asked.filter(isBundled) : []
+      const judged = await judgeByEach(lane, bundles, { bundleInput, at }, signal)
+      const answered = { ...appraised, policies: [...appraised.policies, ...judged] }
+      return outcomeOf({ appraisal: answered, at }, asked, requirements)
     },
   }
+}
+
+/** One after another, each in a turn of its own. Of evidence that is not affirmed there is no input, and no bundle is asked (POL-430). */
+async function judgeByEach(
+  lane: BundleLane,
+  bundles: readonly BundledPolicy[],
+  { bundleInput, at }: { readonly bundleInput: BundleInput | undefined; readonly at: number },
+  signal: AbortSignal,
+): Promise<readonly JudgedPolicy[]> {
+  const judged: JudgedPolicy[] = []
+  for (const policy of bundles) {
+    if (bundleInput === undefined) throw new TypeError(`policy ${policy.id} is asked, and its input was not made`)
+    judged.push(await lane.judge(policy, bundleInput, at, signal))
+  }
+  return judged
 }
 
 /** Throws `AS.POLICY.DENIED` where a policy does not permit. */

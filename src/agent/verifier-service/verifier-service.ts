@@ -146,7 +146,9 @@ export class VerifierService {
     const requirements = settings.tdRequirements
     return {
       ...{ issuer: settings.issuerUrl, keys: keys.tokens, challengeKeys: keys.challenges, jwksMaxAgeS },
-      verifier: createTdVerifier({ appraisals: this.#appraisals(), policies: selected, requirements }),
+      verifier: createTdVerifier({
+        ...{ appraisals: this.#appraisals(), policies: selected, requirements, clock: host.clock },
+      }),
       ...{ clock: host.clock, random: host.random, lifetimeS: settings.lifetimeS, nextRound },
       allowUnbound: service.allow_unbound,
       allowedOrigins: service.allowed_origins,

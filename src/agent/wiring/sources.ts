@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
-import { FairTurns } from '../../base/fair-turns.ts'
+import type { Clock } from '../../base/clock.ts'
+import { FairTurns, type FairTurnsOptions } from '../../base/fair-turns.ts'
 import type { Task } from '../../base/tasks.ts'
 import { Challenges } from '../../issuer/challenges.ts'
 import type { TokenSource } from '../../passport/token-source.ts'
@@ -9,6 +10,7 @@ import type { AppraisalPolicies } from '../embedded/appraisal-policies.ts'
 import { type Appraiser, createWorkerAppraiser } from '../embedded/appraiser.ts'
 import type { BatchLedger } from '../embedded/batch-ledger.ts'
 import { reportedPolicies } from '../embedded/builtin-policy.ts'
+import { BundleLane } from '../embedded/bundle-lane.ts'
 import { dailyRecheck } from '../embedded/daily-recheck.ts'
 import { createEmbeddedSource } from '../embedded/embedded-source.ts'
 import { enrolmentInputs } from '../embedded/enrolment-inputs.ts'
@@ -87,6 +89,14 @@ function remotesOf({ host, log, guest }: SourceParts, settings: Settings, genera
 
 /** Jobs that may wait for the devices; a batch of requests is one (BRK-81). */
 const mostDeviceJobs = 64
+/** Evaluations of compiled policies that may wait; a batch of requests has one for each that it is under. */
+const mostEvaluations = 64
+
+const queueOf = (clock: Clock, capacity: number, what: string): FairTurnsOptions => ({
+  clock,
+  capacity,
+  refuse: (waitMs) => queueFull(`${capacity} ${what}`, waitMs),
+})
 
 /** Sources share one appraisal thread, one table of challenges, the counters and their turns; enrolling is each source's own. */
 export function wireSources(parts: SourceParts): SourceFactory {
@@ -95,11 +105,8 @@ export function wireSources(parts: SourceParts): SourceFactory {
   const appraiser = createWorkerAppraiser({ rested: () => host.libc?.trimMemory() })
   const challenges = new Challenges({ clock, random })
   const stop = new AbortController()
-  const turns = new FairTurns({
-    clock,
-    capacity: mostDeviceJobs,
-    refuse: (waitMs) => queueFull(`${mostDeviceJobs} jobs wait for the devices already`, waitMs),
-  })
+  const turns = new FairTurns(queueOf(clock, mostDeviceJobs, 'jobs wait for the devices already'))
+  const bundles = new BundleLane(queueOf(clock, mostEvaluations, 'evaluations of compiled policies wait already'))
   const guestTpm = (settings: Settings): GuestTpm | null => {
     if (wired.tpm === null) return null
     const { attester } = wired.tpm
@@ -124,6 +131,7 @@ export function wireSources(parts: SourceParts): SourceFactory {
       usualLifetimeS: settings.usualLifetimeS,
       guest,
       policies,
+      bundles,
       appraiser,
       challenges,
       issuer: issuing.issuerFor(settings),
