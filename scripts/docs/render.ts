@@ -43,7 +43,7 @@ function errorsPage(): string {
     return `## ${room}\n\n${head}\n${rows.join('\n')}\n`
   })
   const intro =
-    'A code appears verbatim in logs, problem documents and the output of commands. Commands exit with the number under *exit*,\nHTTP answers have the status under *HTTP*. *retry* says whether the same request may succeed later.'
+    'A code appears verbatim in logs, problem documents and the output of commands. Commands exit with the number under *exit*,\nor with 64 where the command line cannot be understood (`USAGE`; `exec` and `policy` then end with 2); `policy` has [three codes in all](policy.md#exit-codes).\nHTTP answers have the status under *HTTP*. *retry* says whether the same request may succeed later.'
   return `# Errors\n\n${generated} ${intro}\n\n${tables.join('\n')}`
 }
 

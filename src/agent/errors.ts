@@ -10,7 +10,8 @@ export const agentErrors = declareErrors({
   CONFIGURATION_INVALID: {
     kind: 'configuration',
     title: 'the configuration says something that is not allowed',
-    remedy: 'correct the named line; docs/configuration.md lists every key with its values',
+    remedy:
+      'correct the named line; docs/configuration.md lists every key with its values, docs/verifier-configuration.md those of the verifier service',
   },
   STATE_DIRECTORY: {
     kind: 'configuration',
@@ -39,8 +40,9 @@ export const agentErrors = declareErrors({
   },
   RUNNING_AS_ROOT: {
     kind: 'configuration',
-    title: 'the agent parses what workloads send, and must not do so as root',
-    remedy: 'run it as a user of its own, in the group that may use the TPM; --allow-root where there is no other way',
+    title: 'attestd parses what others send, and must not do so as root',
+    remedy:
+      'run it as a user of its own (that of an agent in the group that may use the TPM); --allow-root where there is no other way',
   },
   NOT_AFFIRMED: {
     kind: 'distrusted',
@@ -57,10 +59,15 @@ export const agentErrors = declareErrors({
     title: 'an input file cannot be read',
     remedy: 'check the path and the permissions',
   },
+  OUTPUT_UNWRITABLE: {
+    kind: 'unavailable',
+    title: 'what a command prints could not be written',
+    remedy: 'check the free space and the permissions where standard output goes; what is there now is not whole',
+  },
   USAGE: {
     kind: 'configuration',
     title: 'the command line is not complete or contradicts itself',
-    remedy: 'attestd help COMMAND shows the options',
+    remedy: 'the same command with --help shows its options',
   },
   EVIDENCE_UNSUPPORTED: {
     kind: 'unsupported',
@@ -156,7 +163,8 @@ export const agentErrors = declareErrors({
   POLICY_INVALID: {
     kind: 'distrusted',
     title: 'a policy has errors, or doubtful parts where --strict allows none',
-    remedy: 'mend what is named above, each at its line; docs/policy.md explains the language by examples',
+    remedy:
+      'mend what is named above, each at its place; docs/policy.md explains the language by examples, docs/policy-language.md each rule',
   },
   POLICY_DENIED: {
     kind: 'distrusted',
@@ -173,7 +181,7 @@ export const agentErrors = declareErrors({
     kind: 'configuration',
     title: 'this command works on the text of a policy, and a Rego bundle has none',
     remedy:
-      'attestd policy check, test, run, explain, hash and inspect take bundles; lay out and review the Rego source with opa',
+      'attestd policy check, test, run, explain, hash and inspect take bundles, and configurations of agent and verifier (policies.files); lay out and review the Rego source with opa',
   },
   POLICY_UNFORMATTED: {
     kind: 'distrusted',

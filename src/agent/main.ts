@@ -1,8 +1,10 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from 'commander'
+import { Command } from 'commander'
+import { agentErrors } from './errors.ts'
 import { CommandEnd } from './presentation/command-end.ts'
 import { reportError } from './presentation/errors.ts'
 import { type CommandIo, processIo } from './presentation/terminal.ts'
+import { isShown, refusingUsage, UsageRefusal } from './presentation/usage.ts'
 import { endDespiteThreads } from './process-end.ts'
 import { version } from './version.ts'
 
@@ -55,21 +57,18 @@ async function program(io: CommandIo, first: string | undefined): Promise<Comman
   return attestd
 }
 
-/** Commander prints its own complaints; help and version are no complaint. */
-function exitOverridden(command: Command): Command {
-  for (const sub of command.commands) exitOverridden(sub)
-  return command.exitOverride()
-}
-
 async function main(): Promise<number> {
   try {
     const attestd = await program(processIo(), process.argv[2])
-    await exitOverridden(attestd).parseAsync()
+    await refusingUsage(attestd).parseAsync()
     return 0
   } catch (error) {
     if (error instanceof CommandEnd) return error.exitCode
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : usageOf(process.argv[2])
-    const code = endOf(reportError(error, processIo(), process.argv.includes('--json')), process.argv[2])
+    if (isShown(error)) return error.exitCode === 0 ? 0 : usageOf(process.argv[2])
+    const isUsage = error instanceof UsageRefusal
+    const reported = reportError(isUsage ? error.reported : error, processIo(), process.argv.includes('--json'))
+    if (isUsage) return usageOf(process.argv[2])
+    const code = endOf(reported, process.argv[2])
     endDespiteThreads(code, longestEndMs)
     return code
   }
@@ -79,9 +78,11 @@ process.on('uncaughtException', (error) => {
   process.stderr.write(`${error.stack ?? error.message}\n`)
   process.exit(internal)
 })
-// Whoever reads no further, as `head` does, has what they wanted.
+// Whoever reads no further, as `head` does, has what they wanted. A full disk is no bug, and half a policy no success.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-  process.exit(0)
+  if (error.code === 'EPIPE') process.exit(0)
+  if (error.syscall === undefined) throw error
+  const refused = agentErrors.error('OUTPUT_UNWRITABLE', `standard output: ${error.code}`, { cause: error })
+  process.exit(endOf(reportError(refused, processIo(), process.argv.includes('--json')), process.argv[2]))
 })
 process.exitCode = await main()

@@ -69,7 +69,7 @@ export const registryErrors = declareErrors({
     kind: 'malformed',
     status: 404,
     title: 'there is no such version of the policy',
-    remedy: 'list the versions of the policy and name one of them',
+    remedy: 'name one of the versions that the history of the policy lists (attestd verifier policies history)',
   },
   policy_versions_full: {
     kind: 'unavailable',

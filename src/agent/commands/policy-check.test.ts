@@ -1,7 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { builtProgram } from '../../../test/support/built-program.ts'
 import { type PolicyCase, policyBytes, policyCases } from '../../../test/support/policy-cases.ts'
 import { runInProcess } from '../../../test/support/recorded-io.ts'
 import { runAttestd } from '../../../test/support/run-command.ts'
@@ -45,6 +47,13 @@ describe('attestd policy check', () => {
     expect(out).toContain('does not load: ')
   })
 
+  it('says that more errors than it shows may be there (POL-804)', async () => {
+    const many = (count: number) =>
+      `version=1.2;\nauthorizationrules\n{\n${'[type="a"] => permit();\n'.repeat(count)}};\n`
+    expect((await policy('check', file('many.policy', many(64)))).out).toContain('does not load: the first 64 errors\n')
+    expect((await policy('check', file('some.policy', many(63)))).out).toContain('does not load: 63 errors\n')
+  })
+
   it('passes warnings, refuses them with --strict, and always refuses lints of severity error', async () => {
     expect((await policy('check', file('w.policy', warned))).error).toBeNull()
     expect((await policy('check', '--strict', file('w.policy', warned))).error?.message).toContain('L13')
@@ -80,6 +89,7 @@ describe('attestd policy check', () => {
     expect((await policy('lint', '--only', 'L13', path)).error).toBeNull()
     expect((await policy('lint', '--only', 'L13,L16', path)).error?.message).toContain('L16')
     expect((await policy('lint', '--only', 'L13', file('b.policy', broken))).error?.message).toContain('POL-206')
+    expect((await policy('lint', '--only', 'L02,L05', path)).out).toContain(', nothing of L02, L05; policy hash')
   })
 
   it('obeys nothing that a hostile text says to the terminal', async () => {
@@ -167,6 +177,32 @@ describe.skipIf(!haveVectors)('the recorded policies', () => {
 })
 
 describe('exit codes of the program (POL-804)', () => {
+  it('has one form for what cannot be understood, also as JSON', async () => {
+    const { code, out, err } = await runAttestd(['policy', 'check', '--json'])
+    expect([code, out]).toEqual([2, ''])
+    expect(JSON.parse(err).error).toMatchObject({
+      code: 'USAGE',
+      remedy: 'attestd policy check --help shows what it takes',
+    })
+    expect((await runAttestd(['policy', 'chekc'])).err).toMatch(
+      /^error USAGE: unknown command 'chekc'\n {2}\(Did you mean check\?\)\n {2}remedy: /,
+    )
+  })
+
+  it('is no success, and no bug, where standard output is full', async () => {
+    const program = await builtProgram()
+    const full = openSync('/dev/full', 'w')
+    const stdio = ['ignore', full, 'pipe'] as const
+    const { status, stderr } = spawnSync(process.execPath, [program, 'policy', 'new', '--kind', 'tdx'], {
+      stdio: [...stdio],
+    })
+    closeSync(full)
+    expect([status, String(stderr)]).toEqual([
+      2,
+      expect.stringMatching(/^error OUTPUT_UNWRITABLE: standard output: ENOSPC\n/),
+    ])
+  })
+
   it.each<[number, string[], string]>([
     [0, ['check', '-'], warned],
     [1, ['check', '--strict', '-'], warned],

@@ -39,14 +39,14 @@ type Checked = NamedExamination | { readonly path: string; readonly bundle: Exam
 
 const isText = (checked: Checked): checked is NamedExamination => 'examined' in checked
 
-function show(checked: readonly Checked[], { json, sarif }: CheckOptions, io: CommandIo): void {
+function show(checked: readonly Checked[], { json, sarif, only }: CheckOptions, io: CommandIo): void {
   const documents = () =>
     checked.map((each) => (isText(each) ? examinationDocument(each.examined) : bundleDocument(each.bundle)))
   if (sarif) io.out(`${JSON.stringify(sarifLog(checked.filter(isText), version), null, 2)}\n`)
   else if (json) io.out(`${JSON.stringify({ files: documents() })}\n`)
   else
     for (const each of checked)
-      io.out(isText(each) ? renderExamination(each.examined, io) : renderBundleCheck(each.bundle, io))
+      io.out(isText(each) ? renderExamination(each.examined, io, only) : renderBundleCheck(each.bundle, io))
 }
 
 /** Places of what is bad: a bundle has no lines. */

@@ -47,6 +47,29 @@ describe('attestd policy explain', () => {
     expect(out).toMatch(/^ {5}5 {2}add {12}yes: tcbOk = true$/m)
   })
 
+  it('refuses custom claims beside claims of a file, which would be passed over', async () => {
+    const custom = file('custom.json', '[{"name":"a","value":"b"}]')
+    const { error } = await explained(site(rules), good, '--custom-claims', custom)
+    expect(error).toMatchObject({ code: 'USAGE', message: expect.stringContaining('--evidence') })
+  })
+
+  it('of claims that are refused names the claim, and shows no empty table (POL-402)', async () => {
+    const { out } = await explained(site(rules), [service('debug', false), { type: 'x', value: 1, issuer: 'Bob' }])
+    expect(out).toContain(
+      'before any rule: POL-402: claims[1]: the issuer is neither AttestationService nor CustomClaim\n',
+    )
+    expect(out).not.toContain('rules, by line')
+    expect(out.endsWith('\n0 claims, 0 steps\n')).toBe(true)
+  })
+
+  it('cuts lines that nobody reads to their end', async () => {
+    const { out } = await explained(
+      site([`[type=="${'t'.repeat(250)}", value=="${'v'.repeat(9_000)}"] => permit();`]),
+      good,
+    )
+    expect(Math.max(...out.split('\n').map((line) => line.length))).toBe(401)
+  })
+
   it('of a denial names the rule that denied and its claim', async () => {
     const { out, error } = await explained(site(rules), [service('debug', true), service('tcb', 'UpToDate')])
     expect(error).toBeNull()

@@ -47,6 +47,12 @@ async function claimsOf({ claims, evidence, input, ...options }: ExplainOptions)
   if (claims !== undefined && evidence !== undefined) {
     throw agentErrors.error('USAGE', '--claims and --evidence contradict each other: what is the policy asked about?')
   }
+  if (claims !== undefined && options.customClaims !== undefined) {
+    throw agentErrors.error(
+      'USAGE',
+      '--custom-claims goes with --evidence: in --claims they have the issuer CustomClaim',
+    )
+  }
   if (claims !== undefined) return readClaimsFile(claims)
   if (evidence !== undefined) return (await presentedEvidence({ ...options, evidence })).claims
   throw agentErrors.error('USAGE', '--claims or --evidence is missing: what is the policy asked about?')

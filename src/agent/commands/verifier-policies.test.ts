@@ -83,6 +83,15 @@ describe('attestd verifier policies set', () => {
     expect(place.changes).toEqual([])
   })
 
+  it('says of an empty file and of one that is no UTF-8 what is wrong with the policy (POL-111, POL-101)', async () => {
+    const { out, error } = await run('set', '--id', 'site', fileOf(''))
+    expect(out).toMatch(/policy\.txt:1:1: error POL-111: /)
+    expect(error).toMatchObject({ code: 'ADMINISTRATION_POLICY_ERRORS', exitCode: 65 })
+    const latin = await run('set', '--id', 'site', fileOf(Uint8Array.of(0x2f, 0x2f, 0xff)))
+    expect(latin.error).toMatchObject({ remedy: expect.stringContaining('save the policy as UTF-8') })
+    expect(place.changes).toEqual([])
+  })
+
   it('leaves to the verifier what is good: signer mode refuses what nobody signed (POL-704)', async () => {
     await place.signers.addLocally(signer.authority.certificate.der, 'root')
     const unsigned = await run('set', '--id', 'site', fileOf(textNumbered(1)))
@@ -113,7 +122,7 @@ describe('attestd verifier policies set', () => {
 
 describe('attestd verifier policies list', () => {
   it('names each policy with its active version (POL-709)', async () => {
-    expect((await run('list')).out).toBe('no policy was ever set: the shipped defaults decide\n')
+    expect((await run('list')).out).toBe('no policy was ever set; `attestd verifier status` shows which decide\n')
     await place.policies.set('id:site', bytes(textNumbered(1)), 'uid=0(root)')
     await place.policies.set('type:TdxVm', bytes(textNumbered(2)), 'ann')
     await place.policies.set('type:Tpm', bytes(textNumbered(3)), 'ann')
@@ -162,8 +171,17 @@ describe('attestd verifier policies show', () => {
     expect(out).toContain(`before       ${digest}\n`)
     const first = (await run('show', '--id', 'site', '1')).out
     expect(first).toContain(`policy hash  ${hash}\n`)
-    expect(first).toContain('before       the shipped default\n')
+    expect(first).toContain('before       none\n')
+    await place.policies.set('type:Tpm', bytes(textNumbered(1)), 'ann')
+    expect((await run('show', '--type', 'Tpm')).out).toContain('before       shipped default\n')
     expect(first.endsWith(`\n\n${textNumbered(1)}`)).toBe(true)
+  })
+
+  it('counts the lints of severity error (L16)', async () => {
+    const reserved =
+      'version=1.0;\nauthorizationrules { => permit(); };\nissuancerules { => issue(type="iss", value="x"); };\n'
+    await place.policies.set('id:lint', bytes(reserved), 'ann')
+    expect((await run('show', '--id', 'lint')).out).toContain('lint         1 error, 1 warning, 0 remarks\n')
   })
 
   it('gives the text byte for byte to a program, and harmless to a person', async () => {
@@ -176,7 +194,9 @@ describe('attestd verifier policies show', () => {
   })
 
   it('says what there is not', async () => {
-    expect((await run('show', '--type', 'Tpm')).error).toMatchObject({ code: 'POLICY_NOT_SET', exitCode: 77 })
+    expect((await run('show', '--type', 'Tpm')).error).toMatchObject({
+      ...{ code: 'POLICY_NOT_SET', exitCode: 77, remedy: expect.stringContaining('docs/shipped-policies.md') },
+    })
     expect((await run('show', '--id', 'none')).error).toMatchObject({ code: 'ADMINISTRATION_POLICY_UNKNOWN' })
     expect((await run('show', '--id', 'site', '3')).error).toMatchObject({ code: 'policy_version_unknown' })
   })

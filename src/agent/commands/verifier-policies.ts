@@ -3,7 +3,7 @@ import { AttestdError } from '../../base/errors.ts'
 import type { JsonObject } from '../../base/json.ts'
 import { acceptPolicy, parsePolicy } from '../../policies/index.ts'
 import { agentErrors } from '../errors.ts'
-import { readInput } from '../input-file.ts'
+import { readInput, tooLarge } from '../input-file.ts'
 import { policyDifferences } from '../policy-tools/policy-differences.ts'
 import { type PolicySource, readPolicySource } from '../policy-tools/policy-source.ts'
 import { renderDiagnostics } from '../presentation/policy-check.ts'
@@ -77,7 +77,8 @@ async function activeVersion(options: ShowOptions): Promise<number> {
   const answer = await get(options.socket, `/${inPath(options)}`)
   const { slot, active } = parseVerifierAnswer(verifierAnswers.history, answer)
   if (active !== null) return active
-  const remedy = 'name the number of one that `history` lists; attestd policy new shows the shipped defaults'
+  const remedy =
+    'name the number of one that `attestd verifier policies history` lists; docs/shipped-policies.md has the shipped defaults'
   throw agentErrors.error('POLICY_NOT_SET', `${slot} has no active version of its own`, { remedy })
 }
 
@@ -118,7 +119,7 @@ function textOf({ file, bytes }: PolicySource): PolicySource {
 async function readUpload(path: string): Promise<PolicySource> {
   const source = await readPolicySource(path)
   if (source.bytes.length <= largestUpload) return source
-  throw agentErrors.error('INPUT_UNREADABLE', `${source.file}: more than ${largestUpload} bytes`)
+  throw tooLarge(source.file, largestUpload)
 }
 
 function setCommand(io: CommandIo): Command {

@@ -78,7 +78,9 @@ describe('attestd verifier signers', () => {
     const own = await run('add', fileOf(pemOf(bob)))
     expect(own.error).toMatchObject({ code: 'policy_signer_key', exitCode: 77 })
     expect((await run('add', fileOf(pemOf(ann) + pemOf(bob)))).error).toMatchObject({ code: 'USAGE' })
-    expect((await run('add', fileOf('no certificate'))).error).toMatchObject({ code: 'CONFIGURATION_INVALID' })
+    expect((await run('add', fileOf('no certificate'))).error).toMatchObject({
+      ...{ code: 'INPUT_UNREADABLE', exitCode: 78, remedy: expect.stringContaining('certificate of the signer') },
+    })
     expect((await run('remove', '0'.repeat(64))).error).toMatchObject({
       ...{ code: 'ADMINISTRATION_SIGNER_UNKNOWN', exitCode: 65 },
       remedy: expect.stringContaining('attestd verifier signers list'),

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { toBase64 } from '../../base/bytes.ts'
+import { AttestdError } from '../../base/errors.ts'
 import { agentErrors } from '../errors.ts'
 import type { CommandIo } from '../presentation/terminal.ts'
 import { parseVerifierAnswer, verifierAnswers } from '../presentation/verifier-answers.ts'
@@ -15,8 +16,15 @@ function signerHash(text: string): string {
   throw new InvalidArgumentError('must be 64 hexadecimal digits (SHA-256 of key or certificate) or a thumbprint of 40.')
 }
 
+/** The reader is that of configurations: what is named here stands on a command line. */
+function refuseCertificate(error: unknown): never {
+  if (!(error instanceof AttestdError) || error.code !== 'CONFIGURATION_INVALID') throw error
+  const remedy = 'give the certificate of the signer, PEM or DER: the one of `attestd policy sign --certificate`'
+  throw agentErrors.error('INPUT_UNREADABLE', error.message, { remedy, cause: error })
+}
+
 async function readCertificate(file: string): Promise<Uint8Array> {
-  const [certificate, ...others] = await readCertificates([file])
+  const [certificate, ...others] = await readCertificates([file]).catch(refuseCertificate)
   if (certificate !== undefined && others.length === 0) return certificate.der
   throw agentErrors.error('USAGE', `${file} holds several certificates: give the one of the signer alone`)
 }

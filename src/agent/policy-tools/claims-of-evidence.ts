@@ -37,7 +37,8 @@ function requireAffirmed({ affirmed, kind, findings, remedy }: OfflineAppraisal)
   if (affirmed) return
   const first = findings.find(({ outcome }) => outcome === 'failed' || outcome === 'unreached')
   const says = `${first?.id}: ${first?.detail ?? 'could not be judged'}; no policy is asked about such evidence`
-  throw agentErrors.error('NOT_AFFIRMED', says, remedy === null ? {} : { remedy })
+  const all = 'attestd appraise, with the same options, shows every finding and what mends it'
+  throw agentErrors.error('NOT_AFFIRMED', says, { remedy: remedy === null ? all : `${remedy}; ${all}` })
 }
 
 /**

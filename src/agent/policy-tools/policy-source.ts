@@ -4,7 +4,7 @@ import type { Policy } from '../../policies/language/syntax.ts'
 import { formOfBundle, isCompiledPolicy } from '../../policies/rego/bundle-form.ts'
 import { regoErrors } from '../../policies/rego/errors.ts'
 import { agentErrors } from '../errors.ts'
-import { readInput } from '../input-file.ts'
+import { readInput, tooLarge } from '../input-file.ts'
 
 /** Of a compiled bundle (POL-960). */
 const largestFile = 8 << 20
@@ -36,7 +36,7 @@ export async function readPolicyFile(path: string): Promise<PolicyFile> {
   const compiled = isCompiledPolicy(bytes)
   if (compiled) return { file, bytes, compiled }
   if (bytes.length > largestPolicy) {
-    throw agentErrors.error('INPUT_UNREADABLE', `${path}: more than ${largestPolicy} bytes`)
+    throw tooLarge(path, largestPolicy)
   }
   if (formOfBundle(bytes, '') === 'source') throw regoErrors.error('REGO_SOURCE', `${file} is Rego source`)
   return { file, bytes, compiled }

@@ -1,4 +1,5 @@
 import type { PolicyDiagnostic, Severity } from '../../policies/index.ts'
+import { maximumErrors } from '../../policies/language/findings.ts'
 import { showDiagnostic } from '../../policies/language/show-diagnostic.ts'
 import type { ExaminedPolicy } from '../policy-tools/examine-policy.ts'
 import type { PolicySource } from '../policy-tools/policy-source.ts'
@@ -21,9 +22,15 @@ function countsOf(diagnostics: readonly PolicyDiagnostic[]): string {
   return parts.length === 0 ? 'nothing doubtful' : parts.join(', ')
 }
 
-function summary({ file, policy, diagnostics, policyHash }: ExaminedPolicy, io: CommandIo): string {
-  const says = countsOf(diagnostics)
-  if (policy === null) return `${escaped(file)}: ${painted(io, 'red', 'does not load')}: ${says}`
+/** What was looked for and not found is said as what it is: other lints were not asked. */
+function foundOf(diagnostics: readonly PolicyDiagnostic[], only: readonly string[] | undefined): string {
+  return diagnostics.length === 0 && only !== undefined ? `nothing of ${only.join(', ')}` : countsOf(diagnostics)
+}
+
+function summary({ file, policy, diagnostics, policyHash }: ExaminedPolicy, io: CommandIo, only?: readonly string[]) {
+  const says = foundOf(diagnostics, only)
+  const first = diagnostics.length >= maximumErrors ? 'the first ' : ''
+  if (policy === null) return `${escaped(file)}: ${painted(io, 'red', 'does not load')}: ${first}${says}`
   const rules = policy.configuration.length + policy.authorization.length + policy.issuance.length
   return `${escaped(file)}: ${painted(io, 'green', 'loads')}: version ${policy.version}, ${counted(rules, 'rule')}, ${says}; policy hash ${policyHash}`
 }
@@ -37,9 +44,9 @@ export function renderDiagnostics(
   return diagnostics.map((each) => `${paintedDiagnostic(each, source, io)}\n`).join('')
 }
 
-/** Every diagnostic, then one line that sums up. */
-export function renderExamination(examined: ExaminedPolicy, io: CommandIo): string {
-  return `${renderDiagnostics(examined.diagnostics, examined, io)}${summary(examined, io)}\n`
+/** Every diagnostic, then one line that sums up; `only`: the lints that were asked for. */
+export function renderExamination(examined: ExaminedPolicy, io: CommandIo, only?: readonly string[]): string {
+  return `${renderDiagnostics(examined.diagnostics, examined, io)}${summary(examined, io, only)}\n`
 }
 
 /** The same as JSON; diagnostics as in POL-801. */

@@ -35,7 +35,7 @@ export function renderPolicyDifferences(found: PolicyDifferences, sources: Compa
   const lines = [
     ...(version === null ? [] : [`version ${version.before} became ${version.after}`]),
     ...rules.flatMap((each) => ruleLines(each, texts, io)),
-    `${summaryOf(found)}; ${same} rules are the same`,
+    `${summaryOf(found)}; ${same === 1 ? '1 rule is' : `${same} rules are`} the same`,
   ]
   return `${lines.join('\n')}\n`
 }

@@ -2,6 +2,7 @@ import type { Claim, Evaluation, JointVerdict } from '../../policies/index.ts'
 import type { Policy } from '../../policies/language/syntax.ts'
 import type { PolicySource } from '../policy-tools/policy-source.ts'
 import { stoppedAt, type TracedRule, tracedRules } from '../policy-tools/rule-places.ts'
+import { counted } from './counted.ts'
 import { claimLines, type Reasoning, reasonLines, whyNotFired } from './policy-reasons.ts'
 import { sourceText, spanText } from './policy-source-text.ts'
 import { shownTokenValue, shownValue } from './policy-values.ts'
@@ -126,8 +127,18 @@ function ruleTable({ rules }: Page): string[] {
     const { line } = each.entry
     return `${String(line).padStart(6)}  ${each.rule.action.kind.padEnd(13)}  ${each.entry.fired ? effectOf(each) : stopOf(each)}`
   })
-  return ['rules, by line:', ...lines, ...(left === 0 ? [] : [`        ${left} rules did not fire and are left out`])]
+  if (rules.length === 0) return []
+  return [
+    '',
+    'rules, by line:',
+    ...lines,
+    ...(left === 0 ? [] : [`        ${left} rules did not fire and are left out`]),
+  ]
 }
+
+/** A query may have 32 KiB on a line; nobody reads on behind this. */
+const longestLine = 400
+const cutLine = (line: string): string => (line.length <= longestLine ? line : `${line.slice(0, longestLine)}…`)
 
 /** One page: the verdict, why, what a permit gives, and what each rule did (POL-820). */
 export function renderExplanation(explained: Explained, io: CommandIo): string {
@@ -143,12 +154,11 @@ export function renderExplanation(explained: Explained, io: CommandIo): string {
     '',
     ...whyLines(page),
     ...grantedLines(evaluation),
-    '',
     ...ruleTable(page),
     '',
-    `${explained.claims.length} claims, ${evaluation.steps} steps`,
+    `${counted(explained.claims.length, 'claim')}, ${counted(evaluation.steps, 'step')}`,
   ]
-  return `${lines.join('\n')}\n`
+  return `${lines.map(cutLine).join('\n')}\n`
 }
 
 /** The object of POL-820, with what the policy gives or why it could not be evaluated. */

@@ -2,6 +2,7 @@ import { describeName } from '../../base/pki/distinguished-name.ts'
 import type { PolicyDiagnostic, PolicyInspection } from '../../policies/index.ts'
 import { describeSigner } from '../../policies/index.ts'
 import { showDiagnostic } from '../../policies/language/show-diagnostic.ts'
+import { counted } from './counted.ts'
 import { type CommandIo, escaped, painted } from './terminal.ts'
 
 /** What was uploaded, and everything for which it is refused. */
@@ -19,16 +20,17 @@ function shortened(text: string): string {
 
 function headerLines({ header }: JudgedUpload): string[] {
   return Object.entries(header ?? {}).map(([name, value]) => {
-    const shown = name === 'x5c' && Array.isArray(value) ? `${value.length} certificates` : JSON.stringify(value)
+    const shown = name === 'x5c' && Array.isArray(value) ? counted(value.length, 'certificate') : JSON.stringify(value)
     return `  header ${escaped(name)}  ${shortened(shown)}`
   })
 }
 
-function signerLines({ signer, form, problems }: JudgedUpload): string[] {
+function signerLines({ signer, form, header, problems }: JudgedUpload): string[] {
   if (signer === null) {
     const isBroken = problems.length > 0
+    const isUnsigned = header?.['alg'] === 'none'
     const plain = form === 'text' ? 'nobody: plain text has no place for a signature' : 'nobody: the unsigned form'
-    const says = isBroken && form !== 'text' ? 'nobody that can be shown' : plain
+    const says = isBroken && form !== 'text' && !isUnsigned ? 'nobody that can be shown' : plain
     return [
       `  signed by  ${says}`,
       ...(isBroken ? [] : ['  note: a verifier with trusted signers refuses it (POL-704)']),

@@ -32,7 +32,7 @@ const versionHead = ['VERSION', 'FORM', 'SET', 'POLICY HASH', 'SIGNER', 'BY']
 
 /** One line a policy, with its active version. */
 export function renderPolicies(policies: readonly ListedPolicy[], io: CommandIo): string {
-  if (policies.length === 0) return 'no policy was ever set: the shipped defaults decide\n'
+  if (policies.length === 0) return 'no policy was ever set; `attestd verifier status` shows which decide\n'
   const rows = policies.map(({ slot, active }) => [
     slot,
     ...(active === null ? [withoutPolicy(slot), '-', '-', '-', '-', '-'] : versionCells(active, io)),
@@ -41,8 +41,9 @@ export function renderPolicies(policies: readonly ListedPolicy[], io: CommandIo)
 }
 
 function lintsText({ lints }: ListedVersion): string {
-  const { warning, info } = lints
-  return warning + info === 0 ? 'nothing doubtful' : `${counted(warning, 'warning')}, ${counted(info, 'remark')}`
+  const { error, warning, info } = lints
+  const found = [counted(error, 'error'), counted(warning, 'warning'), counted(info, 'remark')]
+  return error + warning + info === 0 ? 'nothing doubtful' : found.slice(error === 0 ? 1 : 0).join(', ')
 }
 
 /** Everything about one version but its text. */
@@ -56,7 +57,7 @@ export function renderVersion({ slot, version }: Omit<ShownPolicy, 'text' | 'upl
     ...(policyTokenHash === null ? [] : [row('token hash', policyTokenHash)]),
     row('sha-256', digest),
     row('signer', signerKeySha256 ?? 'nobody signed it'),
-    row('before', version.previousDigest ?? 'the shipped default'),
+    row('before', version.previousDigest ?? withoutPolicy(slot)),
     row('lint', lintsText(version)),
   ].join('')
 }

@@ -11,5 +11,5 @@ export function requireSafeProcess({ environment, execArgv, euid }: ProcessFacts
   if (environment['NODE_OPTIONS']) throw agentErrors.error('UNSAFE_ENVIRONMENT', 'NODE_OPTIONS is set')
   const inspector = execArgv.find((argument) => argument.startsWith('--inspect'))
   if (inspector) throw agentErrors.error('UNSAFE_ENVIRONMENT', `Node was started with ${inspector}`)
-  if (euid === 0 && !allowRoot) throw agentErrors.error('RUNNING_AS_ROOT', 'the agent was started as root')
+  if (euid === 0 && !allowRoot) throw agentErrors.error('RUNNING_AS_ROOT', 'attestd was started as root')
 }

@@ -351,7 +351,14 @@ describe('the administration refuses', () => {
       'application/json',
       [415, 'ADMINISTRATION_MEDIA_TYPE', 'content-type'],
     ],
-    ['an empty upload', 'PUT', '/policies/id:site', '', policyType, [400, invalid, 'body']],
+    [
+      'an empty upload (POL-111)',
+      'PUT',
+      '/policies/id:site',
+      '',
+      policyType,
+      [400, 'ADMINISTRATION_POLICY_ERRORS', 'body'],
+    ],
     [
       'an upload that is no UTF-8',
       'PUT',

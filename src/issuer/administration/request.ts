@@ -45,11 +45,14 @@ function requireMediaType(request: FastifyRequest, accepted: readonly string[]):
   throw administrationErrors.error('ADMINISTRATION_MEDIA_TYPE', says, { facts: { field: 'content-type' } })
 }
 
-/** An uploaded policy, as it is. Whether it is text or a JWS is known from its bytes, not from what the header says. */
+/**
+ * An uploaded policy, as it is. Whether it is text or a JWS is known from its bytes, not from what the header says. An empty
+ * one is a policy that does not load (POL-111), and refused like every other such.
+ */
 export function readUpload(request: FastifyRequest): Uint8Array {
   const { body } = request
-  if (!(body instanceof Uint8Array) || body.length === 0) throw invalidField('body', 'is empty')
   requireMediaType(request, uploadTypes)
+  if (!(body instanceof Uint8Array)) return new Uint8Array()
   return new Uint8Array(body.buffer, body.byteOffset, body.length)
 }
 

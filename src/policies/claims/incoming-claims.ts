@@ -38,9 +38,9 @@ function readClaim(given: GivenClaim | null | undefined, index: number): Claim |
   if (typeof given !== 'object' || given === null) return `claim ${index}: is no claim`
   const { type, issuer = 'CustomClaim' } = given
   if (!isClaimType(type) || !isUnicode(type)) return `claim ${index}: the type is not a String of 1 to 256 characters`
-  if (!isIncomingIssuer(issuer)) return `claim ${index}: incoming claims have no such issuer`
+  if (!isIncomingIssuer(issuer)) return `claims[${index}]: the issuer is neither AttestationService nor CustomClaim`
   const value = readValue(given)
-  if (value === null) return `claim ${index}: the value is no String, Integer or Boolean, or not of its valueType`
+  if (value === null) return `claims[${index}]: the value is no String, Integer or Boolean, or not of its valueType`
   const isReadOnly = given.readOnly === true || isReadOnlyClaim(type, issuer)
   return { type, value, issuer, ...(isReadOnly && { readOnly: true }) }
 }

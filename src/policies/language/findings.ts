@@ -2,7 +2,7 @@ import type { PolicyDiagnostic } from './diagnostic.ts'
 import type { Span } from './syntax.ts'
 
 /** More would help nobody, and a hostile text could ask for one a character. */
-const maximumErrors = 64
+export const maximumErrors = 64
 
 type Place = Pick<Span, 'line' | 'column'>
 

@@ -20,7 +20,11 @@ export function requireUtf8(policy: Uint8Array): void {
   try {
     utf8.decode(policy)
   } catch {
-    throw jwsRefusal('POL-707', 'the policy text is not valid UTF-8')
+    throw jwsRefusal(
+      'POL-707',
+      'the policy text is not valid UTF-8',
+      'save the policy as UTF-8 (attestd policy check names the first wrong byte)',
+    )
   }
 }
 
