@@ -17,29 +17,13 @@ import {
 } from '../../native/libc.ts'
 import { canMakeControlGroups, makeControlGroup, removeEmptied } from '../../test/support/control-group.ts'
 import { withDescriptorsLeft } from '../../test/support/descriptor-shortage.ts'
+import { kernels } from '../../test/support/older-kernels.ts'
 import { type CallerOptions, canChangeUser, startCaller, type UnixCaller } from '../../test/support/unix-caller.ts'
 import { CgroupReader } from './cgroup-reader.ts'
 import { openPeerCredentials, type PeerCredentials, type PeerIdentity } from './peer-credentials.ts'
 import { descriptorOf, readPeer } from './peer-socket.ts'
 
 const libc = loadLibc()
-
-/** An older kernel: asks the real one, but refuses what it would not know. */
-const kernels: Readonly<Record<string, () => Libc>> = {
-  'with PIDFD_GET_INFO': () => libc,
-  'without PIDFD_GET_INFO': () => ({
-    ...libc,
-    ioctl: (fd, request, argument) =>
-      request === PIDFD_GET_INFO ? { value: -1, errno: errnoOf.ENOTTY } : libc.ioctl(fd, request, argument),
-  }),
-  'without pidfds': () => ({
-    ...libc,
-    getsockopt: (fd, level, name, value, length) =>
-      name === socketConstants.SO_PEERPIDFD
-        ? { value: -1, errno: errnoOf.ENOPROTOOPT }
-        : libc.getsockopt(fd, level, name, value, length),
-  }),
-}
 
 let folder = ''
 let server: Server

@@ -5,32 +5,15 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { errnoOf, type Libc, loadLibc, PIDFD_GET_INFO, socketConstants } from '../../native/libc.ts'
 import { openPeerCredentials, type PeerIdentity } from '../../src/platform/peer-credentials.ts'
 import { callerRequest, decide } from '../../src/policies/caller-policy.ts'
 import { parseCallerRules } from '../../src/policies/caller-rules.ts'
 import { type ControlGroup, canMakeControlGroups, makeControlGroup, removeEmptied } from '../support/control-group.ts'
+import { kernels } from '../support/older-kernels.ts'
 import { canChooseNumbers, startWithNumber } from '../support/process-number.ts'
 import { type CallerOptions, canChangeUser, startCaller, type UnixCaller } from '../support/unix-caller.ts'
 
 /** Real processes in real control groups that would like to be taken for others. */
-
-const libc = loadLibc()
-const kernels: Readonly<Record<string, () => Libc>> = {
-  'with PIDFD_GET_INFO': () => libc,
-  'without PIDFD_GET_INFO': () => ({
-    ...libc,
-    ioctl: (fd, request, argument) =>
-      request === PIDFD_GET_INFO ? { value: -1, errno: errnoOf.ENOTTY } : libc.ioctl(fd, request, argument),
-  }),
-  'without pidfds': () => ({
-    ...libc,
-    getsockopt: (fd, level, name, value, length) =>
-      name === socketConstants.SO_PEERPIDFD
-        ? { value: -1, errno: errnoOf.ENOPROTOOPT }
-        : libc.getsockopt(fd, level, name, value, length),
-  }),
-}
 
 let folder = ''
 let server: Server

@@ -3,7 +3,7 @@ import { MalformedError } from '../../base/errors.ts'
 import { parseCertificate } from '../../base/pki/certificate.ts'
 import { describeName } from '../../base/pki/distinguished-name.ts'
 import { imagePathOf } from '../../evidence/event-log/device-path.ts'
-import { eventTypes, evNoAction } from '../../evidence/event-log/event-types.ts'
+import { eventTypes, evNoAction, imageTypes, variableTypes } from '../../evidence/event-log/event-types.ts'
 import type { LoggedEvent } from '../../evidence/event-log/logged-event.ts'
 import { type DatabaseEntry, parseSignatureLists } from '../../evidence/event-log/signature-list.ts'
 import { taggedEventOf } from '../../evidence/event-log/tagged-event.ts'
@@ -61,19 +61,6 @@ function taggedText(data: Uint8Array): string | null {
   const tagged = taggedEventOf(data)
   return tagged && `tag ${tagged.id.toString(16).padStart(8, '0')} ${textOf(tagged.content) ?? hexOf(tagged.content)}`
 }
-
-const variableTypes: ReadonlySet<number> = new Set([
-  eventTypes.variableDriverConfig,
-  eventTypes.variableBoot,
-  eventTypes.variableBoot2,
-  eventTypes.variableAuthority,
-])
-
-const imageTypes: ReadonlySet<number> = new Set([
-  eventTypes.bootServicesApplication,
-  eventTypes.bootServicesDriver,
-  eventTypes.runtimeServicesDriver,
-])
 
 function structuredText({ type, data }: LoggedEvent, bound: EventBinding): string | null {
   if (variableTypes.has(type)) return variableText(data, bound)

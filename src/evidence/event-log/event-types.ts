@@ -62,3 +62,18 @@ export const eventTypes = {
 export function eventTypeName(type: number): string {
   return names.get(type) ?? `0x${type.toString(16).padStart(8, '0')}`
 }
+
+/** Events whose data are a UEFI variable. */
+export const variableTypes: ReadonlySet<number> = new Set([
+  eventTypes.variableDriverConfig,
+  eventTypes.variableBoot,
+  eventTypes.variableBoot2,
+  eventTypes.variableAuthority,
+])
+
+/** Events whose data say where an image came from. */
+export const imageTypes: ReadonlySet<number> = new Set([
+  eventTypes.bootServicesApplication,
+  eventTypes.bootServicesDriver,
+  eventTypes.runtimeServicesDriver,
+])

@@ -1,6 +1,6 @@
 import { isFilledWith, toBase64url } from '../../base/bytes.ts'
 import { imagePathOf } from '../../evidence/event-log/device-path.ts'
-import { eventTypes } from '../../evidence/event-log/event-types.ts'
+import { imageTypes, variableTypes } from '../../evidence/event-log/event-types.ts'
 import type { LoggedEvent } from '../../evidence/event-log/logged-event.ts'
 import { variableNameOf, variableOf } from '../../evidence/event-log/uefi-variable.ts'
 import type { EventBinding } from '../event-log/event-binding.ts'
@@ -43,19 +43,6 @@ function variableData(bytes: Uint8Array): ProcessedData | null {
   const { guid, value } = variable
   return { VariableGuid: guid.toUpperCase(), UnicodeName: name, VariableData: toBase64url(value) }
 }
-
-const variableTypes: ReadonlySet<number> = new Set([
-  eventTypes.variableDriverConfig,
-  eventTypes.variableBoot,
-  eventTypes.variableBoot2,
-  eventTypes.variableAuthority,
-])
-
-const imageTypes: ReadonlySet<number> = new Set([
-  eventTypes.bootServicesApplication,
-  eventTypes.bootServicesDriver,
-  eventTypes.runtimeServicesDriver,
-])
 
 /** The type says how to read the bytes; no digest covers it, so that what does not fit is not named. */
 function wholeData(type: number, bytes: Uint8Array): ProcessedData | null {
