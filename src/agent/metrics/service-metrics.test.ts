@@ -13,7 +13,12 @@ const ended = {
 }
 
 function room(jobs = 0) {
-  const metrics = openServiceMetrics({ clock: new FakeClock(), version: '1.2.3', jobs: () => jobs })
+  const metrics = openServiceMetrics({
+    clock: new FakeClock(),
+    version: '1.2.3',
+    jobs: () => jobs,
+    storeFails: () => jobs > 0,
+  })
   const lines = async () => (await metrics.text()).split('\n')
   return { metrics, lines }
 }
@@ -41,7 +46,11 @@ describe('metrics of a verifier service', () => {
     const { metrics, lines } = room(7)
     metrics.requested({ ...ended, ignoredMembers: 3 })
     expect(await lines()).toEqual(
-      expect.arrayContaining(['attestd_verifier_jobs 7', 'attestd_verifier_ignored_member_total 3']),
+      expect.arrayContaining([
+        'attestd_verifier_jobs 7',
+        'attestd_verifier_store_failing 1',
+        'attestd_verifier_ignored_member_total 3',
+      ]),
     )
   })
 })

@@ -9,6 +9,8 @@ export interface ServiceMetricsPorts {
   readonly version: string
   /** Jobs that the threads have, those at work included. */
   readonly jobs: () => number
+  /** Whether the store of policies did not do what was asked of it last. */
+  readonly storeFails: () => boolean
 }
 
 /** The metrics of a verifier service, as OpenMetrics text; nothing in it is secret. */
@@ -22,7 +24,7 @@ const mostCodes = 96
 const secondsOfRequests = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 15, 30]
 
 /** Counts from now on. */
-export function openServiceMetrics({ clock, version, jobs }: ServiceMetricsPorts): ServiceMetrics {
+export function openServiceMetrics({ clock, version, jobs, storeFails }: ServiceMetricsPorts): ServiceMetrics {
   const registry = new Registry<OpenMetricsContentType>()
   registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
   const registers = [registry]
@@ -50,6 +52,14 @@ export function openServiceMetrics({ clock, version, jobs }: ServiceMetricsPorts
     registers,
     collect() {
       this.set(jobs())
+    },
+  })
+  new Gauge({
+    name: 'attestd_verifier_store_failing',
+    help: '1 while the store of policies does not do what it is asked for, else 0',
+    registers,
+    collect() {
+      this.set(storeFails() ? 1 : 0)
     },
   })
   measureProcess(registry, clock, version)

@@ -75,6 +75,7 @@ const status = z.object({
     default: z.array(printable).nullable(),
     files: z.array(z.object({ id: printable, hash: sha256 })),
   }),
+  store: z.object({ kind: word, failure: z.object({ code: word, remedy: printable, since: seconds }).nullable() }),
   facades: z.array(word),
 })
 

@@ -2,6 +2,12 @@ import { type CommandIo, painted } from './terminal.ts'
 import type { ShownVerifierStatus } from './verifier-answers.ts'
 import { shownTime } from './verifier-policies.ts'
 
+/** Where policies are kept, and what it lacks. */
+function storeText({ store: { kind, failure } }: ShownVerifierStatus, io: CommandIo): string {
+  if (failure === null) return kind
+  return `${kind}: ${painted(io, 'red', failure.code)} since ${shownTime(failure.since)}; ${failure.remedy}`
+}
+
 /** State of a verifier service, a line each. */
 export function renderVerifierStatus(status: ShownVerifierStatus, io: CommandIo): string {
   const { version, pid, startedAt, issuer, listen, simulator, policies, facades } = status
@@ -16,6 +22,7 @@ export function renderVerifierStatus(status: ShownVerifierStatus, io: CommandIo)
       'of files',
       policies.files.length === 0 ? 'none' : policies.files.map(({ id, hash }) => `${id} ${hash}`).join(', '),
     ],
+    ['store', storeText(status, io)],
     ['surfaces', facades.length === 0 ? 'none besides' : facades.map((name) => `azure.${name}`).join(', ')],
     ...(simulator ? [['simulator', painted(io, 'yellow', 'simulated TDs pass, and every token says so')]] : []),
   ]

@@ -4,13 +4,17 @@ import type { PolicyEvent } from '../../registry/policies/policy-outcome.ts'
 import { SignerBook } from '../../registry/policies/signer-book.ts'
 import type { Host } from '../wiring/host.ts'
 import { openOrLate, registryPlace } from '../wiring/registry.ts'
+import type { RegistryPlace } from '../wiring/registry-store.ts'
 import type { ServiceKeys } from './service-keys.ts'
 import type { LoadedService } from './service-settings.ts'
+import { WatchedStore } from './watched-store.ts'
 
 /** Policies of this verifier and their signers, in the store of the configuration. */
 export interface OpenedStore extends AsyncDisposable {
   readonly policies: PolicyBook
   readonly signers: SignerBook
+  readonly kind: RegistryPlace['kind']
+  readonly watch: Pick<WatchedStore, 'failure' | 'look'>
 }
 
 /**
@@ -26,8 +30,9 @@ export async function openPolicyStore(
   const place = registryPlace(loaded, loaded.configuration.service.state_directory, 'embedded')
   if (place.kind === 'memory') log.warn({ event: 'policies_in_memory' }, 'policies end with this process')
   const store = await openOrLate(place, host, log)
+  const watch = new WatchedStore({ store: store.policies, clock: host.clock, log })
   const book = {
-    store: store.policies,
+    store: watch.policies,
     clock: host.clock,
     random: host.random,
     signsTokens: keys.signsTokens,
@@ -36,6 +41,7 @@ export async function openPolicyStore(
   return {
     policies: new PolicyBook(book),
     signers: new SignerBook(book),
+    ...{ kind: place.kind, watch },
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   }
 }

@@ -4,6 +4,7 @@ import { FakeClock } from '../../../test/support/fake-clock.ts'
 import { defaultPolicyFor, policyDigest } from '../../policies/index.ts'
 import { MemoryPolicyStore } from '../../registry/policies/memory-policy-store.ts'
 import { PolicyBook } from '../../registry/policies/policy-book.ts'
+import { storeErrors } from '../../registry/store-errors.ts'
 import type { AppraisalPolicy, TextPolicy } from '../embedded/appraisal-policies.ts'
 import { SelectedPolicies } from './selected-policies.ts'
 
@@ -126,6 +127,23 @@ describe('the policies of a request (POL-442, SVC-08)', () => {
     await set('late', policyNumbered(4))
     expect(idsOf(await policies.select([]))).toEqual(['one', 'late'])
   })
+
+  it.each(['registry_unavailable', 'registry_access', 'registry_corrupt'] as const)(
+    'is no token while the store cannot be read (%s), and nothing is told of the store',
+    async (code) => {
+      const active = () => Promise.reject(storeErrors.error(code, 'db.internal'))
+      const policies = new SelectedPolicies({ book: { active }, files: [], usual: ['one'] })
+      for (const ids of [[], ['one'], [shipped.name, 'two']]) {
+        const refusal: unknown = await policies.select(ids).catch((error: unknown) => error)
+        const remedy = expect.stringContaining('attestd verifier status')
+        expect(refusal).toMatchObject({ code: 'AS.DEPENDENCY.UNAVAILABLE', facts: { cause_code: code }, remedy })
+        expect(String(refusal)).not.toContain('internal')
+      }
+      const broken = { active: () => Promise.reject(new TypeError('a bug')) }
+      const buggy = new SelectedPolicies({ book: broken, files: [], usual: ['one'] })
+      await expect(buggy.select([])).rejects.toThrow(TypeError)
+    },
+  )
 
   it('is no token for a policy that does not load any more', async () => {
     const active = async () => ({ policy: bytes('version= 9.9;') }) as never

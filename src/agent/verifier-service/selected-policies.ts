@@ -1,3 +1,4 @@
+import { AttestdError } from '../../base/errors.ts'
 import { JoinedCalls } from '../../base/joined-calls.ts'
 import { NewestFew } from '../../base/newest-few.ts'
 import { attestationErrors } from '../../issuer/attestation-api/errors.ts'
@@ -43,7 +44,8 @@ export class SelectedPolicies {
   /**
    * The policies of a request in the order in which they are evaluated, each once; none is skipped silently. Rejects with
    * `AS.REQUEST.INVALID_ARGUMENT` naming the first id that nobody knows, and with `AS.SERVICE.POLICY_MISSING` where one of
-   * those that are evaluated by default is missing.
+   * those that are evaluated by default is missing; with `AS.DEPENDENCY.UNAVAILABLE` where the store cannot be read, for what
+   * it may hold is never left out.
    */
   async select(ids: readonly string[]): Promise<readonly AppraisalPolicy[]> {
     const found: AppraisalPolicy[] = []
@@ -68,7 +70,7 @@ export class SelectedPolicies {
     if (ofFile !== undefined) return ofFile
     const shipped = defaultPolicies.find(({ name }) => name === id)
     if (shipped !== undefined) return this.#shipped(shipped)
-    const stored = await this.#stored.get(slotOfId(id))
+    const stored = await this.#stored.get(slotOfId(id)).catch(refuseStore)
     return stored === null ? null : this.#textPolicy(id, stored.policy)
   }
 
@@ -102,4 +104,15 @@ function refuseId(at: number): never {
 
 function refuseUsual(id: string, says: string): never {
   throw attestationErrors.error('AS.SERVICE.POLICY_MISSING', `policy ${id} ${says}`, { facts: { policy_id: id } })
+}
+
+/** Where the store is and what it said is for the log, which has the code, and for the administrator (ERR-02). */
+function refuseStore(cause: unknown): never {
+  if (!(cause instanceof AttestdError)) throw cause
+  const says = 'the policies of this service cannot be read at present'
+  throw attestationErrors.error('AS.DEPENDENCY.UNAVAILABLE', says, {
+    ...{ cause, facts: { cause_code: cause.code } },
+    remedy:
+      'try again later; if it lasts, whoever runs this service sees in `attestd verifier status` what its store lacks',
+  })
 }

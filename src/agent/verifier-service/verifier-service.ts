@@ -71,7 +71,12 @@ export class VerifierService {
     const warn = ({ code, message }: AttestdError) => log.warn({ code }, message)
     this.#manager = new ServiceManager({ environment: process.env, ...host, pid: process.pid, warn })
     this.#startedAt = Math.floor(host.clock.now() / 1000)
-    this.#metrics = openServiceMetrics({ clock: host.clock, version, jobs: () => rooms.pool.jobs })
+    this.#metrics = openServiceMetrics({
+      clock: host.clock,
+      version,
+      jobs: () => rooms.pool.jobs,
+      storeFails: () => rooms.store.watch.failure !== null,
+    })
   }
 
   /** Checks the configuration, opens keys, collateral and store; throws before anything is served. */
@@ -203,8 +208,9 @@ export class VerifierService {
   }
 
   /** For administrators; nothing secret. */
-  status() {
-    const { settings, keys } = this.#rooms
+  async status() {
+    const { settings, keys, store } = this.#rooms
+    const failure = await store.watch.look()
     const { service, policies, azure } = settings.configuration
     return {
       version,
@@ -216,6 +222,10 @@ export class VerifierService {
       policies: {
         default: policies.default ?? null,
         files: settings.policyFiles.map(({ id, hash }) => ({ id, hash })),
+      },
+      store: {
+        kind: store.kind,
+        failure: failure === null ? null : { ...failure, since: Math.floor(failure.since / 1000) },
       },
       facades: Object.keys(azure),
       challenges: { singleUse: 'per process' },
