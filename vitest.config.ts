@@ -59,6 +59,8 @@ const alone = [
 const shared = {
   testTimeout: 30_000,
   hookTimeout: 60_000,
+  // The usual second is too short for what is waited for on a busy machine.
+  expect: { poll: { timeout: 20_000 } },
   pool: 'forks',
   setupFiles: 'test/support/careful-removal.ts',
 } as const

@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { freePort } from './free-port.ts'
 import type { DemoMachine } from './machine.ts'
 
 /** The agent of the demonstration: the real program with a configuration of its own. */
@@ -17,15 +17,6 @@ export interface DemoAgent {
 }
 
 export const demoAudience = 'https://rp.example'
-
-export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const address = probe.address()
-  probe.close()
-  if (address === null || typeof address === 'string') throw new Error('no port on loopback')
-  return address.port
-}
 
 /** A remote verifier that the agent is to know besides its own. */
 export interface DemoRemote {

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { freePort } from './agent-process.ts'
+import { freePort } from './free-port.ts'
 import type { DemoMachine } from './machine.ts'
 
 /** The verifier service of the demonstration: the real program with a configuration of its own. */

@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import type { FastifyInstance } from 'fastify'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { FakeClock } from '../../test/support/fake-clock.ts'
 import { rsaKey } from '../../test/support/issuing.ts'
 import { haveVectors, vectorJson } from '../../test/support/vectors.ts'
@@ -226,7 +226,10 @@ describe('limits', () => {
 })
 
 describe('a server on loopback', () => {
-  const stop = new AbortController()
+  let stop: AbortController
+  beforeEach(() => {
+    stop = new AbortController()
+  })
   afterEach(() => stop.abort())
 
   it('listens, refuses what is no request, and ends with its signal', async () => {

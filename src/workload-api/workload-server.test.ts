@@ -346,7 +346,7 @@ describe('time (API-22)', () => {
   })
 
   it('closes an idle connection without a word', async () => {
-    const { path } = await openRoom(timed)
+    const { path } = await openRoom({ limits: { ...timed.limits, headersMs: 100_000 } })
     const answers = await new RawClient(path).write(request('GET', '/livez')).rest()
     expect(answers.map(({ status }) => status)).toEqual([200])
   })

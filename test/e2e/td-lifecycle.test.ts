@@ -166,7 +166,7 @@ describe('SIGHUP in a TD', () => {
     await agent.until(async () => (await toldAnew(agent))[0] === 200, 'lenient', 10_000)
     await agent.token()
     await reload({ verifier: [] })
-    expect(told(await agent.askToken({ timeout_ms: 500 }))[0]).toBe(503)
+    expect(told(await agent.askToken({ timeout_ms: 3000 }))[0]).toBe(503)
   })
 
   it.each<[string, ConfigurationLines, RegExp]>([

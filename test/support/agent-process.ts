@@ -5,7 +5,7 @@ import { type Agent as HttpAgent, request } from 'node:http'
 import { join } from 'node:path'
 import { builtProgram } from './built-program.ts'
 
-export { freePort } from './free-port.ts'
+export { freePort } from '../../mocks/demo/free-port.ts'
 
 export interface AgentAnswer {
   readonly status: number

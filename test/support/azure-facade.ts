@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { freePort } from '../../mocks/demo/free-port.ts'
 import { AnswerKeys } from '../../src/issuer/azure/azure-answers.ts'
 import {
   type AdministrationEntry,
@@ -12,7 +13,6 @@ import { PolicyBook } from '../../src/registry/policies/policy-book.ts'
 import type { PolicyEvent } from '../../src/registry/policies/policy-outcome.ts'
 import { SignerBook } from '../../src/registry/policies/signer-book.ts'
 import { FakeClock } from './fake-clock.ts'
-import { freePort } from './free-port.ts'
 import { rsaKey } from './issuing.ts'
 import { throwAwayTls } from './throw-away-tls.ts'
 

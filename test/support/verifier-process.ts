@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { freePort } from '../../mocks/demo/free-port.ts'
 import type { AgentMachine } from './agent-process.ts'
 import { builtProgram } from './built-program.ts'
-import { freePort } from './free-port.ts'
 import { runAttestd } from './run-command.ts'
 
 /** Lines of the configuration: of tables that always are there, and whole tables beside them. */

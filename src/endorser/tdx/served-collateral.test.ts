@@ -160,7 +160,7 @@ describe('a provisioning service that fails', () => {
     await expect(source.collateralFor(rigQuery, unending())).rejects.toMatchObject({ code: 'collateral_expired' })
     // The first item that fails is the answer; the others are still being asked for.
     const items = () => events.flatMap((event) => (event.event === 'collateral_rollback' ? [event.item] : []))
-    await vi.waitFor(() => expect(items()).toHaveLength(3))
+    await vi.waitFor(() => expect(items()).toHaveLength(3), { timeout: 20_000 })
     expect(items().sort()).toEqual([
       'pck-crl-platform',
       'tdx-qe-identity-standard',

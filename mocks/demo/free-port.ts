@@ -15,13 +15,13 @@ async function listening(options: ListenOptions): Promise<(() => Promise<void>) 
 }
 
 /**
- * A port of loopback that nobody listens on now, that no connection is given by the system, and that no other test is
+ * A port of loopback that nobody listens on now, that no connection is given by the system, and that nobody else is
  * given while this process lives: until somebody listens there, a name in the abstract namespace holds it.
  */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(belowEphemeral.from, belowEphemeral.to)
-    if ((await listening({ path: `\0attestd-test/port/${port}` })) === null) continue
+    if ((await listening({ path: `\0attestd-demo/port/${port}` })) === null) continue
     const stop = await listening({ host: '127.0.0.1', port })
     if (stop === null) continue
     await stop()
