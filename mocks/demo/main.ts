@@ -63,7 +63,7 @@ async function show(screen: Screen, machine: DemoMachine, verifier: DemoVerifier
     : strict
   screen.relyingParty(accepted, machine.simulated ? strict : null)
   screen.token(token)
-  screen.tryIt(agent, verifier.query)
+  screen.tryIt(agent, verifier)
   return accepted.affirmed
 }
 

@@ -4,6 +4,7 @@ import { painted, processIo } from '../../src/agent/presentation/terminal.ts'
 import type { Finding } from '../../src/results/appraisal.ts'
 import type { DemoAgent } from './agent-process.ts'
 import type { DemoMachine } from './machine.ts'
+import type { DemoVerifier } from './verifying.ts'
 
 interface Judged {
   readonly affirmed: boolean
@@ -61,9 +62,10 @@ export class Screen {
     }
   }
 
-  tryIt({ socket }: DemoAgent, query: string): void {
+  tryIt({ socket }: DemoAgent, { query, commands }: Pick<DemoVerifier, 'query' | 'commands'>): void {
     this.#title('try it', 'while the agent runs')
     this.#line(`curl --unix-socket ${socket} 'http://localhost/v1/token?${query}'`)
+    for (const command of commands) this.#line(command)
   }
 
   staying(): void {

@@ -2,7 +2,7 @@ import { execFile, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { promisify } from 'node:util'
 import { freePort } from './free-port.ts'
 import type { DemoMachine } from './machine.ts'
@@ -12,19 +12,24 @@ export interface DemoVerifierService {
   readonly url: string
   /** The policy that decides; `hash`: SHA-256 of its text, as tokens name it. */
   readonly policy: { readonly id: string; readonly hash: string }
+  /** What an operator may type to look at it and to change it. */
+  readonly commands: readonly string[]
   stop(): Promise<void>
 }
 
 const program = new URL('../../src/agent/main.js', import.meta.url).pathname
 const policy = 'site-1'
 
-/** What a site may want: a TD in good order, and a word of its own in whatever the policy issues. */
-const policyText = `version= 1.2;
-authorizationrules {
-  c:[type == "tdx.tcb_status", value == "UpToDate"] => permit();
-};
-issuancerules {
-  => issue(type = "site", value = "demonstration");
+/** What a site may want; other than the shipped default it lets simulated TDs through, of which there are no others here. */
+const policyText = `version=1.2;
+// The demonstration: a TD that nobody debugs, on a platform that is up to date, over report data of this request.
+authorizationrules
+{
+    [type=="tdx.td_attributes.debug", value==true, issuer=="AttestationService"] => deny();
+
+    [type=="tdx.td_attributes.debug", value==false, issuer=="AttestationService"] &&
+    [type=="tdx.report_data_bound", value==true, issuer=="AttestationService"] &&
+    [type=="tdx.tcb_status", value=="UpToDate", issuer=="AttestationService"] => permit();
 };
 `
 
@@ -70,6 +75,11 @@ async function startProcess(configuration: string) {
   return { child, exited }
 }
 
+const operatorCommands = (socket: string): string[] =>
+  ['status', `policies show --id ${policy}`, `policies history --id ${policy}`, `policies set --id ${policy} FILE`].map(
+    (does) => `node ${relative(process.cwd(), program)} verifier ${does} --socket ${socket}`,
+  )
+
 /** Starts it, and sets the policy that it evaluates: as an operator does. */
 export async function startVerifierService(folder: string, machine: DemoMachine): Promise<DemoVerifierService> {
   await mkdir(folder, { mode: 0o700 })
@@ -86,7 +96,8 @@ export async function startVerifierService(folder: string, machine: DemoMachine)
     const set = ['verifier', 'policies', 'set', '--id', policy, text, '--socket', join(folder, 'admin.sock')]
     await promisify(execFile)(process.execPath, [program, ...set])
     const hash = createHash('sha256').update(policyText).digest('hex')
-    return { url: `http://127.0.0.1:${port}`, policy: { id: policy, hash }, stop }
+    const commands = operatorCommands(join(folder, 'admin.sock'))
+    return { url: `http://127.0.0.1:${port}`, policy: { id: policy, hash }, commands, stop }
   } catch (error) {
     await stop()
     throw error

@@ -18,6 +18,8 @@ export interface DemoVerifier {
   readonly expectations: TokenExpectations
   /** Of the try-it line. */
   readonly query: string
+  /** Further lines to try. */
+  readonly commands: readonly string[]
   relyingParty(agent: DemoAgent, allowSimulated: boolean): TokenVerifier
   stop(): Promise<void>
 }
@@ -31,6 +33,7 @@ function embedded({ tee }: DemoMachine): DemoVerifier {
     request: { audience: demoAudience, nonces: [nonce] },
     expectations: { eatNonce: nonce },
     query: `audience=${encodeURIComponent(demoAudience)}`,
+    commands: [],
     relyingParty: ({ issuer }, allowSimulated) =>
       createTokenVerifier({
         ...{ issuer, audience: demoAudience, tee: [tee], measurements: null, allowSimulated },
@@ -46,17 +49,19 @@ interface RemoteVerifier {
   readonly url: string
   /** What a relying party wants to have been evaluated. */
   readonly policies?: readonly { readonly id: string; readonly hash: string }[]
+  readonly commands?: readonly string[]
   readonly stop: () => Promise<void>
 }
 
 /** Tokens of profile `alibaba` name the service itself as audience, carry no nonce, and say nothing of the TCB. */
-function remote({ name, describes, url, stop, policies = [] }: RemoteVerifier): DemoVerifier {
+function remote({ name, describes, url, stop, policies = [], commands = [] }: RemoteVerifier): DemoVerifier {
   return {
     describes: `${describes} (${url})`,
     remotes: [{ name, url }],
     request: { issuer: name },
     expectations: {},
     query: `issuer=${name}`,
+    commands,
     relyingParty: (_agent, allowSimulated) =>
       createTokenVerifier({
         ...{ issuer: url, audience: url, profile: 'alibaba', tee: ['tdx'], measurements: null, allowSimulated },
@@ -85,9 +90,9 @@ async function alibaba(machine: DemoMachine): Promise<DemoVerifier> {
 
 async function service(machine: DemoMachine, folder: string): Promise<DemoVerifier> {
   requireTrust(machine, 'service')
-  const { url, policy, stop } = await startVerifierService(folder, machine)
+  const { url, policy, commands, stop } = await startVerifierService(folder, machine)
   const describes = `attestd verifier as a service, whose policy ${policy.id} was set by \`attestd verifier policies set\``
-  return remote({ name: 'service', describes, url, policies: [policy], stop })
+  return remote({ name: 'service', describes, url, policies: [policy], commands, stop })
 }
 
 /** `folder` is for what the verifier keeps. */

@@ -26,10 +26,15 @@ const policyFacts = ['policy_id', 'reason', 'lines', 'rule', 'message'] as const
 const deniedTitle = 'the evidence is genuine, and an appraisal policy does not permit a token for it'
 const deniedRemedy =
   'bring the machine into the state that the named policy demands; whoever runs this service knows its rules'
+/** Nothing that the machine could change would help (POL-424). */
+const failedRemedy =
+  'tell whoever runs this service: the named policy fails on this evidence, and has to be mended there'
 
 /** Codes that are raised for an agent of its own machine have other words there. */
-function wordsOf({ code, remedy }: AttestdError): { readonly title: string; readonly remedy: string } {
-  if (code === 'AS.POLICY.DENIED') return { title: deniedTitle, remedy: deniedRemedy }
+function wordsOf({ code, remedy, facts }: AttestdError): { readonly title: string; readonly remedy: string } {
+  if (code === 'AS.POLICY.DENIED') {
+    return { title: deniedTitle, remedy: facts['reason'] === 'error' ? failedRemedy : deniedRemedy }
+  }
   const declared: Readonly<Record<string, { readonly title: string }>> = {
     ...issuerErrors.declared,
     ...attestationErrors.declared,

@@ -25,6 +25,7 @@ describe.skipIf(!haveSwtpm)('the demonstration', () => {
     const { code, out } = await play('--verifier', 'service')
     expect(out).toMatch(/^ {2}passed {5}token\.policies /m)
     expect(out).toContain('"policy-id": "site-1"')
+    expect(out).toMatch(/^ {2}node \S*agent\/main\.js verifier policies show --id site-1 --socket \S+\/admin\.sock$/m)
     expect(code).toBe(0)
   }, 120_000)
 

@@ -132,6 +132,7 @@ describe('attestd policy diff', () => {
     const twice = file('twice.policy', rules(permit, permit))
     const once = await policy('diff', '--json', twice, file('once.policy', rules(permit)))
     expect(JSON.parse(once.out)).toMatchObject({ rules: [{ kind: 'removed' }], same: 1 })
+    expect((await policy('diff', twice, join(folder, 'once.policy'))).out).toMatch(/\n1 removed; 1 rule is the same\n$/)
   })
 })
 
@@ -153,6 +154,7 @@ describe('attestd policy hash, sign and inspect', () => {
     const { out, error } = await policy('inspect', jws, '--signer', certified, '--json')
     expect([error, JSON.parse(out).header.alg, JSON.parse(out).policy]).toEqual([null, alg, tidy])
     expect((await policy('inspect', jws, '--signer', certificate)).error?.message).toContain('POL-705')
+    expect((await policy('inspect', jws)).out).toContain('header x5c  1 certificate\n')
     expect((await policy('hash', jws, '--json')).out).toContain(policyDigest(new TextEncoder().encode(tidy)))
   })
 
@@ -161,7 +163,9 @@ describe('attestd policy hash, sign and inspect', () => {
     const jws = file('unsigned.jws', out)
     const shown = await policy('inspect', jws)
     expect([shown.error, shown.out.includes('a verifier with trusted signers refuses it')]).toEqual([null, true])
-    expect((await policy('inspect', jws, '--signer', certificate)).error?.message).toContain('POL-704')
+    const refused = await policy('inspect', jws, '--signer', certificate)
+    expect(refused.error?.message).toContain('POL-704')
+    expect(refused.out).toContain('signed by  nobody: the unsigned form\n')
   })
 
   it('sign a reset, which is no policy (POL-904)', async () => {

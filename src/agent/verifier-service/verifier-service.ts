@@ -20,6 +20,7 @@ import { listenAddress } from '../wiring/issuing.ts'
 import { localAdministrator } from './administrators.ts'
 import { AppraiserPool } from './appraiser-pool.ts'
 import { serveFacades } from './facades.ts'
+import { warnOfMissing } from './missing-policies.ts'
 import { type OpenedStore, openPolicyStore } from './opened-store.ts'
 import { SelectedPolicies } from './selected-policies.ts'
 import { jwksMaxAgeS, openServiceKeys, type ServiceKeys } from './service-keys.ts'
@@ -83,7 +84,7 @@ export class VerifierService {
   static async open(parts: ServiceParts): Promise<VerifierService> {
     const { loaded, host, log } = parts
     const settings = await composeServiceSettings(loaded)
-    const { service } = settings.configuration
+    const { service, policies } = settings.configuration
     if (settings.tdRequirements.simulator) {
       log.warn({ event: 'simulator' }, 'SIMULATOR MODE: simulated TDs pass, every token says so and protects nothing')
     }
@@ -91,6 +92,7 @@ export class VerifierService {
     const collateral = await wireCollateral(settings, service.state_directory, { host, log, raised: () => undefined })
     const store = await openPolicyStore(loaded, keys, host, log)
     await warnOfShadowed(configuredIds(settings), store.policies, log)
+    await warnOfMissing(policies.default ?? [], configuredIds(settings), store.policies, log)
     const pool = new AppraiserPool({
       size: service.threads ?? Math.min(availableParallelism(), mostThreads),
       create: () => createWorkerAppraiser({ rested: () => host.libc?.trimMemory() }),

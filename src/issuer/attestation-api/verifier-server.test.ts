@@ -209,6 +209,18 @@ describe('a problem (ERR-01)', () => {
     expect(problem).toMatchObject({ status: 403, code: 'AS.POLICY.DENIED', retryable: false })
     expect(problem).toMatchObject({ policy_id: 'p', reason: 'deny-rule', lines: '3, 5' })
     expect(JSON.stringify(problem)).not.toMatch(/a claim|attestd status/)
+    expect(problem.remedy).toMatch(/^bring the machine into the state/)
+  })
+
+  it('of a policy that fails sends nobody to a machine that is in order (POL-424)', async () => {
+    const denied = new AttestdError(
+      'AS.POLICY.DENIED',
+      { kind: 'refused', status: 403, title: 'denied', remedy: '' },
+      'policy p: cannot be evaluated',
+      { facts: { policy_id: 'p', reason: 'error', lines: '4', rule: 'POL-410' } },
+    )
+    const problem = await refusal(server(failing(denied)), requestFor())
+    expect(problem.remedy).toMatch(/^tell whoever runs this service: the named policy fails/)
   })
 
   it('of a policy that is not known names the member (SVC-08)', async () => {
