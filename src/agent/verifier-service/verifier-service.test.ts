@@ -1,86 +1,18 @@
 import { createPrivateKey } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { type IncomingMessage, request } from 'node:http'
-import { tmpdir } from 'node:os'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { text as textOf } from 'node:stream/consumers'
-import { pino } from 'pino'
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { freePort } from '../../../mocks/demo/free-port.ts'
 import { bindReceiver } from '../../../test/support/datagram-receiver.ts'
-import { FakeClock } from '../../../test/support/fake-clock.ts'
-import { countingRandom } from '../../../test/support/issuing.ts'
 import { makePolicySigner } from '../../../test/support/policy-signers.ts'
+import { askHttp, useServedVerifier } from '../../../test/support/served-verifier.ts'
 import { throwAwayTls } from '../../../test/support/throw-away-tls.ts'
-import { loadLibc } from '../../platform/c-library.ts'
 import { notifyAddress } from '../../platform/service-manager.ts'
 import { policyDigest, signPolicy } from '../../policies/index.ts'
-import { parseConfigurationBy } from '../configuration/load.ts'
-import { serviceSchema } from '../configuration/service-schema.ts'
-import { VerifierService } from './verifier-service.ts'
+import { version } from '../version.ts'
 
-/** One for all: its keys take longest to make. */
-const state = mkdtempSync(join(tmpdir(), 'attestd-verifier-state-'))
-afterAll(() => rmSync(state, { recursive: true, force: true }))
-let folder: string
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'attestd-verifier-'))
-})
-const endings: (() => unknown)[] = []
-afterEach(async () => {
-  for (const end of endings.splice(0)) await end()
-  rmSync(folder, { recursive: true, force: true })
-})
-
-interface RoomSpec {
-  readonly service?: readonly string[]
-  readonly tables?: readonly string[]
-  /** Variables that a service manager sets. */
-  readonly environment?: Readonly<Record<string, string>>
-}
-
-/** A verifier in this process, at sockets in the folder; its policies are in memory. */
-async function serve({ service = [], tables = [], environment = {} }: RoomSpec = {}) {
-  const [listen, admin] = [join(folder, 'api.sock'), join(folder, 'admin.sock')]
-  const text = [
-    ...['[service]', `state_directory = "${state}"`, `admin = "${admin}"`, 'threads = 1'],
-    ...(service.some((line) => line.startsWith('listen')) ? [] : [`listen = "${listen}"`]),
-    ...[...service, '[issuer]', 'url = "https://verifier.example"', '[registry]', 'store = "memory"', ...tables, ''],
-  ].join('\n')
-  const loaded = { file: 'verifier.toml', text, configuration: parseConfigurationBy(serviceSchema, text, 'v.toml') }
-  const clock = new FakeClock()
-  const lines: Record<string, unknown>[] = []
-  const log = pino({ level: 'debug' }, { write: (line) => void lines.push(JSON.parse(line)) })
-  const host = { clock, random: countingRandom(), libc: loadLibc(), testMode: null }
-  Object.assign(process.env, environment)
-  const opened = await VerifierService.open({ loaded, host, log })
-  const stop = new AbortController()
-  const running = opened.run(stop.signal)
-  const end = () => {
-    stop.abort()
-    return running
-  }
-  endings.push(end)
-  const told = () => lines.map(({ event }) => event)
-  await expect.poll(told, { timeout: 20_000 }).toContain('ready')
-  return { opened, clock, lines, told, end, listen, admin }
-}
-
-interface Asked {
-  readonly method?: string
-  readonly headers?: Readonly<Record<string, string>>
-  readonly body?: string
-}
-
-async function ask(at: { readonly socketPath: string } | { readonly port: number }, path: string, asked: Asked = {}) {
-  const { body = '', ...options } = asked
-  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-    request({ ...at, ...options, path }, resolve)
-      .on('error', reject)
-      .end(body)
-  })
-  return { status: answer.statusCode, headers: answer.headers, json: JSON.parse(await textOf(answer)) }
-}
+const { serve, state, endings, folder: folderOf } = useServedVerifier()
+const ask = askHttp
 
 const challenge = (headers: Readonly<Record<string, string>> = {}) => ({ method: 'POST', headers })
 
@@ -170,11 +102,11 @@ describe('what the configuration says', () => {
 
 describe('a service manager', () => {
   it('is told once that all listeners answer, that the service lives, and that it stops (SYS-51, SYS-53)', async () => {
-    const socket = join(folder, 'notify.sock')
+    const socket = join(folderOf(), 'notify.sock')
     const receiver = bindReceiver(notifyAddress(socket) ?? new Uint8Array())
     endings.push(() => receiver.close())
     const tls = throwAwayTls().server
-    const [certificate, key] = [join(folder, 'tls.pem'), join(folder, 'tls.key')]
+    const [certificate, key] = [join(folderOf(), 'tls.pem'), join(folderOf(), 'tls.key')]
     writeFileSync(certificate, tls.cert, { mode: 0o644 })
     writeFileSync(key, tls.key, { mode: 0o600 })
     const facade = async (name: string) => [
@@ -185,15 +117,24 @@ describe('a service manager', () => {
     const tables = [...(await facade('attestation')), ...(await facade('administration')), ann]
     const environment = { NOTIFY_SOCKET: socket, WATCHDOG_USEC: '30000000' }
     const { clock, told, lines, end } = await serve({ tables, environment })
-    expect(told().filter((event) => event === 'ready')).toHaveLength(1)
+    const ready = lines.filter(({ event }) => event === 'ready')
+    expect(ready).toMatchObject([{ issuer: 'https://verifier.example', version }])
     expect(told().at(-1)).toBe('ready')
     expect(lines.filter(({ facade: name }) => name !== undefined)).toHaveLength(2)
-    expect(receiver.receive()).toContain('READY=1')
+    const first = receiver.receive()
+    expect(first).toContain('READY=1')
+    expect(first).toContain('STATUS=serving as https://verifier.example')
     expect(receiver.receive()).toBe(null)
     await clock.advance(10_000)
     expect(receiver.receive()).toBe('WATCHDOG=1')
     await end()
     expect(receiver.receive()).toBe('STOPPING=1')
+  })
+
+  it('that does not hear is told to the log, and ends nothing', async () => {
+    const { lines, end } = await serve({ environment: { NOTIFY_SOCKET: join(folderOf(), 'nobody.sock') } })
+    expect(lines.filter(({ level, code }) => level === 40 && code !== undefined)).not.toEqual([])
+    await end()
   })
 })
 
