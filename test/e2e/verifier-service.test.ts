@@ -163,13 +163,21 @@ describe('the verifier service', () => {
     expect((await room.reported(['moving']))['moving']).toBe(sha256(permit))
   })
 
-  it('has its policies and its keys after a kill as before', async () => {
+  it('has its policies, its keys and the mark of its challenges after a kill as before (SVC-30)', async () => {
+    const issued = async () => {
+      const answer = await fetch(`${room.home.url}/challenge`, { method: 'POST', body: '{}' })
+      const { 'extra-params': extra } = (await answer.json()) as { 'extra-params': { jwt: string } }
+      return partOf(extra.jwt, 'payload')
+    }
+    const challenge = await issued()
     const kid = partOf((await room.ask()).body, 'header')['kid']
     const before = await room.reported(['usual', 'moving'])
     await room.verifier.kill()
     await room.restart()
     expect(await room.reported(['usual', 'moving'])).toEqual(before)
     expect(partOf((await room.ask()).body, 'header')['kid']).toBe(kid)
+    const { place, run } = await issued()
+    expect([typeof place, place === challenge['place'], run === challenge['run']]).toEqual(['string', true, false])
   })
 
   it('asks nobody about forged evidence, and says so where collateral cannot be had', async () => {

@@ -59,7 +59,12 @@ async function serve(requirements: Partial<TdRequirements> = {}, change: Partial
       tls: { attestation: tls.server, administration: tls.server },
     },
     keys: {
-      ...{ tokens: ring, challenges: ring, facades: { attestation: ring, administration: ring } },
+      ...{
+        tokens: ring,
+        challenges: ring,
+        challengePlace: 'here',
+        facades: { attestation: ring, administration: ring },
+      },
       ...{ signsTokens: () => false, tasks: [] },
     },
     appraisals: new TdAppraisals({ pool: directAppraiser, collateral, requirements: tdRequirements, clock }),

@@ -14,7 +14,7 @@ export interface OpenedStore extends AsyncDisposable {
   readonly policies: PolicyBook
   readonly signers: SignerBook
   readonly kind: RegistryPlace['kind']
-  readonly watch: Pick<WatchedStore, 'failure' | 'look'>
+  readonly watch: Pick<WatchedStore, 'failure' | 'away' | 'look'>
 }
 
 /**

@@ -145,6 +145,23 @@ describe('the policies of a request (POL-442, SVC-08)', () => {
     },
   )
 
+  it('is a refusal at once while somebody else asks whether the store is back', async () => {
+    const { book } = await room()
+    let asked = 0
+    const active = (slot: string) => {
+      asked += 1
+      return slot === 'id:one' ? book.active(slot) : new Promise<never>(() => undefined)
+    }
+    let away: ReturnType<typeof storeErrors.error> | null = null
+    const policies = new SelectedPolicies({ book: { active }, away: () => away, files: [], usual: ['one'] })
+    void policies.select(['two'])
+    expect(idsOf(await policies.select([]))).toEqual(['one'])
+    away = storeErrors.error('registry_unavailable', 'db.internal')
+    const refusal = { code: 'AS.DEPENDENCY.UNAVAILABLE', facts: { cause_code: 'registry_unavailable' } }
+    await expect(policies.select(['two'])).rejects.toMatchObject(refusal)
+    expect([asked, idsOf(await policies.select([shipped.name]))]).toEqual([2, [shipped.name]])
+  })
+
   it('is no token for a policy that does not load any more', async () => {
     const active = async () => ({ policy: bytes('version= 9.9;') }) as never
     const policies = new SelectedPolicies({ book: { active }, files: [], usual: null })

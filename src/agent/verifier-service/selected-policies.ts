@@ -9,6 +9,8 @@ import type { AppraisalPolicy, TextPolicy } from '../embedded/appraisal-policies
 
 export interface SelectedPoliciesOptions {
   readonly book: Pick<PolicyBook, 'active'>
+  /** Why nobody needs to ask the book now; null: it may answer. Default: always null. */
+  readonly away?: () => AttestdError | null
   /** Those of files, which the store never replaces. */
   readonly files: readonly AppraisalPolicy[]
   /** Ids for requests that name none; null: the shipped default for TDs (POL-441). */
@@ -70,6 +72,9 @@ export class SelectedPolicies {
     if (ofFile !== undefined) return ofFile
     const shipped = defaultPolicies.find(({ name }) => name === id)
     if (shipped !== undefined) return this.#shipped(shipped)
+    // Whoever waited behind a call that is not answered would wait for as long again.
+    const away = this.#options.away?.() ?? null
+    if (away !== null) return refuseStore(away)
     const stored = await this.#stored.get(slotOfId(id)).catch(refuseStore)
     return stored === null ? null : this.#textPolicy(id, stored.policy)
   }

@@ -52,9 +52,13 @@ describe('the keys of the verifier service', () => {
   it('are others for each purpose (TOK-50), and those of before when it starts again (TOK-52)', async () => {
     expect(new Set(kidsOf(keys)).size).toBe(4)
     expect(kidsOf(await open())).toEqual(kidsOf(keys))
-    expect(readdirSync(folder).sort()).toEqual(
-      ['azure-administration', 'azure-attestation', 'challenge', 'id-token'].map((purpose) => `${purpose}-keys.json`),
-    )
+    const purposes = ['azure-administration', 'azure-attestation', 'challenge', 'id-token']
+    const files = [...purposes.map((purpose) => `${purpose}-keys.json`), 'challenge-place']
+    expect(readdirSync(folder).sort()).toEqual(files.sort())
+  })
+
+  it('come with the mark of their state, which is that of before when it starts again (SVC-30)', async () => {
+    expect((await open()).challengePlace).toBe(keys.challengePlace)
   })
 
   it('are known as keys that sign here, whatever they sign, and no others are (POL-712)', () => {

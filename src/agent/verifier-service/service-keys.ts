@@ -10,6 +10,7 @@ import type { Host } from '../wiring/host.ts'
 import { logKeyEvent } from '../wiring/issuing.ts'
 import { stateFile } from '../wiring/state-files.ts'
 import type { FacadeName } from './facade-settings.ts'
+import { openPlaceMark } from './place-mark.ts'
 import type { ServiceSettings } from './service-settings.ts'
 
 /** Each purpose has keys of its own, which sign nothing else (TOK-50, POL-712). */
@@ -20,6 +21,8 @@ export const jwksMaxAgeS = 3600
 export interface ServiceKeys {
   readonly tokens: KeyRing
   readonly challenges: KeyRing
+  /** Which challenges were issued with this state, now or before. */
+  readonly challengePlace: string
   /** Of those façades that are configured. */
   readonly facades: Readonly<Partial<Record<FacadeName, KeyRing>>>
   /** Whether a public key (DER SubjectPublicKeyInfo) is one that signs here: such a key signs no policies (POL-712). */
@@ -50,10 +53,14 @@ export async function openServiceKeys(
   }
   const facade = async (name: FacadeName) => (azure[name] === undefined ? {} : { [name]: await open(`azure-${name}`) })
   const [tokens, challenges] = [await open('id-token'), await open('challenge')]
+  const challengePlace = await openPlaceMark(
+    stateFile(join(service.state_directory, 'challenge-place'), host),
+    host.random,
+  )
   const facades: ServiceKeys['facades'] = { ...(await facade('attestation')), ...(await facade('administration')) }
   const rings = [tokens, challenges, ...Object.values(facades)]
   return {
-    ...{ tokens, challenges, facades },
+    ...{ tokens, challenges, challengePlace, facades },
     signsTokens: (publicKey) => rings.some((ring) => holds(ring, publicKey)),
     tasks: rings.map((ring) => keepKeysRotating(ring, { clock, report })),
   }

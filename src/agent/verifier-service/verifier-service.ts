@@ -149,10 +149,16 @@ export class VerifierService {
     const { settings, keys, store, host, log } = this.#rooms
     const { service, policies } = settings.configuration
     const [files, usual] = [settings.policyFiles, policies.default ?? null]
-    const selected = new SelectedPolicies({ book: store.policies, files, usual })
+    const selected = new SelectedPolicies({ book: store.policies, away: () => store.watch.away, files, usual })
     const requirements = settings.tdRequirements
     return {
-      ...{ issuer: settings.issuerUrl, keys: keys.tokens, challengeKeys: keys.challenges, jwksMaxAgeS },
+      ...{
+        issuer: settings.issuerUrl,
+        keys: keys.tokens,
+        challengeKeys: keys.challenges,
+        challengePlace: keys.challengePlace,
+        jwksMaxAgeS,
+      },
       verifier: createTdVerifier({
         ...{ appraisals: this.#appraisals(), policies: selected, requirements, clock: host.clock },
       }),

@@ -84,10 +84,11 @@ describe('a store that is away', () => {
     const before = place.asked
     const probe = codeOf(watched.policies.active(slot))
     const others = Array.from({ length: 100 }, () => codeOf(watched.policies.active(slot)))
+    expect(watched.away?.code).toBe('registry_unavailable')
     expect(new Set(await Promise.all(others))).toEqual(new Set(['registry_unavailable']))
     expect(place.asked - before).toBe(1)
     answer()
-    expect(await probe).toBe('done')
+    expect([await probe, watched.away]).toEqual(['done', null])
     place.active = async () => {}
     expect(await Promise.all([1, 2, 3].map(() => codeOf(watched.policies.active(slot))))).toEqual(Array(3).fill('done'))
   })

@@ -59,6 +59,11 @@ export class WatchedStore {
     return this.#failure
   }
 
+  /** With what a call would be refused at once: the store is away, and somebody is asking whether it is back. */
+  get away(): AttestdError | null {
+    return this.#isProbed ? this.#silence : null
+  }
+
   /** Asks the store, and gives its state: at once, or after 2 s in which it said nothing. */
   async look(): Promise<StoreFailure | null> {
     const { clock } = this.#options
@@ -82,8 +87,9 @@ export class WatchedStore {
   }
 
   async #ask<T>(kind: Kind, work: () => Promise<T>): Promise<T> {
+    const { away } = this
+    if (away !== null) throw away
     if (this.#silence === null) return this.#note(kind, work)
-    if (this.#isProbed) throw this.#silence
     this.#isProbed = true
     try {
       return await this.#note(kind, work)

@@ -38,7 +38,8 @@ describe('a challenge (SVC-30)', () => {
     expect(Buffer.from(nonce, 'base64')).toHaveLength(32)
     expect(toBase64(Buffer.from(nonce, 'base64'))).toBe(nonce)
     const iat = clock.now() / 1000
-    expect(decodeJwt(jwt)).toEqual({ nonce, iat, exp: iat + 300, run: expect.any(String) })
+    const mark = { run: expect.any(String), place: expect.any(String), at: expect.any(Number) }
+    expect(decodeJwt(jwt)).toEqual({ nonce, iat, exp: iat + 300, ...mark })
     expect(decodeProtectedHeader(jwt)).toEqual({ alg: 'RS384', kid: rsaKey().kid, typ: 'challenge+jwt' })
     expect((await challenges.issue()).nonce).not.toBe(nonce)
   })
@@ -46,7 +47,7 @@ describe('a challenge (SVC-30)', () => {
   it('opens as often as it is looked at, and is spent once', async () => {
     const { nonce, jwt } = await challenges.issue()
     const [first, second] = [await challenges.open(jwt, undefined), await challenges.open(jwt, nonce)]
-    expect(first).toEqual({ nonce })
+    expect(first).toEqual({ nonce, iat: clock.now() / 1000 })
     challenges.spend(first)
     expect(await attempt(() => challenges.spend(second))).toBe(refused('has been used'))
     expect(await attempt(() => challenges.open(jwt, undefined))).toBe(refused('has been used'))
@@ -77,8 +78,9 @@ describe('a challenge (SVC-30)', () => {
   })
 
   it('stays used for as long as it is good, from a replica whose clock is ahead as well', async () => {
+    await clock.advance(1_000)
     clock.jump(60_000)
-    const { jwt } = await challenges.issue()
+    const { jwt } = await new ChallengeTokens({ keys, clock, random: randomBytes }).issue()
     clock.jump(-60_000)
     challenges.spend(await challenges.open(jwt, undefined))
     await clock.advance(359_000)
@@ -129,6 +131,66 @@ describe('a challenge (SVC-30)', () => {
     const behind = new ChallengeTokens({ keys, clock, random: randomBytes })
     expect(await attempt(() => behind.open(jwt, undefined))).toBe(says)
     expect(await attempt(async () => behind.open((await behind.issue()).jwt, undefined))).toBe('taken')
+  })
+
+  describe('that was used is not good again after the wall clock was set back', () => {
+    /** Whether it is taken at any moment of the next ten minutes. */
+    async function isEverTaken(by: ChallengeTokens, jwt: string): Promise<boolean> {
+      for (let minute = 0; minute < 120; minute++) {
+        if ((await attempt(() => by.open(jwt, undefined))) === 'taken') return true
+        await clock.advance(5_000)
+        // What is used meanwhile makes it forget the older ones.
+        by.spend(await by.open((await by.issue()).jwt, undefined))
+      }
+      return false
+    }
+
+    it('by the process that issued it (SVC-30)', async () => {
+      const { jwt } = await challenges.issue()
+      challenges.spend(await challenges.open(jwt, undefined))
+      clock.jump(-500_000)
+      expect(await isEverTaken(challenges, jwt)).toBe(false)
+    })
+
+    it('by a replica that used it (SVC-30)', async () => {
+      const replica = new ChallengeTokens({ keys, clock, random: randomBytes, place: 'replica' })
+      clock.jump(100_000)
+      const { jwt } = await challenges.issue()
+      replica.spend(await replica.open(jwt, undefined))
+      clock.jump(-400_000)
+      expect(await isEverTaken(replica, jwt)).toBe(false)
+    })
+
+    it('by the next process of the same state, whenever it was started (SVC-30)', async () => {
+      const here = { keys, clock, random: randomBytes, place: 'here' }
+      const before = new ChallengeTokens(here)
+      const { jwt } = await before.issue()
+      before.spend(await before.open(jwt, undefined))
+      clock.jump(-200_000)
+      expect(await isEverTaken(new ChallengeTokens(here), jwt)).toBe(false)
+      clock.jump(-700_000)
+      // Another state: this is how it is known that the clock was set back far enough.
+      expect(await isEverTaken(new ChallengeTokens({ ...here, place: 'there' }), jwt)).toBe(true)
+    })
+  })
+
+  it('is good as long as before where the clock is set back, and no longer', async () => {
+    const { jwt } = await challenges.issue()
+    clock.jump(-50_000)
+    await clock.advance(299_000)
+    expect(await attempt(() => challenges.open(jwt, undefined))).toBe('taken')
+    await clock.advance(1_000)
+    expect(await attempt(() => challenges.open(jwt, undefined))).toBe(refused('has expired'))
+  })
+
+  it('does not tell for how long the service has run', async () => {
+    const ats = await Promise.all(
+      Array.from({ length: 4 }, async () => {
+        const { jwt } = await new ChallengeTokens({ keys, clock, random: randomBytes }).issue()
+        return decodeJwt(jwt)['at']
+      }),
+    )
+    expect(new Set(ats).size).toBeGreaterThan(1)
   })
 
   it('ends with its key (SVC-31)', async () => {

@@ -24,6 +24,8 @@ export interface VerifierServerOptions
   readonly keys: SigningKeys & DocumentOptions['keys']
   /** The ring of purpose `challenge`, of which nothing is published (SVC-31). */
   readonly challengeKeys: Pick<KeyRing, 'signingKey' | 'published'>
+  /** As of `ChallengeTokens`; default: every process is another place. */
+  readonly challengePlace?: string
   /** Seconds that a token lives at most: 60 to 86 400; default 21 600 (TOK-43). */
   readonly lifetimeS?: number
   /** Proxies whose `X-Forwarded-For` is believed, as `proxyTrust` reads them; by default none. */
@@ -70,7 +72,8 @@ function createApp(front: Front, trustedProxies: readonly string[]): FastifyInst
 function addAttestation(app: FastifyInstance, front: Front, base: string, options: VerifierServerOptions): void {
   const { issuer, keys, clock, random, verifier, allowUnbound = false, lifetimeS } = options
   const bodies = new BodyReader(clock, options.nextRound)
-  const challenges = new ChallengeTokens({ keys: options.challengeKeys, clock, random })
+  const place = options.challengePlace === undefined ? {} : { place: options.challengePlace }
+  const challenges = new ChallengeTokens({ keys: options.challengeKeys, clock, random, ...place })
   const lifetime = lifetimeS === undefined ? {} : { lifetimeS }
   const tokens = createAlibabaIssuer({ issuer, keys, clock, random, ...lifetime })
   const attestation = new Attestation({ verifier, issuer: tokens, challenges, allowUnbound })
