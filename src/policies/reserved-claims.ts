@@ -12,6 +12,8 @@ const core = [
 const ours = [
   ...['azp', 'auth_time', 'acr', 'amr', 'at_hash', 'c_hash', 'tee', 'tcb-status', 'tdx', 'tpm', 'ima', 'gpu', 'tcb'],
   ...['customized_claims', 'evaluation-reports', 'dbgstat', 'intuse', 'attestd', 'init_data', 'report_data'],
+  // A statement of Azure, which nobody else makes (section 15.2); published policies issue it, so that `maa` leaves it out.
+  'x-ms-compliance-status',
 ]
 
 /** Token claims that issuing is an error of the policy (POL-427, L16). */

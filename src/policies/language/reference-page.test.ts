@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { reservedNames } from '../reserved-claims.ts'
 import { formatPolicy } from './format-policy.ts'
 import { parsePolicy } from './parse-policy.ts'
 import { showDiagnostic } from './show-diagnostic.ts'
@@ -40,5 +41,12 @@ describe('the page about the policy language', () => {
 
   it('names every action and every function', () => {
     for (const word of [...actionNames, ...functionNames]) expect(page).toContain(`\`${word}(`)
+  })
+  it('names every claim that no policy can issue, for both kinds of tokens (POL-427)', () => {
+    const [, everywhere = '', besides = ''] =
+      /^\* everywhere:([^;]*);\n\* in tokens of `attestd` besides:([^.]*)\./m.exec(page) ?? []
+    const names = (text: string) => [...text.matchAll(/`([^`]+)`/g)].map(([, name]) => name ?? '')
+    expect(names(everywhere).sort()).toEqual([...reservedNames.maa].sort())
+    expect(names(everywhere + besides).sort()).toEqual([...reservedNames.attestd].sort())
   })
 })
