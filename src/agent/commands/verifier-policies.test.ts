@@ -120,6 +120,21 @@ describe('attestd verifier policies set', () => {
   })
 })
 
+describe('the active policy of a signer who was removed (POL-704)', () => {
+  it('is told by list and show, with what to do', async () => {
+    const other = makePolicySigner('P-256')
+    for (const { authority } of [signer, other]) await place.signers.addLocally(authority.certificate.der, 'tests')
+    await place.policies.set('id:site', bytes(signPolicy(bytes(textNumbered(1)), signer)), 'tests')
+    const shown = async () => (await run('list')).out + (await run('show', '--id', 'site')).out
+    expect(await shown()).not.toContain('trusted')
+    await place.signers.removeLocally(signer.authority.certificate.der, 'tests')
+    const says = await shown()
+    expect(says).toContain('id:site is active, and nobody who is trusted now has signed it\n`policies set` it again')
+    expect(says).toMatch(/^signer +[0-9a-f]{64}, not trusted now$/m)
+    expect(JSON.parse((await run('list', '--json')).out).policies).toMatchObject([{ signerTrusted: false }])
+  })
+})
+
 describe('attestd verifier policies list', () => {
   it('names each policy with its active version (POL-709)', async () => {
     expect((await run('list')).out).toBe('no policy was ever set; `attestd verifier status` shows which decide\n')

@@ -8,11 +8,11 @@ import { makePolicySigner, type TestPolicySigner } from '../../../test/support/p
 import { runInProcess } from '../../../test/support/recorded-io.ts'
 import { toBase64 } from '../../base/bytes.ts'
 import { keySha256 } from '../../issuer/administration/descriptions.ts'
-import { certificateThumbprint } from '../../policies/index.ts'
+import { certificateThumbprint, signPolicy } from '../../policies/index.ts'
 import type { CommandIo } from '../presentation/terminal.ts'
 import { signersCommand } from './verifier-signers.ts'
 
-const [ann, bob] = [makePolicySigner('P-256'), makePolicySigner('rsa')]
+const [ann, bob, carol] = [makePolicySigner('P-256'), makePolicySigner('rsa'), makePolicySigner('P-256')]
 const keyOf = ({ authority }: TestPolicySigner) => keySha256(authority.certificate)
 const pemOf = ({ authority }: TestPolicySigner) =>
   `-----BEGIN CERTIFICATE-----\n${toBase64(authority.certificate.der).replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`
@@ -63,6 +63,18 @@ describe('attestd verifier signers', () => {
     expect(out).toContain(`${off}trusted no more\n`)
     expect(out.trimEnd().split(/ {2,}/).at(-1)).toBe('2026-01-31T12:00:00Z by uid=0(root)')
     expect(place.changes.map(({ event }) => event)).toEqual(['policy.signer.added', 'policy.signer.removed'])
+  })
+
+  it('tells which policies stay active without the signature of anybody who is trusted (POL-704)', async () => {
+    const text = Buffer.from('version=1.0;authorizationrules{=> permit();};')
+    const says = (slot: string) => `${slot} is active, and nobody who is trusted now has signed it\n`
+    const remedy = '`policies set` it again, signed by one who is trusted, or take it out of use by `policies reset`\n'
+    await place.policies.set('id:early', text, 'tests')
+    expect((await run('add', fileOf(pemOf(ann)))).out).toContain(`${on}${says('id:early')}${remedy}`)
+    await run('add', fileOf(pemOf(carol)))
+    await place.policies.set('id:site', Buffer.from(signPolicy(text, ann)), 'tests')
+    expect((await run('remove', keyOf(ann))).out).toContain(`${on}${says('id:early')}${says('id:site')}${remedy}`)
+    expect((await run('remove', keyOf(carol))).out).toMatch(new RegExp(`${off}$`))
   })
 
   it('answers programs with objects', async () => {

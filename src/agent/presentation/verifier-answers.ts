@@ -60,6 +60,8 @@ const signer = z.object({
 })
 
 const signerMode = z.enum(['on', 'off'])
+/** Null: nobody is asked for a signature. */
+const signerTrusted = z.boolean().nullable().exactOptional()
 
 /** Answers of the administration; the verifier may be of another version, so further members are let be. */
 const printable = z.string().regex(/^[\x20-\x7e]{1,512}$/)
@@ -74,6 +76,7 @@ const status = z.object({
   policies: z.object({
     default: z.array(printable).nullable(),
     files: z.array(z.object({ id: printable, hash: sha256 })),
+    untrusted: z.array(slot).nullable().exactOptional(),
   }),
   store: z.object({ kind: word, failure: z.object({ code: word, remedy: printable, since: seconds }).nullable() }),
   facades: z.array(word),
@@ -82,7 +85,7 @@ const status = z.object({
 export const verifierAnswers = {
   status,
   policies: z.object({
-    policies: z.array(z.object({ slot, active: listed.nullable() })),
+    policies: z.array(z.object({ slot, active: listed.nullable(), signerTrusted })),
     next: slot.nullable(),
   }),
   history: z.object({
@@ -92,7 +95,7 @@ export const verifierAnswers = {
     next: number.nullable(),
     activations: z.array(activation),
   }),
-  shown: z.object({ slot, version, upload: z.string(), text: z.string() }),
+  shown: z.object({ slot, version, signerTrusted, upload: z.string(), text: z.string() }),
   compared: z.object({
     slot,
     from: listed,
@@ -112,6 +115,7 @@ export const verifierAnswers = {
     changed: z.boolean(),
     signerMode,
     signer: z.object({ keySha256: sha256, certificate }),
+    untrusted: z.array(slot).exactOptional(),
   }),
 }
 

@@ -37,7 +37,16 @@ export function renderPolicies(policies: readonly ListedPolicy[], io: CommandIo)
     slot,
     ...(active === null ? [withoutPolicy(slot), '-', '-', '-', '-', '-'] : versionCells(active, io)),
   ])
-  return renderTable(['POLICY', ...versionHead], rows)
+  const untrusted = policies.filter(({ signerTrusted }) => signerTrusted === false).map(({ slot }) => slot)
+  return renderTable(['POLICY', ...versionHead], rows) + renderUntrusted(untrusted, io)
+}
+
+/** Policies that stay active without the signature of anybody who is trusted, a line each, and what to do. */
+export function renderUntrusted(slots: readonly string[], io: Pick<CommandIo, 'colour'>): string {
+  if (slots.length === 0) return ''
+  const says = painted(io, 'yellow', 'is active, and nobody who is trusted now has signed it')
+  const remedy = '`policies set` it again, signed by one who is trusted, or take it out of use by `policies reset`'
+  return `${slots.map((slot) => `${slot} ${says}\n`).join('')}${remedy}\n`
 }
 
 function lintsText({ lints }: ListedVersion): string {
@@ -47,7 +56,7 @@ function lintsText({ lints }: ListedVersion): string {
 }
 
 /** Everything about one version but its text. */
-export function renderVersion({ slot, version }: Omit<ShownPolicy, 'text' | 'upload'>): string {
+export function renderVersion({ slot, version, signerTrusted }: Omit<ShownPolicy, 'text' | 'upload'>): string {
   const { number, at, by, form, policyHash, policyTokenHash, digest, signerKeySha256 } = version
   return [
     row('policy', slot),
@@ -56,7 +65,7 @@ export function renderVersion({ slot, version }: Omit<ShownPolicy, 'text' | 'upl
     row('policy hash', policyHash),
     ...(policyTokenHash === null ? [] : [row('token hash', policyTokenHash)]),
     row('sha-256', digest),
-    row('signer', signerKeySha256 ?? 'nobody signed it'),
+    row('signer', `${signerKeySha256 ?? 'nobody signed it'}${signerTrusted === false ? ', not trusted now' : ''}`),
     row('before', version.previousDigest ?? withoutPolicy(slot)),
     row('lint', lintsText(version)),
   ].join('')

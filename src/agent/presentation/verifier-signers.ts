@@ -1,7 +1,7 @@
 import { renderTable } from './table.ts'
 import { type CommandIo, escaped, painted } from './terminal.ts'
 import type { ListedSigners, SignerChange } from './verifier-answers.ts'
-import { shownTime } from './verifier-policies.ts'
+import { renderUntrusted, shownTime } from './verifier-policies.ts'
 
 const modes = {
   on: 'signer mode is on: policies and resets must be signed by one who is trusted',
@@ -33,9 +33,9 @@ export function renderSigners({ signerMode, trusted, former }: ListedSigners): s
 
 /** What became of a signer who was added or removed, and what that means for policies. */
 export function renderSignerChange(what: 'add' | 'remove', answer: SignerChange, io: CommandIo): string {
-  const { changed, signerMode, signer } = answer
+  const { changed, signerMode, signer, untrusted = [] } = answer
   const of = `${signer.keySha256} (${escaped(signer.certificate.subject)})`
   const now = what === 'add' ? 'is trusted' : 'is trusted no more'
   const is = changed ? now : `${now}: that was so before, and nothing was changed`
-  return `${of} ${painted(io, what === 'add' ? 'green' : 'yellow', is)}\n${modes[signerMode]}\n`
+  return `${of} ${painted(io, what === 'add' ? 'green' : 'yellow', is)}\n${modes[signerMode]}\n${renderUntrusted(untrusted, io)}`
 }

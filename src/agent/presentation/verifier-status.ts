@@ -1,6 +1,12 @@
 import { type CommandIo, painted } from './terminal.ts'
 import type { ShownVerifierStatus } from './verifier-answers.ts'
-import { shownTime } from './verifier-policies.ts'
+import { renderUntrusted, shownTime } from './verifier-policies.ts'
+
+function untrustedText(slots: ShownVerifierStatus['policies']['untrusted'], io: CommandIo): string {
+  if (slots === null)
+    return 'signers     whether those of the active policies are trusted was not seen: the store fails\n'
+  return renderUntrusted(slots ?? [], io)
+}
 
 /** Where policies are kept, and what it lacks. */
 function storeText({ store: { kind, failure } }: ShownVerifierStatus, io: CommandIo): string {
@@ -26,5 +32,6 @@ export function renderVerifierStatus(status: ShownVerifierStatus, io: CommandIo)
     ['surfaces', facades.length === 0 ? 'none besides' : facades.map((name) => `azure.${name}`).join(', ')],
     ...(simulator ? [['simulator', painted(io, 'yellow', 'simulated TDs pass, and every token says so')]] : []),
   ]
-  return lines.map(([name = '', text = '']) => `${name.padEnd(11)} ${text}\n`).join('')
+  const shown = lines.map(([name = '', text = '']) => `${name.padEnd(11)} ${text}\n`).join('')
+  return shown + untrustedText(policies.untrusted, io)
 }

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { PolicyBook } from '../../registry/policies/policy-book.ts'
+import { PolicyBook, type PolicyBookOptions } from '../../registry/policies/policy-book.ts'
 import type { PolicyEvent } from '../../registry/policies/policy-outcome.ts'
 import { SignerBook } from '../../registry/policies/signer-book.ts'
 import type { Host } from '../wiring/host.ts'
@@ -7,6 +7,7 @@ import { openOrLate, registryPlace } from '../wiring/registry.ts'
 import type { RegistryPlace } from '../wiring/registry-store.ts'
 import type { ServiceKeys } from './service-keys.ts'
 import type { LoadedService } from './service-settings.ts'
+import { warnOfUntrusted } from './untrusted-policies.ts'
 import { WatchedStore } from './watched-store.ts'
 
 /** Policies of this verifier and their signers, in the store of the configuration. */
@@ -31,16 +32,19 @@ export async function openPolicyStore(
   if (place.kind === 'memory') log.warn({ event: 'policies_in_memory' }, 'policies end with this process')
   const store = await openOrLate(place, host, log)
   const watch = new WatchedStore({ store: store.policies, clock: host.clock, log })
-  const book = {
+  const book: PolicyBookOptions = {
     store: watch.policies,
     clock: host.clock,
     random: host.random,
     signsTokens: keys.signsTokens,
-    report: ({ event, ...facts }: PolicyEvent) => log.info({ event, ...facts }, event.replaceAll('.', ' ')),
+    report: ({ event, ...facts }: PolicyEvent) => {
+      log.info({ event, ...facts }, event.replaceAll('.', ' '))
+      if (event === 'policy.signer.removed') void warnOfUntrusted(books, log)
+    },
   }
+  const books = { policies: new PolicyBook(book), signers: new SignerBook(book) }
   return {
-    policies: new PolicyBook(book),
-    signers: new SignerBook(book),
+    ...books,
     ...{ kind: place.kind, watch },
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   }

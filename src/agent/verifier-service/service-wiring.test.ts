@@ -32,6 +32,7 @@ describe('the status of a verifier service', () => {
       policies: {
         default: ['site'],
         files: [{ id: 'site', hash: policyDigest(new TextEncoder().encode(text)) }],
+        untrusted: [],
       },
       store: { kind: 'memory', failure: null },
       challenges: { singleUse: 'per process' },

@@ -5,10 +5,13 @@ import { describe, expect, it } from 'vitest'
 import { freePort } from '../../../mocks/demo/free-port.ts'
 import { bindReceiver } from '../../../test/support/datagram-receiver.ts'
 import { makePolicySigner } from '../../../test/support/policy-signers.ts'
+import { runInProcess } from '../../../test/support/recorded-io.ts'
 import { askHttp, useServedVerifier } from '../../../test/support/served-verifier.ts'
 import { throwAwayTls } from '../../../test/support/throw-away-tls.ts'
+import { keySha256 } from '../../issuer/administration/descriptions.ts'
 import { notifyAddress } from '../../platform/service-manager.ts'
 import { policyDigest, signPolicy } from '../../policies/index.ts'
+import { verifierCommand } from '../commands/verifier.ts'
 import { version } from '../version.ts'
 
 const { serve, state, endings, folder: folderOf } = useServedVerifier()
@@ -24,6 +27,32 @@ describe('the sockets of the verifier service', () => {
     expect((await ask({ socketPath: listen }, '/challenge', challenge())).status).toBe(200)
     const status = await ask({ socketPath: admin }, '/v1/admin/status')
     expect(status.json).toMatchObject({ listen, simulator: false, facades: [], policies: { default: null } })
+  })
+
+  it('tell which policies stay active although their signer was removed, and the log warns (POL-704)', async () => {
+    const { admin: socketPath, lines } = await serve()
+    const [ann, bob] = [makePolicySigner('P-256'), makePolicySigner('P-256')]
+    const change = (method: string, path: string, body: string, type = 'application/json') =>
+      ask({ socketPath }, `/v1/admin${path}`, {
+        method,
+        body,
+        headers: { 'content-type': type, 'content-length': `${body.length}` },
+      })
+    for (const { authority } of [ann, bob]) {
+      const certificate = Buffer.from(authority.certificate.der).toString('base64')
+      expect((await change('POST', '/signers', JSON.stringify({ certificate }))).status).toBe(200)
+    }
+    const text = Buffer.from('version=1.0;authorizationrules{=> permit();};')
+    await change('PUT', '/policies/id:site', signPolicy(text, ann), 'application/jwt')
+    const untrusted = async () => (await ask({ socketPath }, '/v1/admin/status')).json.policies.untrusted
+    expect(await untrusted()).toEqual([])
+    await change('DELETE', `/signers/${keySha256(ann)}`, '{}')
+    expect(await untrusted()).toEqual(['id:site'])
+    await expect
+      .poll(() => lines)
+      .toContainEqual(expect.objectContaining({ event: 'policy_signer_untrusted', policy: 'id:site', level: 40 }))
+    const shown = await runInProcess(verifierCommand, 'status', '--socket', socketPath)
+    expect(shown.out).toContain('id:site is active, and nobody who is trusted now has signed it\n')
   })
 
   it('are gone when it has stopped', async () => {

@@ -28,6 +28,7 @@ import { composeServiceSettings, type LoadedService, type ServiceSettings } from
 import { warnOfShadowed } from './shadowed-policies.ts'
 import { TdAppraisals } from './td-appraisals.ts'
 import { createTdVerifier } from './td-verifier.ts'
+import { untrustedPolicies, warnOfUntrusted } from './untrusted-policies.ts'
 
 export interface ServiceParts {
   readonly loaded: LoadedService
@@ -93,6 +94,7 @@ export class VerifierService {
     const store = await openPolicyStore(loaded, keys, host, log)
     await warnOfShadowed(configuredIds(settings), store.policies, log)
     await warnOfMissing(policies.default ?? [], configuredIds(settings), store.policies, log)
+    await warnOfUntrusted(store, log)
     const pool = new AppraiserPool({
       size: service.threads ?? Math.min(availableParallelism(), mostThreads),
       create: () => createWorkerAppraiser({ rested: () => host.libc?.trimMemory() }),
@@ -230,6 +232,7 @@ export class VerifierService {
       policies: {
         default: policies.default ?? null,
         files: settings.policyFiles.map(({ id, hash }) => ({ id, hash })),
+        untrusted: failure === null ? await untrustedPolicies(store) : null,
       },
       store: {
         kind: store.kind,

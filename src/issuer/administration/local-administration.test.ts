@@ -139,8 +139,8 @@ describe.each(kinds.map((kind) => [kind.name, kind] as const))('the administrati
     const { document } = await ask('GET', `/policies?after=${first.next}`)
     expect(document).toEqual({
       policies: [
-        { slot: 'id:p64', active: expect.any(Object) },
-        { slot: 'type:Tpm', active: null },
+        { slot: 'id:p64', active: expect.any(Object), signerTrusted: null },
+        { slot: 'type:Tpm', active: null, signerTrusted: null },
       ],
       next: null,
     })
@@ -200,7 +200,7 @@ describe.each(kinds.map((kind) => [kind.name, kind] as const))('the administrati
     expect((await set('id:site', textNumbered(1))).status).toBe(200)
     const added = (await ask('POST', '/signers', { certificate: pemOf(ann) })).document
     expect(added).toEqual({
-      ...{ changed: true, signerMode: 'on' },
+      ...{ changed: true, signerMode: 'on', untrusted: ['id:site'] },
       signer: {
         keySha256: keyOf(ann),
         certificate: expect.objectContaining({ subject: 'CN=policy signer P-256', sha256: expect.any(String) }),
@@ -237,6 +237,24 @@ describe.each(kinds.map((kind) => [kind.name, kind] as const))('the administrati
       }),
     ])
     expect(room.changes.map(({ event }) => event)).toContain('policy.signer.removed')
+  })
+
+  it('leaves a policy active whose signer is trusted no more, and says so wherever it is shown (POL-704)', async () => {
+    for (const signer of [ann, bob]) await ask('POST', '/signers', { certificate: pemOf(signer) })
+    await set('id:site', signPolicy(bytes(textNumbered(1)), ann))
+    await set('id:other', signPolicy(bytes(textNumbered(2)), bob))
+    const told = async () => {
+      const { policies } = (await ask('GET', '/policies')).document
+      const shown = (await ask('GET', '/policies/id:site/versions/1')).document
+      return [...policies, shown].map(({ signerTrusted }) => signerTrusted)
+    }
+    expect(await told()).toEqual([true, true, true])
+    const removed = (await ask('DELETE', `/signers/${keyOf(ann)}`)).document
+    expect(removed).toMatchObject({ signerMode: 'on', untrusted: ['id:site'] })
+    expect(await told()).toEqual([true, false, false])
+    expect((await ask('GET', '/policies/id:site')).document.active).toBe(1)
+    expect((await ask('DELETE', `/signers/${keyOf(bob)}`)).document).toMatchObject({ signerMode: 'off', untrusted: [] })
+    expect(await told()).toEqual([null, null, null])
   })
 
   it('knows signers by the hash of the key, of the certificate and by the thumbprint (POL-708)', async () => {

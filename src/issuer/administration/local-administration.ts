@@ -160,7 +160,7 @@ function serveReading(serve: Serve, { policies, signers, status }: LocalAdminist
   })
   serve('GET', '/policies', async (request) => {
     const after = readQuery(request, ['after']).get('after')
-    return listPolicies(policies, after === undefined ? '' : requirePolicyName(after, 'after'))
+    return listPolicies(policies, signers, after === undefined ? '' : requirePolicyName(after, 'after'))
   })
   serve('GET', '/policies/:slot', async (request) => {
     const before = readQuery(request, ['before']).get('before')
@@ -168,7 +168,7 @@ function serveReading(serve: Serve, { policies, signers, status }: LocalAdminist
   })
   serve('GET', '/policies/:slot/versions/:number', async (request) => {
     readQuery(request, [])
-    return showVersion(policies, slotIn(request), readNumber('number', readParameter(request, 'number')))
+    return showVersion(policies, signers, slotIn(request), readNumber('number', readParameter(request, 'number')))
   })
   serve('GET', '/policies/:slot/compare', async (request) => {
     const query = readQuery(request, ['from', 'to'])
@@ -200,10 +200,11 @@ function serveChanges(serve: Serve, { policies, signers, configuredIds = [] }: L
   change('POST', '/policies/:slot/reset', async (request, by) =>
     resetPolicy(policies, ownSlot(request), readMembers(request, ['jws']), by),
   )
-  change('POST', '/signers', async (request, by) => addSigner(signers, readMembers(request, ['certificate']), by))
+  const both = { signers, policies }
+  change('POST', '/signers', async (request, by) => addSigner(both, readMembers(request, ['certificate']), by))
   change('DELETE', '/signers/:signer', async (request, by) => {
     readMembers(request, [])
-    return removeSigner(signers, readParameter(request, 'signer'), by)
+    return removeSigner(both, readParameter(request, 'signer'), by)
   })
 }
 

@@ -11,7 +11,8 @@ import {
 } from './descriptions.ts'
 import { administrationErrors, invalidField } from './errors.ts'
 import { hasShippedDefault } from './policy-name.ts'
-import type { AdministeredOutcome, AdministeredPolicies } from './ports.ts'
+import type { AdministeredOutcome, AdministeredPolicies, AdministeredSigners } from './ports.ts'
+import { hasTrustedSigner, trustedNow } from './signer-standing.ts'
 
 /** Policies that are listed at once: of each the active one is read. */
 const policiesAtOnce = 64
@@ -27,14 +28,23 @@ export class Refusal {
   }
 }
 
-/** A page of all policies that were ever set, by name, from the first after `after` on; `active` null is the shipped default. */
-export async function listPolicies(policies: AdministeredPolicies, after: string): Promise<JsonObject> {
+/**
+ * A page of all policies that were ever set, by name, from the first after `after` on; `active` null is the shipped default.
+ * `signerTrusted` false: it stays active, and would not be accepted now.
+ */
+export async function listPolicies(
+  policies: AdministeredPolicies,
+  signers: AdministeredSigners,
+  after: string,
+): Promise<JsonObject> {
+  const trusted = await trustedNow(signers)
   // The order is ours: databases have others.
   const names = [...(await policies.slots())].sort().filter((slot) => slot > after)
   const page: JsonValue[] = []
   for (const slot of names.slice(0, policiesAtOnce)) {
     const active = await policies.active(slot)
-    page.push({ slot, active: active === null ? null : describeInList(active.version) })
+    const shown = active === null ? null : describeInList(active.version)
+    page.push({ slot, active: shown, signerTrusted: active && hasTrustedSigner(active.version, trusted) })
   }
   return { policies: page, next: names.length > policiesAtOnce ? (names[policiesAtOnce - 1] ?? null) : null }
 }
@@ -60,10 +70,16 @@ export async function describeHistory(
 }
 
 /** A version as it was uploaded, in standard base64, and its text. */
-export async function showVersion(policies: AdministeredPolicies, slot: string, number: number): Promise<JsonObject> {
+export async function showVersion(
+  policies: AdministeredPolicies,
+  signers: AdministeredSigners,
+  slot: string,
+  number: number,
+): Promise<JsonObject> {
   const { version, upload, policy } = await policies.show(slot, number)
   const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(policy)
-  return { slot, version: describeVersion(version), upload: toBase64(upload), text }
+  const signerTrusted = hasTrustedSigner(version, await trustedNow(signers))
+  return { slot, version: describeVersion(version), signerTrusted, upload: toBase64(upload), text }
 }
 
 /** What changed by whole lines; the lines of both texts can be read out of it. */

@@ -5,7 +5,8 @@ import { parsePemBlocks } from '../../base/pki/pem.ts'
 import { certificateThumbprint } from '../../policies/index.ts'
 import { certificateIn, describeCertificateFacts, describeSignerRecord, keySha256 } from './descriptions.ts'
 import { administrationErrors, invalidField } from './errors.ts'
-import type { AdministeredSigners } from './ports.ts'
+import type { AdministeredPolicies, AdministeredSigners } from './ports.ts'
+import { policiesWithoutTrust } from './signer-standing.ts'
 
 const longest = {
   /** Characters of a certificate as it is sent: many times what one for signing policies has. */
@@ -13,6 +14,11 @@ const longest = {
   /** Records of former signers that are told. */
   former: 256,
 } as const
+
+interface SignersAndPolicies {
+  readonly signers: AdministeredSigners
+  readonly policies: AdministeredPolicies
+}
 
 /** While somebody is trusted, policies and resets must be signed (POL-704). */
 const modeOf = (trusted: number) => (trusted > 0 ? 'on' : 'off')
@@ -29,9 +35,12 @@ export async function listSigners(signers: AdministeredSigners): Promise<JsonObj
   }
 }
 
-/** Trusts a signer; nobody has to vouch for it here, and with the first one signer mode is on (POL-704). */
+/**
+ * Trusts a signer; nobody has to vouch for it here, and with the first one signer mode is on (POL-704). What is active stays
+ * so: `untrusted` names the policies that nobody who is trusted has signed.
+ */
 export async function addSigner(
-  signers: AdministeredSigners,
+  { signers, policies }: SignersAndPolicies,
   { certificate }: JsonObject,
   by: string,
 ): Promise<JsonObject> {
@@ -39,12 +48,16 @@ export async function addSigner(
   if (certificate.length > longest.certificate) {
     throw invalidField('certificate', `has more than ${longest.certificate} characters`)
   }
-  return answerChange(signers, await signers.addLocally(derOf(certificate), by))
+  return answerChange({ signers, policies }, await signers.addLocally(derOf(certificate), by))
 }
 
-/** Trusts a signer no more, also the last one: after that policies need no signature (POL-708). */
-export async function removeSigner(signers: AdministeredSigners, hash: string, by: string): Promise<JsonObject> {
-  return answerChange(signers, await signers.removeLocally(await trustedDer(signers, hash), by))
+/** Trusts a signer no more, also the last one: after that policies need no signature (POL-708). Answers as `addSigner`. */
+export async function removeSigner(
+  { signers, policies }: SignersAndPolicies,
+  hash: string,
+  by: string,
+): Promise<JsonObject> {
+  return answerChange({ signers, policies }, await signers.removeLocally(await trustedDer(signers, hash), by))
 }
 
 /** PEM with one certificate, or standard base64 of DER. */
@@ -85,10 +98,11 @@ function unknownSigner(hash: string) {
 }
 
 async function answerChange(
-  signers: AdministeredSigners,
+  { signers, policies }: SignersAndPolicies,
   { certificate, changed }: { readonly certificate: Certificate; readonly changed: boolean },
 ): Promise<JsonObject> {
   const trusted = (await signers.history()).filter(({ removed }) => removed === null)
   const signer = { keySha256: keySha256(certificate), certificate: describeCertificateFacts(certificate) }
-  return { changed, signerMode: modeOf(trusted.length), signer }
+  const untrusted = [...(await policiesWithoutTrust(policies, signers))]
+  return { changed, signerMode: modeOf(trusted.length), signer, untrusted }
 }
