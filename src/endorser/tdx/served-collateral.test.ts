@@ -12,7 +12,7 @@ import { parsePccsBase } from './pccs-base.ts'
 import { createPccsSource } from './pccs-source.ts'
 import type { CollateralEvent } from './ports.ts'
 
-/** The real transport, the real judgement and a real server; twenty times as fast as life. */
+/** The real transport, the real judgement and a real server; eight times as fast as life. */
 class HastyClock implements Clock {
   wall = rigNow
   #start = performance.now()
@@ -22,7 +22,7 @@ class HastyClock implements Clock {
   }
 
   monotonic(): number {
-    return (performance.now() - this.#start) * 20
+    return (performance.now() - this.#start) * 8
   }
 
   boottime(): number {
@@ -31,7 +31,7 @@ class HastyClock implements Clock {
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(resolve, ms / 20)
+      const timer = setTimeout(resolve, ms / 8)
       signal?.addEventListener('abort', () => {
         clearTimeout(timer)
         reject(signal.reason)
