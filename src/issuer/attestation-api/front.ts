@@ -7,6 +7,7 @@ import { type Rate, TokenBuckets } from '../../base/token-buckets.ts'
 import { composeProblem } from '../problem.ts'
 import { BodyBudget } from './body-budget.ts'
 import { addressKey } from './client-address.ts'
+import { CrossOrigin } from './cross-origin.ts'
 import { attestationErrors } from './errors.ts'
 import { Exchange, type RequestEvent } from './exchange.ts'
 import { requireReadable } from './request-body.ts'
@@ -45,11 +46,13 @@ export class Front {
   readonly #routes = new Map<string, Route>()
   readonly #buckets: TokenBuckets
   readonly #budget: BodyBudget
+  readonly #crossOrigin: CrossOrigin
   readonly #exchanges = new WeakMap<IncomingMessage, Exchange>()
 
   constructor(options: FrontOptions) {
     this.#options = options
     this.#buckets = new TokenBuckets(options.clock)
+    this.#crossOrigin = new CrossOrigin(options.allowedOrigins ?? [])
     this.#budget = new BodyBudget(options.mostBodyBytes ?? usualBodyBytes)
   }
 
@@ -71,13 +74,18 @@ export class Front {
     this.#begin(route === undefined ? null : path, request, reply)
     reply.header('x-content-type-options', 'nosniff')
     if (route === undefined) throw attestationErrors.error('AS.REQUEST.NOT_FOUND', 'nothing is served at this path')
+    if (route.longestBody !== undefined && this.#crossOrigin.isPreflight(request)) {
+      this.#crossOrigin.admitPreflight(request, reply)
+      return
+    }
     if (!route.methods.includes(request.method)) {
       reply.header('allow', route.methods.join(', '))
       throw attestationErrors.error('AS.REQUEST.METHOD_NOT_ALLOWED', 'the path does not take this method')
     }
     if (route.longestBody === undefined) return
+    // Before the rate: a page can read why it has to wait.
+    this.#crossOrigin.admit(request, reply)
     this.#requireRate(request)
-    this.#requireOrigin(request, reply)
     requireReadable(request.headers, route.longestBody)
   }
 
@@ -139,15 +147,6 @@ export class Front {
     if (waitMs === 0) return
     const says = `the address sends too many requests; one more is allowed in ${waitMs} ms`
     throw attestationErrors.error('AS.REQUEST.RATE_LIMITED', says, { facts: { retry_after_ms: waitMs } })
-  }
-
-  /** A page in somebody's browser must not speak for the machine that the browser runs on (SVC-05). */
-  #requireOrigin({ headers: { origin } }: FastifyRequest, reply: FastifyReply): void {
-    if (origin === undefined) return
-    if (!(this.#options.allowedOrigins ?? []).includes(origin)) {
-      throw attestationErrors.error('AS.REQUEST.INVALID_ARGUMENT', 'requests of web pages of this origin are refused')
-    }
-    reply.header('access-control-allow-origin', origin).header('vary', 'origin')
   }
 }
 

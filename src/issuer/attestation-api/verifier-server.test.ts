@@ -358,6 +358,77 @@ describe('the head of a request', () => {
     expect(statusCode).toBe(400)
   })
 
+  describe('of a browser that asks first, for a page (SVC-05)', () => {
+    const page = 'https://console.example'
+    const usual = {
+      origin: page,
+      'access-control-request-method': 'POST',
+      'access-control-request-headers': 'content-type',
+    }
+    const ask = (headers: Record<string, string>, allowedOrigins = [page], url = '/v1/attestation') =>
+      server({ allowedOrigins }).inject({ method: 'OPTIONS', url, headers })
+    const corsOf = ({ headers }: Awaited<ReturnType<typeof ask>>) =>
+      Object.fromEntries(Object.entries(headers).filter(([name]) => /^(access-control|vary)/.test(name)))
+
+    it.each(['/v1/attestation', '/attestation', '/api/attestation-service/attestation', '/challenge', '/v1/challenge'])(
+      'is told what a page of a listed origin may send to %s, and nothing of credentials',
+      async (url) => {
+        const before = rig.asked()
+        const answer = await ask(usual, [page], url)
+        expect([answer.statusCode, answer.body, rig.asked() - before]).toEqual([204, '', 0])
+        expect(corsOf(answer)).toEqual({
+          'access-control-allow-origin': page,
+          'access-control-allow-methods': 'POST',
+          'access-control-allow-headers': 'content-type',
+          'access-control-expose-headers': 'retry-after',
+          'access-control-max-age': '600',
+          vary: 'origin, access-control-request-method, access-control-request-headers',
+        })
+      },
+    )
+
+    it.each<[string, Record<string, string>, readonly string[]]>([
+      ['an origin that is not listed', { ...usual, origin: 'https://other.example' }, [page]],
+      ['no origin (null)', { ...usual, origin: 'null' }, [page]],
+      ['another port of a listed host', { ...usual, origin: `${page}:8443` }, [page]],
+      ['the name of a listed origin in other letters', { ...usual, origin: 'https://CONSOLE.example' }, [page]],
+    ])('is refused for %s, and no page can read why', async (_, headers, allowed) => {
+      const answer = await ask(headers, [...allowed])
+      expect([answer.statusCode, answer.json().code, corsOf(answer)]).toEqual([400, 'AS.REQUEST.INVALID_ARGUMENT', {}])
+    })
+
+    it.each<[string, Record<string, string>]>([
+      ['another method', { ...usual, 'access-control-request-method': 'DELETE' }],
+      ['credentials', { ...usual, 'access-control-request-headers': 'content-type, authorization' }],
+    ])('is refused %s', async (_, headers) => {
+      const answer = await ask(headers)
+      expect([answer.statusCode, answer.headers['access-control-allow-methods']]).toEqual([400, undefined])
+    })
+
+    it.each<[string, Record<string, string>, readonly string[], string]>([
+      ['where no origin is listed', usual, [], '/v1/attestation'],
+      ['without an origin', { 'access-control-request-method': 'POST' }, [page], '/v1/attestation'],
+      ['that asks for no method', { origin: page }, [page], '/challenge'],
+      ['at a path that takes no body', usual, [page], '/status'],
+    ])('is a method like any other %s: 405', async (_, headers, allowed, url) => {
+      const answer = await ask(headers, [...allowed], url)
+      expect([answer.statusCode, answer.json().code, corsOf(answer)]).toEqual([
+        405,
+        'AS.REQUEST.METHOD_NOT_ALLOWED',
+        {},
+      ])
+    })
+
+    it('and then sends it: also a refusal can be read by the page, and how long it has to wait', async () => {
+      const app = server({ allowedOrigins: [page], rate: { perS: 1, burst: 1 } })
+      const readable = { 'access-control-allow-origin': page, 'access-control-expose-headers': 'retry-after' }
+      const answer = await post(app, requestFor(), { origin: page })
+      expect([answer.statusCode, answer.headers]).toEqual([200, expect.objectContaining(readable)])
+      const refused = await post(app, requestFor(), { origin: page })
+      expect([refused.statusCode, refused.headers]).toEqual([429, expect.objectContaining(readable)])
+    })
+  })
+
   it.each([['br'], ['gzip, gzip'], ['deflate']])('takes no body that is encoded as %s (SVC-40)', async (encoding) => {
     const problem = await refusal(server(), requestFor(), { 'content-encoding': encoding })
     expect([problem.status, problem.code]).toEqual([415, 'AS.REQUEST.UNSUPPORTED_MEDIA_TYPE'])

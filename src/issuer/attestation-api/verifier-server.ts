@@ -135,6 +135,10 @@ export function createVerifierServer(options: VerifierServerOptions): FastifyIns
   for (const path of documents) front.add(path, { methods: ['GET', 'HEAD'] })
   addAttestation(app, front, base, options)
   addStatus(app, front, base, options)
+  // What is no preflight of a listed origin does not come as far as this.
+  for (const path of [...attestationPaths, ...challengePaths]) {
+    app.options(`${base}${path}`, (_, reply) => reply.code(204).send())
+  }
   return app
 }
 
