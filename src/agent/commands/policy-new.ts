@@ -31,7 +31,7 @@ function requireSiteKinds(kinds: readonly EvidenceKind[]): readonly SiteKind[] {
   return kinds.map((kind) => {
     const known = siteKinds.find((each) => each === kind)
     if (known !== undefined) return known
-    throw agentErrors.error('USAGE', `--kind ${kind}: begin with a shipped policy, see docs/shipped-policies.md`)
+    throw agentErrors.error('USAGE', `--kind ${kind}: begin with one that \`attestd policy shipped\` lists`)
   })
 }
 

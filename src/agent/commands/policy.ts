@@ -8,6 +8,7 @@ import { policyHashCommand } from './policy-hash.ts'
 import { policyInspectCommand } from './policy-inspect.ts'
 import { policyNewCommand } from './policy-new.ts'
 import { policyRunCommand } from './policy-run.ts'
+import { policyShippedCommand } from './policy-shipped.ts'
 import { policySignCommand } from './policy-sign.ts'
 import { policyTestCommand } from './policy-test.ts'
 
@@ -16,6 +17,7 @@ export function policyCommand(io: CommandIo): Command {
   return new Command('policy')
     .description('appraisal policies: check, try, test, sign and compare them, all offline')
     .addCommand(policyNewCommand(io))
+    .addCommand(policyShippedCommand(io))
     .addCommand(policyCheckCommand(io))
     .addCommand(policyLintCommand(io))
     .addCommand(policyExplainCommand(io))

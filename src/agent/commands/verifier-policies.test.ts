@@ -210,7 +210,7 @@ describe('attestd verifier policies show', () => {
 
   it('says what there is not', async () => {
     expect((await run('show', '--type', 'Tpm')).error).toMatchObject({
-      ...{ code: 'POLICY_NOT_SET', exitCode: 77, remedy: expect.stringContaining('docs/shipped-policies.md') },
+      ...{ code: 'POLICY_NOT_SET', exitCode: 77, remedy: expect.stringContaining('attestd policy shipped') },
     })
     expect((await run('show', '--id', 'none')).error).toMatchObject({ code: 'ADMINISTRATION_POLICY_UNKNOWN' })
     expect((await run('show', '--id', 'site', '3')).error).toMatchObject({ code: 'policy_version_unknown' })

@@ -78,7 +78,7 @@ async function activeVersion(options: ShowOptions): Promise<number> {
   const { slot, active } = parseVerifierAnswer(verifierAnswers.history, answer)
   if (active !== null) return active
   const remedy =
-    'name the number of one that `attestd verifier policies history` lists; docs/shipped-policies.md has the shipped defaults'
+    'name the number of one that `attestd verifier policies history` lists; `attestd policy shipped` has the shipped defaults'
   throw agentErrors.error('POLICY_NOT_SET', `${slot} has no active version of its own`, { remedy })
 }
 
