@@ -157,6 +157,16 @@ describe('the configuration of the verifier service', () => {
       'azure.attestation.listen is where service.listen already listens',
     ],
     [
+      'a façade at the port of a service at all addresses',
+      [
+        '[service]',
+        'listen = "0.0.0.0:9"',
+        ...issuer,
+        ...facade('attestation', 'https://a.example', { listen: '127.0.0.1:9' }),
+      ],
+      'azure.attestation.listen is where service.listen already listens',
+    ],
+    [
       'two administrators of one token',
       [...issuer, ...administeredBy('ann', 'bob')],
       'has the same token_sha256 twice',
@@ -194,11 +204,13 @@ describe('the configuration of the verifier service', () => {
     await expect(compose(...lines)).rejects.toThrow(says)
   })
 
-  it('takes façades of one port at two addresses', async () => {
-    const [first, second] = [['127.0.0.1:9'], ['127.0.0.2:9']].map(([listen = '']) => ({ listen }))
+  it.each([
+    ['one port at two addresses', '127.0.0.1:9', '127.0.0.2:9'],
+    ['any free port, twice', '127.0.0.1:0', '127.0.0.1:0'],
+  ])('takes façades of %s', async (_, first, second) => {
     const lines = [
-      ...facade('attestation', 'https://a.example', first),
-      ...facade('administration', 'https://b.example', second),
+      ...facade('attestation', 'https://a.example', { listen: first }),
+      ...facade('administration', 'https://b.example', { listen: second }),
     ]
     await expect(compose(...issuer, ...lines, ann)).resolves.toMatchObject({
       tls: { administration: { key: tls.key } },
@@ -208,6 +220,7 @@ describe('the configuration of the verifier service', () => {
   it.each([
     ['certificate', 'others may write', () => put('open.pem', tls.cert, 0o666), /has mode 666; 22 of it is too much/],
     ['certificate', 'is not there', () => join(folder, 'absent'), /does not exist/],
+    ['certificate', 'has no end', () => put('long.pem', `${tls.cert}${' '.repeat(1 << 18)}`), /262144/],
     ['certificate', 'is a key', () => put('mixed.pem', tls.key), /holds no certificate in PEM/],
     ['certificate', 'is text', () => put('text.pem', 'text'), /holds no certificate in PEM/],
     ['key', 'is a certificate', () => put('mixed.key', tls.cert), /holds no private key in PEM/],

@@ -44,6 +44,11 @@ describe('the server of the administration', () => {
     },
   )
 
+  it('changes nothing where a parameter means nothing', async () => {
+    const { status, problem } = await ask('PUT', '/v1/admin/policies/id:a?draft=1', 'x', 'text/plain')
+    expect([status, JSON.parse(problem).field]).toEqual([400, 'draft'])
+  })
+
   it('has metrics of their media type, and no HEAD beside a GET', async () => {
     const { headers } = await ask('GET', '/v1/admin/metrics')
     expect(headers['content-type']).toBe('application/openmetrics-text; version=1.0.0; charset=utf-8')

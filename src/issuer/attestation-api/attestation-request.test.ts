@@ -36,6 +36,12 @@ const runtime = (value: JsonValue, more: JsonObject = {}) => ({ ...usual, runtim
 const init = (value: JsonValue, more: JsonObject = {}) => ({ ...usual, init_data: value, ...more })
 const newer = (...requests: JsonValue[]) => ({ verification_requests: requests, policy_ids: [] })
 
+const tomlOf = (size: number) => 'version = "1"\nalgorithm = "sha256"\n[data]\na = "1"\n#'.padEnd(size, 'x')
+
+it('a refusal does not repeat all that was sent as `tee`', () => {
+  expect(() => read({ ...usual, tee: 'x'.repeat(10_000) })).toThrow(/^.{1,200}$/)
+})
+
 describe('a request, member by member', () => {
   const table: readonly [string, unknown, string][] = [
     ['the usual one', usual, 'taken'],
@@ -159,6 +165,14 @@ describe('a request, member by member', () => {
       init({ init_data_toml: 'version = "1"\nalgorithm = "sha256"\n[data]\na = 1' }),
       'REQUEST.INVALID_ARGUMENT 400 init_data.init_data_toml',
     ],
+    [
+      'TOML without a version',
+      init({ init_data_toml: 'algorithm = "sha256"\n[data]\na = "1"' }),
+      'REQUEST.INVALID_ARGUMENT 400 init_data.init_data_toml',
+    ],
+    ['TOML of 64 KiB', init({ init_data_toml: tomlOf(65_536) }), 'taken'],
+    ['more TOML', init({ init_data_toml: tomlOf(65_537) }), 'REQUEST.INVALID_ARGUMENT 400 init_data.init_data_toml'],
+    ['sixteen requests', newer(...Array(16).fill(usual)), 'REQUEST.INVALID_ARGUMENT 400 verification_requests[1]'],
     ['TOML', init({ init_data_toml: 'version = "1"\nalgorithm = "sha256"\n[data]\na = "1"' }), 'taken'],
     [
       'longer TOML',
