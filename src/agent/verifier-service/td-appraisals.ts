@@ -23,6 +23,8 @@ export interface TdCase {
   readonly evidence: TdxEvidence
   /** 64 bytes that the quote must carry, or `any`. */
   readonly reportData: Uint8Array | 'any'
+  /** Whether the sender named policies: what is looked for then is nothing that a forged quote may cause. Default false. */
+  readonly isNamed?: boolean
   /** What policies are asked; called once at most. Its errors are told of genuine evidence alone. */
   readonly ask?: () => Promise<PolicyQuestion | undefined>
 }
@@ -55,8 +57,13 @@ export class TdAppraisals {
     return held === null ? this.#appraiseUnknown(given, signal) : this.#appraiseKnown(held, given, signal)
   }
 
-  /** One appraisal says all: nothing has to be fetched for it, and what policies there are is kept back until it is done. */
+  /**
+   * One appraisal says all: nothing has to be fetched for it, and what policies there are is kept back until it is done. Where
+   * they are named the quote comes first, for the time of the answer would tell of a name whether it is known (SVC-44).
+   */
   async #appraiseKnown(held: Collateral, given: TdCase, signal: AbortSignal): Promise<TimedAppraisal> {
+    if (given.isNamed === true && (await this.#isRefused(given, held))) return this.#appraiseWith(held, given)
+    signal.throwIfAborted()
     const asked = await keptBack(given.ask)
     signal.throwIfAborted()
     const judged = await this.#appraiseWith(held, given, asked.question)
@@ -77,9 +84,9 @@ export class TdAppraisals {
   }
 
   /** Without the log, which costs more than the quote, and is worth nothing beside one that is refused (SVC-44). */
-  async #isRefused({ evidence, reportData }: TdCase): Promise<boolean> {
+  async #isRefused({ evidence, reportData }: TdCase, collateral: Collateral | null = null): Promise<boolean> {
     const { pool, requirements, clock } = this.#options
-    const inputs = { ...requirements, eventLog: undecided, now: clock.now(), reportData, collateral: null }
+    const inputs = { ...requirements, eventLog: undecided, now: clock.now(), reportData, collateral }
     const { findings } = await pool.appraiseTd({ ...evidence, ccEventLog: null }, inputs).catch(refuseOverload)
     return findings.some(({ id, outcome }) => outcome === 'failed' && id !== lack)
   }

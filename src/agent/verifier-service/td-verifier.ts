@@ -49,7 +49,8 @@ export function createTdVerifier({ appraisals, policies, requirements, clock }: 
         asked = await policies.select(request.policyIds)
         return questionOf(asked, { simulator, freshness, statements })
       }
-      const { appraisal, at } = await appraisals.appraise({ evidence, reportData, ask }, signal)
+      const isNamed = request.policyIds.length > 0
+      const { appraisal, at } = await appraisals.appraise({ evidence, reportData, isNamed, ask }, signal)
       const { bundleInput, ...appraised } = appraisal
       const bundles = appraisal.affirmed ? asked.filter(isBundled) : []
       const judged = await judgeByEach(lane, bundles, { bundleInput, at }, signal)
