@@ -3,6 +3,7 @@ import {
   type Evaluation,
   evaluatePolicy,
   lintPolicy,
+  type PolicyDiagnostic,
   parsePolicy,
   type TokenValue,
 } from '../../src/policies/index.ts'
@@ -36,10 +37,22 @@ function checkPermit(policy: Policy, evaluation: Extract<Evaluation, { verdict: 
   require(leastBytes(evaluation.token) <= most + 64, 'issues more than its limit (POL-609)')
 }
 
+/** Strict readers of JSON refuse it. */
+const halfPair = /\p{Surrogate}/u
+
+/** POL-801; a lint that reaches a limit says so. */
+function checkDiagnostics(diagnostics: readonly PolicyDiagnostic[]): void {
+  require(diagnostics.length < 10_000, `${diagnostics.length} findings`)
+  for (const { id, message, found, hint = '' } of diagnostics) {
+    require(!halfPair.test(message + hint) && !halfPair.test(found), `${id} has half a surrogate pair`)
+  }
+}
+
 function checkError({ error }: Extract<Evaluation, { verdict: 'error' }>, lines: number): void {
   require(/^POL-[0-9]{3}$/.test(error.id), `an error without a rule: ${error.id}`)
   require(error.message.length > 0 &&
     error.message.length < 1000, `${error.id} says ${error.message.length} characters`)
+  require(!halfPair.test(error.message), `${error.id} has half a surrogate pair in its message`)
   require(error.line === null || (error.line >= 1 && error.line <= lines), `${error.id} in line ${error.line}`)
 }
 
@@ -58,8 +71,11 @@ function checkEvaluation(policy: Policy, evaluation: Evaluation, input: PolicyIn
 export function judgePolicy(input: PolicyInput, again: boolean): Outcome {
   const { text, lenient, claims, profile, limits, trace } = input
   const parsed = parsePolicy(text, { lenient })
-  if (parsed.policy === undefined) return parsed.diagnostics[0]?.id ?? 'nothing'
-  lintPolicy(parsed, { profile })
+  if (parsed.policy === undefined) {
+    checkDiagnostics(parsed.diagnostics)
+    return parsed.diagnostics[0]?.id ?? 'nothing'
+  }
+  checkDiagnostics(lintPolicy(parsed, { profile, limits }))
   const evaluate = () => evaluatePolicy(parsed.policy, claims, { profile, limits, trace })
   const evaluation = evaluate()
   checkEvaluation(parsed.policy, evaluation, input)

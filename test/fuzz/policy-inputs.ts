@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import type { GivenClaim } from '../../src/policies/claims/incoming-claims.ts'
 import { defaultPolicies, examplePolicies, type PolicyLimits } from '../../src/policies/index.ts'
-import type { PolicyProfile } from '../../src/policies/reserved-claims.ts'
+import { type PolicyProfile, reservedNames } from '../../src/policies/reserved-claims.ts'
 import { claims, queryTexts, ruleTexts } from '../support/evaluation-arbitraries.ts'
 import { mutatedPolicyTexts } from '../support/mutated-policies.ts'
 import { policyTexts } from '../support/policy-arbitraries.ts'
@@ -54,11 +54,27 @@ const queryRules = fc
     return `c:[type=="a"] && d:[type=="b"] => add(type="p", value=${value});`
   })
 
+/** Names that are closed and such that look like them, and values that never reach a token (POL-425 to POL-427). */
+const guardedRules = fc.oneof(
+  fc
+    .constantFrom(...reservedNames.attestd, 'ISS', 'constructor', 'groups')
+    .map((name) => `=> issue(type="${name}", value=1);`),
+  fc
+    .constantFrom('issue(claim=q);', 'issue(type="s", value=JmesPath(q.value, "@"));')
+    .map((action) => `q:[type=="pcrs"] => ${action}`),
+  fc.nat(2).map((value) => `=> issueproperty(type="report_validity_in_minutes", value=${value + 1});`),
+)
+
 const madeUp = fc
-  .tuple(ruleTexts(['', ', issuer=="AttestationService"']), fc.array(queryRules, { maxLength: 3 }))
-  .map(([rules, queries]) => {
+  .tuple(
+    ruleTexts(['', ', issuer=="AttestationService"']),
+    fc.array(queryRules, { maxLength: 3 }),
+    fc.array(guardedRules, { maxLength: 2 }),
+  )
+  .map(([rules, queries, guarded]) => {
     const permits = [...queries, ...rules, '=> permit();']
-    return sections(permits, ['c:[type=="p"] => issue(claim=c);', 'c:[type=="a"] => issue(type="r", value=c.value);'])
+    const writes = ['c:[type=="p"] => issue(claim=c);', 'c:[type=="a"] => issue(type="r", value=c.value);']
+    return sections(permits, [...writes, ...guarded])
   })
 
 /** Words in quotes of a text: what it asks for. */

@@ -1,5 +1,6 @@
 import { isClaimType } from '../claim.ts'
 import { EvaluationFailure } from '../evaluation-failure.ts'
+import { beginningOf } from '../language/code-points.ts'
 import type { Action, ActionArgument, Expression, SectionName } from '../language/syntax.ts'
 import type { EffectTrace } from './evaluation.ts'
 import type { Compute, RuleScope } from './expressions.ts'
@@ -79,7 +80,7 @@ function write(
   to: ActionTargets,
 ): EffectTrace {
   if (operation !== 'add' && claim.readOnly) {
-    throw new EvaluationFailure('POL-425', `${operation} of ${claim.type.slice(0, 64)}, which is read-only`)
+    throw new EvaluationFailure('POL-425', `${operation} of ${beginningOf(claim.type)}, which is read-only`)
   }
   if (operation === 'issue') to.token.issue(claim.type, claim.value)
   if (operation === 'issueproperty') to.properties.set(claim.type, claim.value, section, line)

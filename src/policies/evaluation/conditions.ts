@@ -1,5 +1,6 @@
 import type { ClaimValue } from '../claim.ts'
 import { EvaluationFailure } from '../evaluation-failure.ts'
+import { beginningOf } from '../language/code-points.ts'
 import type { ClaimProperty, ClaimTest, ComparisonOperator, Condition } from '../language/syntax.ts'
 import { type Compute, propertyOf, type RuleScope } from './expressions.ts'
 import { onlyValue } from './functions.ts'
@@ -41,7 +42,7 @@ function compares({ property, operator, right }: ReadyTest, claim: WorkingClaim)
   if (operator === '==') return left === right
   if (operator === '!=') return left !== right
   if (typeof left !== 'bigint' || typeof right !== 'bigint') {
-    throw new EvaluationFailure('POL-412', `'${operator}' needs two Integers (claim ${claim.type.slice(0, 64)})`)
+    throw new EvaluationFailure('POL-412', `'${operator}' needs two Integers (claim ${beginningOf(claim.type)})`)
   }
   return orderings[operator](left, right)
 }

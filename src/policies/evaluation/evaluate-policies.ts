@@ -1,5 +1,6 @@
 import type { ClaimValue } from '../claim.ts'
 import type { GivenClaim } from '../claims/incoming-claims.ts'
+import { beginningOf } from '../language/code-points.ts'
 import type { EvaluationOptions, PreparedPolicy } from './evaluate-policy.ts'
 import type { Evaluation, EvaluationError, TokenValue, Verdict } from './evaluation.ts'
 
@@ -77,7 +78,7 @@ function joined(permits: readonly Permit[]): JointVerdict {
   const { properties, disagreed: property } = joinProperties(permits)
   const disagreed = claim === undefined ? property : claim
   if (disagreed === undefined) return { verdict: 'permit', token: sorted(token), properties }
-  return { verdict: 'error', id: null, error: contradiction(disagreed.slice(0, 64)) }
+  return { verdict: 'error', id: null, error: contradiction(beginningOf(disagreed)) }
 }
 
 function sorted(token: Record<string, TokenValue>): Record<string, TokenValue> {

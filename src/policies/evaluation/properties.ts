@@ -1,5 +1,6 @@
 import type { ClaimValue } from '../claim.ts'
 import { EvaluationFailure } from '../evaluation-failure.ts'
+import { beginningOf } from '../language/code-points.ts'
 import { type PropertyForm, policyProperties } from '../language/policy-properties.ts'
 import type { SectionName } from '../language/syntax.ts'
 
@@ -17,7 +18,7 @@ export class PolicyProperties {
     const form = policyProperties.get(name)
     if (!form) {
       if (section === 'issuancerules') return
-      throw new EvaluationFailure('POL-309', `there is no property ${name.slice(0, 64)}`)
+      throw new EvaluationFailure('POL-309', `there is no property ${beginningOf(name)}`)
     }
     if (!accepts(form, value)) throw new EvaluationFailure('POL-309', `${name} is of another type or out of range`)
     const known = this.#values.get(name)

@@ -1,4 +1,5 @@
 import type { ClaimValue } from '../claim.ts'
+import { beginningOf } from '../language/code-points.ts'
 import type { PreparedCondition } from './conditions.ts'
 import { type ConditionResult, firstFailed, typeAskedFor } from './conditions.ts'
 import type { ConditionTrace, EffectTrace, MatchedClaim, NearMiss, TraceEntry } from './evaluation.ts'
@@ -10,7 +11,7 @@ const mostShown = 3
 /** Long strings are cut and marked; never within a surrogate pair. */
 function shown(value: ClaimValue): ClaimValue {
   if (typeof value !== 'string' || value.length <= longestText) return value
-  return `${value.slice(0, longestText).replace(/[\ud800-\udbff]$/, '')}… (${value.length} characters)`
+  return `${beginningOf(value, longestText)}… (${value.length} characters)`
 }
 
 function nearMisses({ tests }: ConditionResult, working: WorkingSet): readonly NearMiss[] | undefined {

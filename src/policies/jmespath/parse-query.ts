@@ -1,4 +1,5 @@
 import { EvaluationFailure } from '../evaluation-failure.ts'
+import { beginningOf } from '../language/code-points.ts'
 import type { PolicyLimits } from '../policy-limits.ts'
 import { functionSignatures, isQueryFunction, parameterAt } from './function-signatures.ts'
 import { isQueryOperator, joinedOperands, type OperatorChain } from './join-operands.ts'
@@ -227,7 +228,7 @@ class QueryParser {
   }
 
   #call(name: string, at: number): QueryNode {
-    if (!isQueryFunction(name)) throw queryProblem(`there is no function ${name.slice(0, 64)}`, at)
+    if (!isQueryFunction(name)) throw queryProblem(`there is no function ${beginningOf(name)}`, at)
     this.#enter()
     const given = this.#arguments(name)
     this.#leave()

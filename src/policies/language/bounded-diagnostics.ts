@@ -1,9 +1,10 @@
+import { beginningOf } from './code-points.ts'
 import type { PolicyDiagnostic } from './diagnostic.ts'
 
 /** A hostile policy may have thousands, each as long as the policy. */
 const limits = { diagnostics: 64, characters: 512, expected: 16 } as const
 
-const cut = (text: string): string => text.slice(0, limits.characters)
+const cut = (text: string): string => beginningOf(text, limits.characters)
 
 /** The first diagnostics of a policy, with texts of bounded length: for what is kept, and for what goes over a wire. */
 export function boundedDiagnostics(diagnostics: readonly PolicyDiagnostic[]): readonly PolicyDiagnostic[] {

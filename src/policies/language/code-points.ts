@@ -13,8 +13,12 @@ export function codePointsIn(text: string, from = 0, to = text.length): number {
 
 const maximumShown = 64
 
-/** Enough of a token to recognise it; never half a surrogate pair. */
+/** The beginning of a text, of at most so many units; never half a surrogate pair, which strict readers of JSON refuse. */
+export function beginningOf(text: string, most: number = maximumShown): string {
+  return text.length <= most ? text : text.slice(0, most).replace(/[\ud800-\udbff]$/, '')
+}
+
+/** Enough of a token to recognise it. */
 export function shortened(text: string): string {
-  if (text.length <= maximumShown) return text
-  return `${text.slice(0, maximumShown).replace(/[\ud800-\udbff]$/, '')}…`
+  return text.length <= maximumShown ? text : `${beginningOf(text)}…`
 }

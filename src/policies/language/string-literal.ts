@@ -47,6 +47,12 @@ function escapedUnit(text: string, at: number): string | null {
   return unit === quote || unit === backslash ? String.fromCharCode(unit) : null
 }
 
+/** The backslash and the whole character behind it, which may take two units. */
+function wrongEscape(text: string, at: number): string {
+  const [behind = ''] = text.slice(at + 1, at + 3)
+  return `\\${behind}`.trimEnd()
+}
+
 /** The literal whose opening quote stands at `start` (POL-106, POL-107). The first fault of several is given. */
 export function readStringLiteral(text: string, start: number): StringLiteral {
   const pieces: string[] = []
@@ -58,7 +64,7 @@ export function readStringLiteral(text: string, start: number): StringLiteral {
     if (unit === backslash) {
       const escaped = escapedUnit(text, at)
       if (escaped === null) {
-        fault ??= { id: 'POL-106', at, found: text.slice(at, at + 2).trimEnd(), says: 'escape' }
+        fault ??= { id: 'POL-106', at, found: wrongEscape(text, at), says: 'escape' }
         continue
       }
       pieces.push(text.slice(from, at), escaped)

@@ -1,3 +1,4 @@
+import { beginningOf } from '../language/code-points.ts'
 import type { PolicyDiagnostic, Severity } from '../language/diagnostic.ts'
 import type { Span } from '../language/syntax.ts'
 
@@ -60,8 +61,6 @@ export interface LintFinding {
   readonly found?: string
 }
 
-const longestFound = 64
-
 /** `path` names the production that holds the place (POL-801). */
 export function diagnosticOf({ id, span, message, hint, found = '' }: LintFinding, path: string): PolicyDiagnostic {
   const { line, column, length } = span
@@ -72,7 +71,7 @@ export function diagnosticOf({ id, span, message, hint, found = '' }: LintFindin
     line,
     column,
     length,
-    found: found.slice(0, longestFound),
+    found: beginningOf(found),
     expected: [],
     path,
     ...(hint === undefined ? {} : { hint }),
@@ -80,4 +79,4 @@ export function diagnosticOf({ id, span, message, hint, found = '' }: LintFindin
 }
 
 /** A name out of the policy, for a message. */
-export const shownName = (name: string): string => `'${name.slice(0, longestFound)}'`
+export const shownName = (name: string): string => `'${beginningOf(name)}'`
