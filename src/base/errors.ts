@@ -36,6 +36,8 @@ export interface ErrorOptions {
 export class AttestdError extends Error {
   readonly kind: ErrorKind
   readonly code: string
+  /** What the code says in every case; the message says what happened in this one. */
+  readonly title: string
   readonly remedy: string
   readonly retryable: boolean
   readonly status: number
@@ -46,6 +48,7 @@ export class AttestdError extends Error {
     this.name = 'AttestdError'
     this.code = code
     this.kind = declaration.kind
+    this.title = declaration.title
     this.remedy = options.remedy ?? declaration.remedy
     this.retryable = declaration.retryable ?? declaration.kind === 'unavailable'
     this.status = declaration.status ?? errorKinds[declaration.kind].status

@@ -1,9 +1,7 @@
 import { AttestdError } from '../base/errors.ts'
 import type { JsonObject } from '../base/json.ts'
-import { administrationErrors } from './administration/errors.ts'
 import { attestationErrors } from './attestation-api/errors.ts'
 import { EvidenceRefusal } from './attestation-api/evidence-refusal.ts'
-import { issuerErrors } from './errors.ts'
 
 /** A refusal as RFC 9457 has it (ERR-01): what to send, and with which status. */
 export interface Problem {
@@ -31,16 +29,9 @@ const failedRemedy =
   'tell whoever runs this service: the named policy fails on this evidence, and has to be mended there'
 
 /** Codes that are raised for an agent of its own machine have other words there. */
-function wordsOf({ code, remedy, facts }: AttestdError): { readonly title: string; readonly remedy: string } {
-  if (code === 'AS.POLICY.DENIED') {
-    return { title: deniedTitle, remedy: facts['reason'] === 'error' ? failedRemedy : deniedRemedy }
-  }
-  const declared: Readonly<Record<string, { readonly title: string }>> = {
-    ...issuerErrors.declared,
-    ...attestationErrors.declared,
-    ...administrationErrors.declared,
-  }
-  return { title: Object.hasOwn(declared, code) ? (declared[code]?.title ?? code) : code, remedy }
+function wordsOf({ code, title, remedy, facts }: AttestdError): { readonly title: string; readonly remedy: string } {
+  if (code !== 'AS.POLICY.DENIED') return { title, remedy }
+  return { title: deniedTitle, remedy: facts['reason'] === 'error' ? failedRemedy : deniedRemedy }
 }
 
 function pickFacts(facts: AttestdError['facts'], names: readonly string[]): JsonObject {

@@ -125,7 +125,7 @@ export function encodeProblem(error: AttestdError, requestId: string, errors?: r
   const extensions = Object.entries(error.facts).map(([name, value]) => [name, boundedFact(value)] as const)
   const document = {
     type: `urn:attestd:problem:${error.code}`,
-    title: titleOf(error.code) ?? error.code,
+    title: titleOf(error.code) ?? error.title,
     status: error.status,
     code: error.code,
     detail: shownDetail(error.message),
