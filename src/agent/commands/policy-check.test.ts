@@ -9,6 +9,7 @@ import { runInProcess } from '../../../test/support/recorded-io.ts'
 import { runAttestd } from '../../../test/support/run-command.ts'
 import { haveVectors } from '../../../test/support/vectors.ts'
 import { defaultPolicies } from '../../policies/index.ts'
+import { mostFindings } from '../../policies/lint/gather-findings.ts'
 import { policyCommand } from './policy.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'attestd-policy-check-'))
@@ -90,6 +91,15 @@ describe('attestd policy check', () => {
     expect((await policy('lint', '--only', 'L13,L16', path)).error?.message).toContain('L16')
     expect((await policy('lint', '--only', 'L13', file('b.policy', broken))).error?.message).toContain('POL-206')
     expect((await policy('lint', '--only', 'L02,L05', path)).out).toContain(', nothing of L02, L05; policy hash')
+  })
+
+  it('lint says that it stopped, whatever lints were chosen: an error behind the limit is not missed (L25)', async () => {
+    const rule = `[${'value==1, '.repeat(11)}value==1] ${'&& [] '.repeat(15)}=> permit();\n`
+    const flood = file('flood.policy', erring.replace('{', `{${rule.repeat(mostFindings / 16)}`))
+    expect(await policy('lint', '--only', 'L16', flood)).toMatchObject({
+      error: { code: 'POLICY_INVALID', message: `${flood}:1:1: L25` },
+      out: expect.stringMatching(/, 1 error; policy hash/),
+    })
   })
 
   it('obeys nothing that a hostile text says to the terminal', async () => {

@@ -24,7 +24,7 @@ const service = z
       .default(false)
       .describe('takes requests without runtime data, as some published clients send them; nothing shows them fresh'),
     allowed_origins: z
-      .array(z.string().regex(/^https?:\/\/[^/\s]+$/, 'must be an origin, such as https://console.example'))
+      .array(z.string().refine(isWebOrigin, 'must be an origin as browsers send it, such as https://console.example'))
       .default([])
       .describe('web origins whose pages may ask; a request with any other `Origin` is refused'),
     trusted_proxies: z
@@ -45,6 +45,11 @@ const service = z
       .describe('appraisals at the same time; default: as many as there are processors, at most 8'),
   })
   .prefault({})
+
+/** In the one form that browsers send: any other (capitals, the usual port, a wildcard) would never be met, and look as if it were. */
+function isWebOrigin(text: string): boolean {
+  return /^https?:\/\/[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text
+}
 
 const issuer = z.strictObject({
   url: z.string().min(1).describe('the `iss` and `aud` of the tokens: https, no query, no trailing slash'),

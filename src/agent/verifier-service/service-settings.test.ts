@@ -100,6 +100,22 @@ describe('the configuration of the verifier service', () => {
       ['[service]', 'allowed_origins = ["https://x.example/a"]', ...issuer],
       'must be an origin',
     ],
+    ...[
+      'https://X.example',
+      'https://x.example:443',
+      'https://u@x.example',
+      'https://x.example?a',
+      'https://*',
+      'null',
+      'https://münchen.example',
+    ].map(
+      (origin) =>
+        [
+          `an origin as no browser sends it, ${origin} (SVC-05)`,
+          ['[service]', `allowed_origins = ["https://x.example:8443", "${origin}"]`, ...issuer],
+          'service.allowed_origins[1] must be an origin',
+        ] as const,
+    ),
     [
       'a policy id that is none',
       [...issuer, '[policies]', 'default = ["a b"]'],

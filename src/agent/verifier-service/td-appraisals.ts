@@ -62,43 +62,49 @@ export class TdAppraisals {
    * they are named the quote comes first, for the time of the answer would tell of a name whether it is known (SVC-44).
    */
   async #appraiseKnown(held: Collateral, given: TdCase, signal: AbortSignal): Promise<TimedAppraisal> {
-    if (given.isNamed === true && (await this.#isRefused(given, held))) return this.#appraiseWith(held, given)
+    const at = this.#options.clock.now()
+    // At the same moment: what is refused now, and good a moment later, would be affirmed without its policies.
+    if (given.isNamed === true && (await this.#isRefused(given, held, at)))
+      return this.#appraiseWith(held, given, { at })
     signal.throwIfAborted()
     const asked = await keptBack(given.ask)
     signal.throwIfAborted()
-    const judged = await this.#appraiseWith(held, given, asked.question)
+    const judged = await this.#appraiseWith(held, given, { question: asked.question })
     if (judged.appraisal.affirmed && asked.refusal !== undefined) throw asked.refusal
     return judged
   }
 
   async #appraiseUnknown({ evidence, reportData, ask }: TdCase, signal: AbortSignal): Promise<TimedAppraisal> {
-    if (await this.#isRefused({ evidence, reportData })) {
-      const refused = await this.#appraiseWith(null, { evidence, reportData })
+    const at = this.#options.clock.now()
+    if (await this.#isRefused({ evidence, reportData }, null, at)) {
+      const refused = await this.#appraiseWith(null, { evidence, reportData }, { at })
       return { ...refused, appraisal: withoutLack(refused.appraisal) }
     }
     signal.throwIfAborted()
     const question = await ask?.()
     signal.throwIfAborted()
     const collateral = await this.#collateralOf(evidence.quote, signal)
-    return this.#appraiseWith(collateral, { evidence, reportData }, question)
+    return this.#appraiseWith(collateral, { evidence, reportData }, { question })
   }
 
   /** Without the log, which costs more than the quote, and is worth nothing beside one that is refused (SVC-44). */
-  async #isRefused({ evidence, reportData }: TdCase, collateral: Collateral | null = null): Promise<boolean> {
-    const { pool, requirements, clock } = this.#options
-    const inputs = { ...requirements, eventLog: undecided, now: clock.now(), reportData, collateral }
+  async #isRefused({ evidence, reportData }: TdCase, collateral: Collateral | null, now: number): Promise<boolean> {
+    const { pool, requirements } = this.#options
+    const inputs = { ...requirements, eventLog: undecided, now, reportData, collateral }
     const { findings } = await pool.appraiseTd({ ...evidence, ccEventLog: null }, inputs).catch(refuseOverload)
     return findings.some(({ id, outcome }) => outcome === 'failed' && id !== lack)
   }
 
-  /** At a moment of its own: what a source issues when it is asked is not valid before. */
+  /** By default at a moment of its own: what a source issues when it is asked is not valid before. */
   async #appraiseWith(
     collateral: Collateral | null,
     { evidence, reportData }: TdCase,
-    question?: PolicyQuestion,
+    {
+      question,
+      at = this.#options.clock.now(),
+    }: { readonly question?: PolicyQuestion | undefined; readonly at?: number },
   ): Promise<TimedAppraisal> {
-    const { pool, requirements, clock } = this.#options
-    const at = clock.now()
+    const { pool, requirements } = this.#options
     const inputs = { ...requirements, now: at, reportData, collateral }
     return { appraisal: await pool.appraiseTd(evidence, inputs, question).catch(refuseOverload), at }
   }

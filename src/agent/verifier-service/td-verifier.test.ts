@@ -312,6 +312,32 @@ describe('evidence of a platform whose collateral is at hand', () => {
     await expect(appraisals.appraise({ evidence, reportData, ask }, never)).rejects.toThrow(TypeError)
   })
 
+  it('what is refused now and good a moment later gets no token past its policies (POL-711)', async () => {
+    const collateral = sim.collateral({ issued: clock.now() + 1_000 })
+    const appraiseTd: typeof directAppraiser.appraiseTd = async (...job) => {
+      const judged = await directAppraiser.appraiseTd(...job)
+      await clock.advance(2_000)
+      return judged
+    }
+    const { verifier, book, looked } = await known({ appraiseTd, held: () => collateral })
+    await book.set('id:no', bytes('version= 1.2;authorizationrules{=> deny();};issuancerules{};'), 'tests')
+    const { appraisal } = await verifier.verify(request({}, { policyIds: ['no'] }), never)
+    expect([appraisal.affirmed, looked]).toEqual([false, []])
+    await expect(verifier.verify(request({}, { policyIds: ['no'] }), never)).rejects.toMatchObject({
+      code: 'AS.POLICY.DENIED',
+    })
+  })
+
+  it('is a bug where it is affirmed and no policy was asked (POL-711)', async () => {
+    const { appraisals, requirements } = await known()
+    const verifier = createTdVerifier({
+      appraisals: { appraise: ({ ask: _, ...given }, signal) => appraisals.appraise(given, signal) },
+      policies: { select: () => expect.unreachable() },
+      ...{ requirements, clock },
+    })
+    await expect(verifier.verify(request(), never)).rejects.toThrow('its policies were not asked')
+  })
+
   it('who has gone away meanwhile is not appraised', async () => {
     const gone = new AbortController()
     const { jobs, appraiseTd } = counted()

@@ -44,13 +44,14 @@ export function createTdVerifier({ appraisals, policies, requirements, clock }: 
     verify: async (request: TdVerification, signal: AbortSignal) => {
       const { quote, ccEventLog, reportData, freshness, statements } = request
       const evidence = { quote, ccEventLog, simulated: false }
-      let asked: readonly AppraisalPolicy[] = []
+      let selected: readonly AppraisalPolicy[] | null = null
       const ask = async () => {
-        asked = await policies.select(request.policyIds)
-        return questionOf(asked, { simulator, freshness, statements })
+        selected = await policies.select(request.policyIds)
+        return questionOf(selected, { simulator, freshness, statements })
       }
       const isNamed = request.policyIds.length > 0
       const { appraisal, at } = await appraisals.appraise({ evidence, reportData, isNamed, ask }, signal)
+      const asked = requireAsked(selected, appraisal.affirmed)
       const { bundleInput, ...appraised } = appraisal
       const bundles = appraisal.affirmed ? asked.filter(isBundled) : []
       const judged = await judgeByEach(lane, bundles, { bundleInput, at }, signal)
@@ -58,6 +59,12 @@ export function createTdVerifier({ appraisals, policies, requirements, clock }: 
       return outcomeOf({ appraisal: answered, at }, asked, requirements)
     },
   }
+}
+
+/** Evidence that was refused asks no policy; what is affirmed without having asked would get a token that none permitted. */
+function requireAsked(selected: readonly AppraisalPolicy[] | null, affirmed: boolean): readonly AppraisalPolicy[] {
+  if (selected === null && affirmed) throw new TypeError('evidence was affirmed, and its policies were not asked')
+  return selected ?? []
 }
 
 /** One after another, each in a turn of its own. Of evidence that is not affirmed there is no input, and no bundle is asked (POL-430). */
