@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { readdirSync, readlinkSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { decodeJwt } from 'jose'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { builtinPolicy } from '../../src/agent/embedded/builtin-policy.ts'
+import { composeServiceSettings } from '../../src/agent/verifier-service/service-settings.ts'
 import type { VerifierService } from '../../src/agent/verifier-service/verifier-service.ts'
 import { toBase64, toBase64url } from '../../src/base/bytes.ts'
 import { SystemClock } from '../../src/platform/system-clock.ts'
 import { builtProgram } from '../support/built-program.ts'
+import { openFilesIn } from '../support/open-files.ts'
 import { askHttp, type ServedVerifierSpec, useServedVerifier } from '../support/served-verifier.ts'
 import { useTdMachine } from '../support/td-machine.ts'
 
@@ -18,7 +21,7 @@ const rooms = useServedVerifier(async (parts) => {
   )
   return Built.open(parts)
 })
-const { serve, state, folder, write } = rooms
+const { serve, prepare, open, state, folder, write } = rooms
 beforeAll(() => builtProgram())
 const text = 'version= 1.2;authorizationrules{=> permit();};issuancerules{};'
 const put = (socketPath: string, id: string) =>
@@ -40,6 +43,20 @@ describe('a policy of a file', () => {
     const { status, json } = await put(admin, 'site')
     expect([status, json.code]).toEqual([403, 'ADMINISTRATION_POLICY_CONFIGURED'])
     expect(lines.filter(({ event }) => event === 'policy_shadowed')).toMatchObject([{ policy: 'site' }])
+  }, 60_000)
+})
+
+describe('a verifier service that cannot be opened', () => {
+  it('leaves its store as free as it found it, whatever fails after the store was opened', async () => {
+    const registry = ['store = "embedded"', `directory = "${join(state, 'registry-of-nobody')}"`]
+    const { parts } = prepare({ registry, tables: ['[policies]', 'default = ["unset"]'] })
+    const full = new Error('no space left for the log')
+    const warn = () => {
+      throw full
+    }
+    await expect(open({ ...parts, log: Object.assign(parts.log, { warn }) })).rejects.toBe(full)
+    expect(openFilesIn(state)).toEqual([])
+    await serve({ registry })
   }, 60_000)
 })
 
@@ -65,23 +82,19 @@ describe('a verifier service with a TD to appraise', () => {
     })
     return askHttp({ socketPath }, '/v1/attestation', { method: 'POST', body })
   }
-  const open = () => readdirSync('/proc/self/fd').map((fd) => linkOf(fd))
-  const linkOf = (fd: string) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`)
-    } catch {
-      return ''
-    }
-  }
   const threads = () => readdirSync('/proc/self/task').length
 
   it('issues by its anchors, its policies and its lifetime, and collateral lies in its state directory', async () => {
-    const { listen } = await serve({ ...spec, issuer: ['lifetime = "2h"'] })
+    const { listen, loaded } = await serve({ ...spec, issuer: ['lifetime = "2h"'] })
     const [one, other] = [await attest(listen), await attest(listen)]
     expect([one.status, other.status]).toEqual([200, 200])
     const [claims, others] = [decodeJwt(one.text), decodeJwt(other.text)]
     expect([Number(claims.exp) - Number(claims.iat), claims['attestd']]).toMatchObject([7_200, { simulated: true }])
-    expect(claims['evaluation-reports']).toMatchObject([{ 'policy-id': 'builtin' }, { 'policy-id': 'site' }])
+    const { tdRequirements: requirements, policyFiles } = await composeServiceSettings(loaded)
+    const evaluated = [builtinPolicy({ tpm: null, td: { requirements } }), ...policyFiles]
+    expect(claims['evaluation-reports']).toEqual(
+      evaluated.map(({ id, hash }) => ({ 'policy-id': id, 'policy-hash': hash })),
+    )
     expect(others.jti).not.toBe(claims.jti)
     await expect.poll(() => readdirSync(join(state, 'collateral'))).not.toEqual([])
   })
@@ -98,9 +111,9 @@ describe('a verifier service with a TD to appraise', () => {
     const serveOnce = async () => {
       const { listen, end } = await serve(spec)
       expect((await attest(listen)).status).toBe(200)
-      expect(open()).toContain(join(state, 'collateral'))
+      expect(openFilesIn(state)).toContain(join(state, 'collateral'))
       await end()
-      expect(open().filter((path) => path.startsWith(state) || path.startsWith(folder()))).toEqual([])
+      expect([...openFilesIn(state), ...openFilesIn(folder())]).toEqual([])
     }
     // The first one also starts threads of Node that stay.
     await serveOnce()

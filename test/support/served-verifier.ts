@@ -56,7 +56,8 @@ export function useServedVerifier(open: (parts: ServiceParts) => Promise<Verifie
     ].join('\n')
   }
 
-  async function serve(spec: ServedVerifierSpec = {}) {
+  /** What a service is opened with, and what it tells; nothing is opened yet. */
+  function prepare(spec: ServedVerifierSpec = {}) {
     const text = configurationText(spec)
     const loaded = { file: 'verifier.toml', text, configuration: parseConfigurationBy(serviceSchema, text, 'v.toml') }
     const clock = new FakeClock()
@@ -65,7 +66,14 @@ export function useServedVerifier(open: (parts: ServiceParts) => Promise<Verifie
     const { random = countingRandom(), realClock = clock } = spec
     const host = { clock: realClock, random, libc: loadLibc(), testMode: null }
     Object.assign(process.env, spec.environment)
-    const opened = await open({ loaded, host, log })
+    const told = () => lines.map(({ event }) => event)
+    const parts: ServiceParts = { loaded, host, log }
+    return { parts, clock, lines, told }
+  }
+
+  async function serve(spec: ServedVerifierSpec = {}) {
+    const { parts, ...prepared } = prepare(spec)
+    const opened = await open(parts)
     const stop = new AbortController()
     const running = opened.run(stop.signal)
     const end = () => {
@@ -73,13 +81,13 @@ export function useServedVerifier(open: (parts: ServiceParts) => Promise<Verifie
       return running
     }
     endings.push(end)
-    const told = () => lines.map(({ event }) => event)
-    await expect.poll(told, { timeout: 20_000 }).toContain('ready')
-    return { opened, clock, lines, told, end, listen: join(folder, 'api.sock'), admin: join(folder, 'admin.sock') }
+    await expect.poll(prepared.told, { timeout: 20_000 }).toContain('ready')
+    const [listen, admin] = [join(folder, 'api.sock'), join(folder, 'admin.sock')]
+    return { opened, loaded: parts.loaded, ...prepared, end, listen, admin }
   }
 
   return {
-    ...{ serve, state, endings },
+    ...{ prepare, open, serve, state, endings },
     folder: () => folder,
     /** Writes a file that nobody else may read; gives its path. */
     write: (name: string, content: string) => {

@@ -45,7 +45,7 @@ export async function runVerifier(options: VerifierRunOptions): Promise<void> {
   try {
     const { service, lock } = await opening
     await using _held = lock
-    if (!stop.signal.aborted) await service.run(stop.signal)
+    await service.run(stop.signal)
   } finally {
     endSoon(100)
   }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Appraiser } from '../embedded/appraiser.ts'
-import { AppraiserPool } from './appraiser-pool.ts'
+import { AppraiserPool, usualThreads } from './appraiser-pool.ts'
 
 type Job = Parameters<Appraiser['appraiseTd']>
 
@@ -92,5 +92,17 @@ describe('threads for appraisals (SVC-43)', () => {
     const { pool, closed } = room(3)
     await pool[Symbol.asyncDispose]()
     expect(closed()).toBe(3)
+  })
+})
+
+describe('threads of a service that names no number (SVC-43)', () => {
+  it.each([
+    [1, 1],
+    [7, 7],
+    [8, 8],
+    [9, 8],
+    [256, 8],
+  ])('are of %d processors %d', (processors, threads) => {
+    expect(usualThreads(processors)).toBe(threads)
   })
 })

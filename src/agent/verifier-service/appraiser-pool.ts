@@ -13,6 +13,14 @@ export interface AppraiserPoolOptions {
 /** Jobs that wait, for each thread (SVC-43). */
 const waitingEach = 4
 
+/** Unless the configuration says so: each has tens of megabytes, and whoever sends requests makes them start. */
+const mostThreads = 8
+
+/** Threads of a service whose configuration names no number, on a machine with so many processors. */
+export function usualThreads(processors: number): number {
+  return Math.min(processors, mostThreads)
+}
+
 interface Member {
   readonly thread: Thread
   jobs: number

@@ -1,7 +1,11 @@
+import { createHash, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { freePort } from '../../../mocks/demo/free-port.ts'
+import { askOverTls } from '../../../test/support/azure-verifier.ts'
 import { countingRandom } from '../../../test/support/issuing.ts'
 import { RawClient } from '../../../test/support/raw-http.ts'
 import { askHttp, type ServedVerifierSpec, useServedVerifier } from '../../../test/support/served-verifier.ts'
+import { throwAwayTls } from '../../../test/support/throw-away-tls.ts'
 import { policyDigest } from '../../policies/index.ts'
 import { version } from '../version.ts'
 
@@ -86,6 +90,30 @@ describe('the log of a verifier service', () => {
       { level: 50, msg: 'broken', instance: json.instance, stack: expect.stringContaining('TypeError') },
       { level: 50, msg: 'no status', stack: expect.stringContaining('RangeError') },
     ])
+  })
+})
+
+describe('a façade of a verifier service', () => {
+  it('has its bugs told to the log of the service, and to nobody else (ERR-02)', async () => {
+    const tls = throwAwayTls()
+    const [token, port] = [randomBytes(32).toString('base64'), await freePort()]
+    const hash = createHash('sha256').update(token).digest('hex')
+    const { lines, clock } = await serve({
+      tables: [
+        ...['[azure.administration]', 'url = "https://policies.example"', `listen = "127.0.0.1:${port}"`],
+        `administrators = [{ name = "ann", token_sha256 = "${hash}" }]`,
+        ...[`certificate = "${write('tls.pem', tls.server.cert)}"`, `key = "${write('tls.key', tls.server.key)}"`],
+      ],
+    })
+    const now = clock.now()
+    clock.now = () => {
+      clock.now = () => now
+      throw new TypeError('the secret')
+    }
+    const url = `https://localhost:${port}/policies/TdxVm?api-version=2020-10-01`
+    const answer = await askOverTls(url, tls.ca, { method: 'GET', headers: { authorization: `Bearer ${token}` } })
+    expect([answer.status, answer.text]).toEqual([500, expect.not.stringContaining('secret')])
+    expect(lines.filter(({ event }) => event === 'bug')).toMatchObject([{ level: 50, msg: 'the secret' }])
   })
 })
 

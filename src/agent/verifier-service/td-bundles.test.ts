@@ -72,6 +72,18 @@ describe('a bundle', () => {
     expect(told[0]?.input).toContain(`"time":${Math.floor(clock.now() / 1000)}`)
   })
 
+  it('counts with what it is given in the hash of the requirements, which the token names (TOK-26)', async () => {
+    const given = (settings: BundledPolicy['settings']) => ({ ...bundled('compiled'), settings })
+    const hashOf = async (...asked: readonly AppraisalPolicy[]) => {
+      const { policies } = await verifierWith(...asked).verify(request(), never)
+      return policies.find(({ id }) => id === 'builtin')?.hash
+    }
+    const [one, other] = [given({ require: ['hardware'] }), given({ require: ['hardware', 'configuration'] })]
+    const hashes = [await hashOf(text('all', '')), await hashOf(one), await hashOf(other)]
+    expect(new Set(hashes).size).toBe(3)
+    expect(await hashOf(text('all', ''), one)).toBe(hashes[1])
+  })
+
   it('that does not affirm denies (POL-429)', async () => {
     const denying = bundled('compiled', () => Promise.resolve({ ...affirming(), verdict: 'deny', reason: 'no-permit' }))
     await expect(verifierWith(text('all', ''), denying).verify(request(), never)).rejects.toMatchObject({

@@ -93,7 +93,7 @@ function outcomeOf(
   const simulated = requirements.simulator === true || appraisal.simulated !== false
   if (!appraisal.affirmed) return { appraisal, appraisedAtS, simulated, policies: [], bounds: [] }
   const { bounds } = requirePermit(asked, appraisal.policies, appraisedAtS)
-  const reported = [builtinPolicy({ tpm: null, td: { requirements } }), ...asked]
+  const reported = [builtinPolicy({ tpm: null, td: { requirements } }, asked), ...asked]
   return {
     appraisal,
     appraisedAtS,

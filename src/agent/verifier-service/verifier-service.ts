@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import type { Logger } from 'pino'
+import { type ClosingStack, openTogether } from '../../base/closing-stack.ts'
 import type { AttestdError } from '../../base/errors.ts'
 import { runTogether, type Task } from '../../base/tasks.ts'
 import {
@@ -18,7 +19,7 @@ import { type CollateralWiring, wireCollateral } from '../wiring/collateral.ts'
 import { type Host, nextRound } from '../wiring/host.ts'
 import { listenAddress } from '../wiring/issuing.ts'
 import { localAdministrator } from './administrators.ts'
-import { AppraiserPool } from './appraiser-pool.ts'
+import { AppraiserPool, usualThreads } from './appraiser-pool.ts'
 import { serveFacades } from './facades.ts'
 import { warnOfMissing } from './missing-policies.ts'
 import { type OpenedStore, openPolicyStore } from './opened-store.ts'
@@ -36,8 +37,6 @@ export interface ServiceParts {
   readonly log: Logger
 }
 
-/** Unless the configuration says so: each has tens of megabytes, and whoever sends requests makes them start. */
-const mostThreads = 8
 /** For requests that have begun when the service is told to stop: less than the process has to end (BRK-143). */
 const stopGraceMs = 5_000
 
@@ -57,6 +56,8 @@ interface ServiceRooms extends ServiceParts {
   readonly collateral: CollateralWiring
   readonly store: OpenedStore
   readonly pool: AppraiserPool
+  /** Those of them that have to be closed. */
+  readonly opened: ClosingStack
 }
 
 /** The verifier as a service of its own: attestation API, policies, façades, and their administration. */
@@ -81,30 +82,17 @@ export class VerifierService {
     })
   }
 
-  /** Checks the configuration, opens keys, collateral and store; throws before anything is served. */
-  static async open(parts: ServiceParts): Promise<VerifierService> {
-    const { loaded, host, log } = parts
-    const settings = await composeServiceSettings(loaded)
-    const { service, policies } = settings.configuration
-    if (settings.tdRequirements.simulator) {
-      log.warn({ event: 'simulator' }, 'SIMULATOR MODE: simulated TDs pass, every token says so and protects nothing')
-    }
-    const keys = await openServiceKeys(settings, host, log)
-    const collateral = await wireCollateral(settings, service.state_directory, { host, log, raised: () => undefined })
-    const store = await openPolicyStore(loaded, keys, host, log)
-    await warnOfShadowed(configuredIds(settings), store.policies, log)
-    await warnOfMissing(policies.default ?? [], configuredIds(settings), store.policies, log)
-    await warnOfUntrusted(store, log)
-    const pool = new AppraiserPool({
-      size: service.threads ?? Math.min(availableParallelism(), mostThreads),
-      create: () => createWorkerAppraiser({ rested: () => host.libc?.trimMemory() }),
-    })
-    return new VerifierService({ ...parts, settings, keys, collateral, store, pool })
+  /** Checks the configuration, opens keys, collateral and store; throws before anything is served, and leaves nothing open. */
+  static open(parts: ServiceParts): Promise<VerifierService> {
+    return openTogether(async (opened) => new VerifierService(await openRooms(parts, opened)))
   }
 
-  /** Runs until `stop` aborts, or a part of it fails. */
+  /**
+   * Runs until `stop` aborts, or a part of it fails; then all is closed. Where the stop came before it was open, nothing is
+   * served.
+   */
   async run(stop: AbortSignal): Promise<void> {
-    const { keys, collateral, log } = this.#rooms
+    const { keys, collateral, opened, log } = this.#rooms
     const winding: Task = async (signal) => {
       await untilAborted(signal)
       await this.#manager.stopping()
@@ -115,7 +103,7 @@ export class VerifierService {
         this.#manager.keepWatchdog(() => true, signal),
       )
     } finally {
-      await this.#close()
+      await opened[Symbol.asyncDispose]()
       log.info({ event: 'stopped' }, 'stopped')
     }
   }
@@ -242,13 +230,28 @@ export class VerifierService {
       challenges: { singleUse: 'per process' },
     }
   }
+}
 
-  async #close(): Promise<void> {
-    const { pool, collateral, store } = this.#rooms
-    await pool[Symbol.asyncDispose]()
-    await collateral[Symbol.asyncDispose]()
-    await store[Symbol.asyncDispose]()
+async function openRooms(parts: ServiceParts, opened: ClosingStack): Promise<ServiceRooms> {
+  const { loaded, host, log } = parts
+  const settings = await composeServiceSettings(loaded)
+  const { service, policies } = settings.configuration
+  if (settings.tdRequirements.simulator) {
+    log.warn({ event: 'simulator' }, 'SIMULATOR MODE: simulated TDs pass, every token says so and protects nothing')
   }
+  const keys = await openServiceKeys(settings, host, log)
+  const hears = { host, log, raised: () => undefined }
+  const collateral = opened.use(await wireCollateral(settings, service.state_directory, hears))
+  const store = opened.use(await openPolicyStore(loaded, keys, host, log))
+  await warnOfShadowed(configuredIds(settings), store.policies, log)
+  await warnOfMissing(policies.default ?? [], configuredIds(settings), store.policies, log)
+  await warnOfUntrusted(store, log)
+  const pool = new AppraiserPool({
+    size: service.threads ?? usualThreads(availableParallelism()),
+    create: () => createWorkerAppraiser({ rested: () => host.libc?.trimMemory() }),
+  })
+  opened.use(pool)
+  return { ...parts, settings, keys, collateral, store, pool, opened }
 }
 
 function configuredIds({ policyFiles }: ServiceSettings): readonly string[] {

@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { RawClient } from '../../../test/support/raw-http.ts'
@@ -51,5 +51,86 @@ describe('an address that keeps connections open (SVC-43)', () => {
     const connect = await serve(['127.0.0.1'])
     await Promise.all([1, 2, 3, 4].map(() => greeted(connect())))
     expect(opened).toHaveLength(4)
+  })
+})
+
+/** A socket whose end the test decides: Node tells of it some time after it was destroyed. */
+class Peer extends EventEmitter {
+  readonly remoteAddress: string | undefined
+  isCut = false
+
+  constructor(remoteAddress: string | undefined) {
+    super()
+    this.remoteAddress = remoteAddress
+  }
+
+  destroy(): void {
+    this.isCut = true
+  }
+
+  end(): void {
+    this.emit('close')
+  }
+}
+
+describe('connections of an address are counted (SVC-43)', () => {
+  /** An address has two connections. */
+  function room(proxies: readonly string[] = []) {
+    const silent = createServer()
+    shareConnections(silent, { most: 2, isProxy: proxyTrust(proxies) })
+    return (address: string | undefined) => {
+      const peer = new Peer(address)
+      silent.emit('connection', peer)
+      return peer
+    }
+  }
+  const cutOf = (peers: readonly Peer[]) => peers.map(({ isCut }) => isCut)
+
+  it('one for one: each that ends makes room for one', () => {
+    const come = room()
+    const [first, second] = [come('192.0.2.1'), come('192.0.2.1')]
+    first.end()
+    const later = [come('192.0.2.1'), come('192.0.2.1')]
+    expect(cutOf([first, second, ...later])).toEqual([false, false, false, true])
+  })
+
+  it('down to none: who comes again and again has its whole share', () => {
+    const come = room()
+    for (let time = 0; time < 3; time++) {
+      const both = [come('192.0.2.1'), come('192.0.2.1')]
+      expect(cutOf(both)).toEqual([false, false])
+      for (const peer of both) peer.end()
+    }
+  })
+
+  it('without those that were cut, before their end is known and after it', () => {
+    const come = room()
+    const [first, second, third] = [come('192.0.2.1'), come('192.0.2.1'), come('192.0.2.1')]
+    first.end()
+    const fourth = come('192.0.2.1')
+    third.end()
+    const fifth = come('192.0.2.1')
+    expect(cutOf([first, second, third, fourth, fifth])).toEqual([false, false, true, false, true])
+  })
+
+  it('together where one subscriber has them all, and apart for two', () => {
+    const come = room()
+    const one = ['2001:db8:1:2::1', '2001:db8:1:2::2', '2001:db8:1:2::3'].map(come)
+    const mapped = ['::ffff:192.0.2.1', '192.0.2.1', '::ffff:192.0.2.1'].map(come)
+    const other = ['2001:db8:1:3::1', '192.0.2.2'].map(come)
+    expect([cutOf(one), cutOf(mapped), cutOf(other)]).toEqual([
+      [false, false, true],
+      [false, false, true],
+      [false, false],
+    ])
+  })
+
+  it.each([
+    ['a proxy', '2001:db8::1'],
+    ['a Unix socket', undefined],
+  ])('of no one behind %s', (_, address) => {
+    const come = room(['2001:db8::1'])
+    expect(cutOf(Array.from({ length: 5 }, () => come(address)))).not.toContain(true)
+    expect(cutOf(Array.from({ length: 3 }, () => come('2001:db8::2')))).toEqual([false, false, true])
   })
 })
