@@ -26,8 +26,9 @@ export class BatchVerdicts {
     this.#options = options
   }
 
-  /** Rejects with the reason of `signal` when it aborts; the evaluation goes on for the others. */
-  of(bundles: readonly BundledPolicy[], signal: AbortSignal): Promise<readonly JudgedPolicy[]> {
+  /** Rejects with the reason of `signal` when it aborts; the evaluation goes on for the others. Nothing is asked for who has gone. */
+  async of(bundles: readonly BundledPolicy[], signal: AbortSignal): Promise<readonly JudgedPolicy[]> {
+    signal.throwIfAborted()
     return Promise.all(bundles.map((policy) => abandonable(this.#verdictOf(policy), signal)))
   }
 

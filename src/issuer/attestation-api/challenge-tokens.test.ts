@@ -47,11 +47,25 @@ describe('a challenge (SVC-30)', () => {
   it('opens as often as it is looked at, and is spent once', async () => {
     const { nonce, jwt } = await challenges.issue()
     const [first, second] = [await challenges.open(jwt, undefined), await challenges.open(jwt, nonce)]
-    expect(first).toEqual({ nonce, iat: clock.now() / 1000 })
+    expect(first).toEqual({ nonce, iat: clock.now() / 1000, openedAt: clock.boottime() })
     challenges.spend(first)
     expect(await attempt(() => challenges.spend(second))).toBe(refused('has been used'))
     expect(await attempt(() => challenges.open(jwt, undefined))).toBe(refused('has been used'))
   })
+
+  it.each([360_000, 86_400_000])(
+    'is spent once by two requests that were there when the machine went to sleep for %i ms (SVC-30)',
+    async (ms) => {
+      const { jwt } = await challenges.issue()
+      const [first, second] = [await challenges.open(jwt, undefined), await challenges.open(jwt, undefined)]
+      challenges.spend(first)
+      clock.suspend(ms)
+      expect(await attempt(() => challenges.spend(second))).toBe(refused('has expired'))
+      // Also where what was used is forgotten by then, and the clock is set back.
+      clock.jump(-ms)
+      expect(await attempt(() => challenges.spend(second))).toBe(refused('has expired'))
+    },
+  )
 
   it('may be used again where no token came of it', async () => {
     const open = await challenges.open((await challenges.issue()).jwt, undefined)
@@ -230,7 +244,8 @@ describe('a challenge (SVC-30)', () => {
     const open = await few.open(second.jwt, undefined)
     expect(await attempt(() => few.spend(open))).toMatch(/^AS.SERVICE.OVERLOADED 503/)
     await clock.advance(360_000)
-    expect(await attempt(() => few.spend(open))).toBe('taken')
+    const later = await few.open((await few.issue()).jwt, undefined)
+    expect(await attempt(() => few.spend(later))).toBe('taken')
   })
 })
 

@@ -39,6 +39,8 @@ export interface OpenChallenge {
   readonly nonce: string
   /** Seconds since the epoch, by the clock of who issued it. */
   readonly iat: number
+  /** Boot time in ms. */
+  readonly openedAt: number
 }
 
 interface Use {
@@ -108,18 +110,21 @@ export class ChallengeTokens {
     const found = this.#requireTimely(payload)
     if (nonce !== undefined && nonce !== found.nonce) throw invalid('has another nonce than the one beside it')
     if (this.#used.has(found.nonce)) throw invalid('has been used')
-    return found
+    return { ...found, openedAt: this.#options.clock.boottime() }
   }
 
   /** Uses it up, for exactly one caller: throws `AS.CHALLENGE.INVALID_TOKEN` for whoever comes second (SVC-30). */
-  spend({ nonce, iat }: OpenChallenge): void {
+  spend({ nonce, iat, openedAt }: OpenChallenge): void {
     this.#forgetExpired()
     if (this.#used.has(nonce)) throw invalid('has been used')
+    const now = this.#options.clock.boottime()
+    // Timers stand still while the machine sleeps: another request may have used it meanwhile, and that is forgotten.
+    if (now - openedAt >= lifetimeS * 1000) throw invalid('has expired')
     // Forgetting one that is still good would let it be used twice.
     if (this.#used.size >= this.#options.capacity) {
       throw attestationErrors.error('AS.SERVICE.OVERLOADED', 'too many challenges were used within five minutes')
     }
-    this.#used.set(nonce, { until: this.#options.clock.boottime() + (lifetimeS + skewS) * 1000, iat })
+    this.#used.set(nonce, { until: now + (lifetimeS + skewS) * 1000, iat })
   }
 
   /** No token came of it, and the same request may be sent again. */
@@ -151,7 +156,7 @@ export class ChallengeTokens {
     return createPublicKey(key.privateKey)
   }
 
-  #requireTimely(payload: JsonObject): OpenChallenge {
+  #requireTimely(payload: JsonObject): Omit<OpenChallenge, 'openedAt'> {
     const { nonce, iat, exp } = payload
     const now = secondsOf(this.#options.clock)
     if (typeof nonce !== 'string' || typeof iat !== 'number' || typeof exp !== 'number') throw invalid('is incomplete')
