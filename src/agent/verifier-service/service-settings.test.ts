@@ -239,6 +239,12 @@ describe('the configuration of the verifier service', () => {
     ['certificate', 'has no end', () => put('long.pem', `${tls.cert}${' '.repeat(1 << 18)}`), /262144/],
     ['certificate', 'is a key', () => put('mixed.pem', tls.key), /holds no certificate in PEM/],
     ['certificate', 'is text', () => put('text.pem', 'text'), /holds no certificate in PEM/],
+    [
+      'certificate',
+      'has another one behind it that is none',
+      () => put('chain.pem', `${tls.cert}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`),
+      /chain\.pem cannot be used for TLS$/,
+    ],
     ['key', 'is a certificate', () => put('mixed.key', tls.cert), /holds no private key in PEM/],
     [
       'key',
