@@ -174,8 +174,9 @@ export class ChallengeTokens {
   }
 
   /**
-   * Whoever had this state before us may have taken it, and so may we, and have forgotten it (SVC-30): neither a restart nor a
-   * clock that is set back must make a used challenge good again.
+   * Whoever had this state before us may have taken it, and so may we, and have forgotten it (SVC-30). Neither a restart nor a
+   * clock that is set back makes a used challenge good again; both together may, of a replica's challenge: its time is the
+   * wall clock's alone, and we have forgotten what the clock was before.
    */
   #requireOfReplica(place: JsonValue | undefined, iat: number): void {
     const isEarlier = place === this.#place || iat <= this.#startedAt + skewS
