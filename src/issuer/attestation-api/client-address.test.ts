@@ -7,6 +7,12 @@ describe('whom requests are counted for (SVC-43)', () => {
     ['::ffff:192.0.2.1', '192.0.2.1'],
     ['::FFFF:192.0.2.1', '192.0.2.1'],
     ['::ffff:192.0.2.1%eth0', '192.0.2.1'],
+    ['::ffff:c000:201', '192.0.2.1'],
+    ['0:0:0:0:0:FFFF:c000:0201', '192.0.2.1'],
+    ['::ffff:0:0', '0.0.0.0'],
+    ['::fffe:c000:201', '0:0:0:0::/64'],
+    ['::1:ffff:c000:201', '0:0:0:0::/64'],
+    ['::ffff:c000:201:1', '0:0:0:0::/64'],
     // Only the prefix of mapped addresses means that one: whoever has another network is nobody else.
     ['2001:db8::ffff:192.0.2.1', '2001:db8:0:0::/64'],
     ['::ffff:192.0.2.256', 'unknown'],
