@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.ts'
 import { AttestdError } from '../../base/errors.ts'
+import { LoopTurns } from '../../base/loop-turns.ts'
 import type { Collateral } from '../../endorsements/tdx/collateral.ts'
 import type { TdxEvidence } from '../../evidence/tdx/evidence.ts'
 import { attestationErrors } from '../../issuer/attestation-api/errors.ts'
@@ -16,6 +17,8 @@ export interface TdAppraisalsOptions {
   readonly collateral: Pick<CollateralWiring, 'collateralOf' | 'heldFor'>
   readonly requirements: TdRequirements
   readonly clock: Pick<Clock, 'now'>
+  /** Resolves when others had their turn on the event loop. By default at once. */
+  readonly nextRound?: () => Promise<void>
 }
 
 /** One TD to appraise. */
@@ -35,15 +38,20 @@ export interface TimedAppraisal {
   readonly at: number
 }
 
+/** What waited for the same answer of the store goes on at once: more of it in one turn would hold up the event loop. */
+const judgedAtOnce = 8
+
 const lack = 'tdx.collateral.present'
 const undecided: EventLogPolicy = { requirement: 'optional' }
 
 /** Every route appraises here (FAC-03): with the same anchors, requirements and collateral, whoever asks. */
 export class TdAppraisals {
   readonly #options: TdAppraisalsOptions
+  readonly #turns: LoopTurns
 
   constructor(options: TdAppraisalsOptions) {
     this.#options = options
+    this.#turns = new LoopTurns(judgedAtOnce, options.nextRound)
   }
 
   /**
@@ -68,6 +76,7 @@ export class TdAppraisals {
       return this.#appraiseWith(held, given, { at })
     signal.throwIfAborted()
     const asked = await keptBack(given.ask)
+    await this.#turns.begin()
     signal.throwIfAborted()
     const judged = await this.#appraiseWith(held, given, { question: asked.question })
     if (judged.appraisal.affirmed && asked.refusal !== undefined) throw asked.refusal

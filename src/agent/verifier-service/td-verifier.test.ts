@@ -338,6 +338,20 @@ describe('evidence of a platform whose collateral is at hand', () => {
     await expect(verifier.verify(request(), never)).rejects.toThrow('its policies were not asked')
   })
 
+  it('of those that come at once eight are judged in one turn of the event loop', async () => {
+    const { jobs, appraiseTd } = counted()
+    const rounds: (() => void)[] = []
+    const nextRound = () => new Promise<void>((resolve) => void rounds.push(resolve))
+    const collateral = { heldFor: () => sim.collateral(), collateralOf: async () => sim.collateral() }
+    const appraisals = new TdAppraisals({ pool: { appraiseTd }, collateral, requirements: {}, clock, nextRound })
+    const evidence = { quote: request().quote, ccEventLog: null, simulated: false }
+    const all = Array.from({ length: 12 }, () => appraisals.appraise({ evidence, reportData }, never))
+    await expect.poll(() => jobs.length).toBe(8)
+    rounds.shift()?.()
+    await Promise.all(all)
+    expect(jobs).toHaveLength(12)
+  })
+
   it('who has gone away meanwhile is not appraised', async () => {
     const gone = new AbortController()
     const { jobs, appraiseTd } = counted()

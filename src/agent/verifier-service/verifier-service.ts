@@ -132,7 +132,7 @@ export class VerifierService {
 
   #appraisals(): TdAppraisals {
     const { pool, collateral, settings, host } = this.#rooms
-    return new TdAppraisals({ pool, collateral, requirements: settings.tdRequirements, clock: host.clock })
+    return new TdAppraisals({ pool, collateral, requirements: settings.tdRequirements, clock: host.clock, nextRound })
   }
 
   #attestationOptions(): VerifierServerOptions {

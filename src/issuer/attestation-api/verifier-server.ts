@@ -30,7 +30,7 @@ export interface VerifierServerOptions
   readonly lifetimeS?: number
   /** Proxies whose `X-Forwarded-For` is believed, as `proxyTrust` reads them; by default none. */
   readonly trustedProxies?: readonly string[]
-  /** Resolves when others had their turn on the event loop: between long bodies. By default at once. */
+  /** Resolves when others had their turn on the event loop: between long bodies, and requests that come at once. By default at once. */
   readonly nextRound?: () => Promise<void>
 }
 
@@ -76,7 +76,13 @@ function addAttestation(app: FastifyInstance, front: Front, base: string, option
   const challenges = new ChallengeTokens({ keys: options.challengeKeys, clock, random, ...place })
   const lifetime = lifetimeS === undefined ? {} : { lifetimeS }
   const tokens = createAlibabaIssuer({ issuer, keys, clock, random, ...lifetime })
-  const attestation = new Attestation({ verifier, issuer: tokens, challenges, allowUnbound })
+  const attestation = new Attestation({
+    verifier,
+    issuer: tokens,
+    challenges,
+    allowUnbound,
+    nextRound: options.nextRound,
+  })
   for (const path of attestationPaths) {
     front.add(`${base}${path}`, { methods: ['POST'], longestBody })
     app.post(`${base}${path}`, async (request, reply) => {
