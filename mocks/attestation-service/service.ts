@@ -1,8 +1,9 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { equalBytes } from '../../src/base/bytes.ts'
+import { newRsaKey } from '../../src/base/generated-keys.ts'
 import type { JsonObject } from '../../src/base/json.ts'
 import type { TdxEvidence } from '../../src/evidence/tdx/evidence.ts'
 import { parseQuote, reportDataOf } from '../../src/evidence/tdx/quote.ts'
@@ -56,7 +57,7 @@ const maxBody = 4 * 1024 * 1024
 const paths = ['/v1/attestation', '/attestation', '/api/attestation-service/attestation']
 
 function newKey(kid?: string): SigningKey {
-  return importSigningKey(generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey, 'RS256', kid)
+  return importSigningKey(newRsaKey(), 'RS256', kid)
 }
 
 /** The eight members of the hosted service, sorted. */

@@ -1,5 +1,6 @@
-import { createHash, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
+import { createHash, createPublicKey, type KeyObject, randomBytes, sign } from 'node:crypto'
 import { concatBytes } from '../../src/base/bytes.ts'
+import { newP256Key } from '../../src/base/generated-keys.ts'
 import {
   bitString,
   boolean,
@@ -48,7 +49,7 @@ interface CertificateSpec extends Validity {
   readonly extensions?: readonly Uint8Array[]
 }
 
-export const newKey = (): KeyObject => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
+export const newKey = (): KeyObject => newP256Key()
 
 /** 20 octets, positive. */
 export function newSerial(): bigint {

@@ -1,4 +1,5 @@
-import { createHash, createPublicKey, generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:crypto'
+import { createHash, createPublicKey, type KeyObject, randomUUID, sign } from 'node:crypto'
+import { newP256Key } from '../base/generated-keys.ts'
 import { jwkThumbprint, publicJwk } from '../base/jwk.ts'
 
 /** The request that a proof goes with. */
@@ -42,13 +43,12 @@ function signingOf({ kty, crv = '' }: Readonly<Record<string, string>>): Signing
 }
 
 const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
-const newKey = () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
 
 /**
  * Makes a key for proofs of possession: a new one on P-256, or `privateKey` (P-256, P-384, Ed25519, RSA), which may come
  * from wherever the workload keeps keys. The agent never sees its private part (API-111).
  */
-export function createProofKey(privateKey: KeyObject = newKey()): ProofKey {
+export function createProofKey(privateKey: KeyObject = newP256Key()): ProofKey {
   const jwk = publicJwk(createPublicKey(privateKey).export({ format: 'jwk' }) as Record<string, unknown>)
   const { alg, hash } = signingOf(jwk)
   const header = encode({ typ: 'dpop+jwt', alg, jwk })

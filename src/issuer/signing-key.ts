@@ -1,4 +1,5 @@
-import { createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto'
+import { createPublicKey, type KeyObject } from 'node:crypto'
+import { generatePrivateKey, type KeyKind } from '../base/generated-keys.ts'
 import { jwkThumbprint, publicJwk } from '../base/jwk.ts'
 import { issuerErrors } from './errors.ts'
 
@@ -61,16 +62,13 @@ export function importSigningKey(privateKey: KeyObject, alg: SigningAlgorithm, k
   return { kid: name, alg, privateKey, thumbprint, publicJwk: { kty, use: 'sig', alg, kid: name, ...rest } }
 }
 
-function generate(alg: SigningAlgorithm, done: (error: Error | null, publicKey: KeyObject, key: KeyObject) => void) {
-  if (alg === 'EdDSA') return generateKeyPair('ed25519', undefined, done)
+function kindOf(alg: SigningAlgorithm): KeyKind {
+  if (alg === 'EdDSA') return { type: 'ed25519' }
   const namedCurve = curves[alg]
-  if (namedCurve !== undefined) return generateKeyPair('ec', { namedCurve }, done)
-  return generateKeyPair('rsa', { modulusLength: 3072, publicExponent: 65537 }, done)
+  return namedCurve === undefined ? { type: 'rsa', modulusLength: 3072 } : { type: 'ec', namedCurve }
 }
 
 /** Makes a new key off the event loop: RSA with 3072 bits (TOK-09). */
-export function generateSigningKey(alg: SigningAlgorithm): Promise<SigningKey> {
-  return new Promise((resolve, reject) => {
-    generate(alg, (error, _, key) => (error ? reject(error) : resolve(importSigningKey(key, alg))))
-  })
+export async function generateSigningKey(alg: SigningAlgorithm): Promise<SigningKey> {
+  return importSigningKey(await generatePrivateKey(kindOf(alg)), alg)
 }
