@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
 import { parseText, toBase64url } from './bytes.ts'
 import { MalformedError } from './errors.ts'
 
@@ -27,6 +27,17 @@ export function publicJwk(jwk: JwkMembers): Record<string, string> {
   const members = Object.hasOwn(publicMembers, kty) ? publicMembers[kty] : undefined
   if (members === undefined) throw new MalformedError({ path: 'jwk.kty' }, 'is not EC, OKP or RSA')
   return Object.fromEntries(members.map((member) => [member, requireMember(jwk, member)]))
+}
+
+/**
+ * As `publicJwk`, of a public or private key. Through its DER: Node 20 exports a JWK under the lock of the key, and a key that
+ * was just generated shares it with a job that garbage collection frees. The thread would wait for itself.
+ */
+export function publicJwkOf(key: KeyObject): Record<string, string> {
+  const own = key.type === 'private' ? createPublicKey(key) : key
+  const der = own.export({ format: 'der', type: 'spki' })
+  const apart = createPublicKey({ key: der, format: 'der', type: 'spki' })
+  return publicJwk(apart.export({ format: 'jwk' }) as JwkMembers)
 }
 
 /** RFC 7638 SHA-256 thumbprint of a public or private JWK: 32 bytes as 43 characters of base64url (TOK-144). */

@@ -1,6 +1,6 @@
-import { createHash, createPublicKey, type KeyObject, randomUUID, sign } from 'node:crypto'
+import { createHash, type KeyObject, randomUUID, sign } from 'node:crypto'
 import { newP256Key } from '../base/generated-keys.ts'
-import { jwkThumbprint, publicJwk } from '../base/jwk.ts'
+import { jwkThumbprint, publicJwkOf } from '../base/jwk.ts'
 
 /** The request that a proof goes with. */
 export interface ProvenRequest {
@@ -49,7 +49,7 @@ const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('b
  * from wherever the workload keeps keys. The agent never sees its private part (API-111).
  */
 export function createProofKey(privateKey: KeyObject = newP256Key()): ProofKey {
-  const jwk = publicJwk(createPublicKey(privateKey).export({ format: 'jwk' }) as Record<string, unknown>)
+  const jwk = publicJwkOf(privateKey)
   const { alg, hash } = signingOf(jwk)
   const header = encode({ typ: 'dpop+jwt', alg, jwk })
   const prove = ({ method, url, token, nonce }: ProvenRequest): string => {

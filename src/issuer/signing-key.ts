@@ -1,6 +1,6 @@
-import { createPublicKey, type KeyObject } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { generatePrivateKey, type KeyKind } from '../base/generated-keys.ts'
-import { jwkThumbprint, publicJwk } from '../base/jwk.ts'
+import { jwkThumbprint, publicJwkOf } from '../base/jwk.ts'
 import { issuerErrors } from './errors.ts'
 
 /** TOK-07. RS256 comes first: most consumers take nothing else. */
@@ -54,7 +54,7 @@ function requireFit(key: KeyObject, alg: SigningAlgorithm): void {
  */
 export function importSigningKey(privateKey: KeyObject, alg: SigningAlgorithm, kid?: string): SigningKey {
   requireFit(privateKey, alg)
-  const members = publicJwk(createPublicKey(privateKey).export({ format: 'jwk' }) as Record<string, unknown>)
+  const members = publicJwkOf(privateKey)
   const thumbprint = jwkThumbprint(members)
   const name = kid ?? thumbprint
   if (!/^[A-Za-z0-9._-]{1,64}$/.test(name)) throw unsuitable('a `kid` has 1 to 64 letters, digits, dots, _ and -')

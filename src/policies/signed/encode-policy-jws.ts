@@ -1,7 +1,7 @@
 import { constants, createPublicKey, type KeyObject, sign } from 'node:crypto'
 import { samePublicBytes, toBase64, toBase64url } from '../../base/bytes.ts'
 import { canonicalJson, type JsonObject } from '../../base/json.ts'
-import { publicJwk } from '../../base/jwk.ts'
+import { publicJwkOf } from '../../base/jwk.ts'
 import type { Certificate } from '../../base/pki/certificate.ts'
 import { readPublicKey } from '../../base/pki/public-key.ts'
 import { signedPolicyErrors } from './errors.ts'
@@ -70,5 +70,5 @@ function requireSigningKey(privateKey: KeyObject, certificate: Certificate | und
   if (certificate !== undefined && !samePublicBytes(certificate.publicKey, spki)) {
     throw signedPolicyErrors.error('POLICY_SIGNING_KEY', 'the certificate is not that of the key')
   }
-  return { alg, jwk: publicJwk(publicKey.export({ format: 'jwk' }) as Record<string, unknown>) }
+  return { alg, jwk: publicJwkOf(publicKey) }
 }
